@@ -1,0 +1,86 @@
+# `make help` lists the targets. Everything is installed into .venv and node_modules; nothing else is touched.
+
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+WORKERS ?= 2
+
+# ape finds the pip-installed Vyper and our `anvil` command by PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Byte code halves the start-up time of every command (2.3 s instead of 5 s).
+unexport PYTHONDONTWRITEBYTECODE
+MAKEFLAGS += --no-print-directory
+
+CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null)
+FAST_TESTS := $(wildcard tests/contracts tests/keeper tests/stateful)
+FORK_TESTS := $(wildcard tests/fork tests/faults tests/e2e)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast test-fork lint format bench stress lock clean snapshot
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed node_modules/.installed .build/.compiled snapshot ## install everything, compile the contracts, build the mainnet snapshot
+
+demo: setup ## a vault on a local fork, a market that moves, and a keeper that keeps it upright
+	@$(BIN)/keel demo
+
+test: setup ## all tests
+	@$(MAKE) test-fast test-fork
+
+test-fast: .venv/.installed .build/.compiled
+	$(if $(FAST_TESTS),$(BIN)/pytest -p no:ape_test -n $(WORKERS) $(FAST_TESTS),@echo "no fast tests yet")
+
+test-fork: setup
+	$(if $(FORK_TESTS),$(BIN)/pytest -n $(WORKERS) $(FORK_TESTS),@echo "no fork tests yet")
+
+lint: .venv/.installed ## ruff, mypy, import-linter, natrix
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(if $(CONTRACTS),$(BIN)/natrix lint contracts)
+
+format: .venv/.installed ## let ruff format and sort imports
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: setup ## the benchmarks (ONLY=gas|quant|keeper)
+	$(if $(wildcard tests/bench),$(BIN)/pytest -p no:ape_test -s tests/bench $(if $(ONLY),-k $(ONLY)),@echo "no benchmarks yet")
+
+stress: setup ## the stateful tests with many more examples
+	$(if $(wildcard tests/stateful),HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful,@echo "no stateful tests yet")
+
+lock: .venv/.created ## resolve the requirements again
+	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock
+	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements-dev.in -o requirements-dev.lock
+
+clean: ## remove everything that set-up made
+	rm -rf .venv node_modules .build .cache out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+.venv/.created:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.installed: .venv/.created requirements.lock requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip install -q -r requirements.lock -r requirements-dev.lock
+	$(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
+	@# Some packages ship templates that are not Python: their errors say nothing about ours.
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --silent --ignore-scripts
+	@touch $@
+
+# -f, because ape does not rebuild the importers of a changed module, interface or setting.
+.build/.compiled: .venv/.installed ape-config.yaml $(CONTRACTS)
+	@mkdir -p .build
+	$(if $(CONTRACTS),$(BIN)/ape compile -f,@echo "no contracts yet")
+	@touch $@
+
+snapshot: .venv/.installed node_modules/.installed
+	@$(BIN)/python -m keeper.simulation.snapshot
