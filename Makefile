@@ -55,7 +55,7 @@ stress: setup ## the stateful tests with many more examples
 
 lock: .venv/.created ## resolve the requirements again
 	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock
-	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements-dev.in -o requirements-dev.lock
+	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header -c requirements.lock requirements-dev.in -o requirements-dev.lock
 
 clean: ## remove everything that set-up made
 	rm -rf .venv node_modules .build .cache out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
