@@ -72,8 +72,9 @@ clean: ## remove everything that set-up made
 	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null 2>&1 || true
 	@touch $@
 
+# Not `npm ci`: it refuses a lock without every platform's binary, and not every mirror carries them all.
 node_modules/.installed: package.json package-lock.json
-	npm ci --silent --ignore-scripts
+	npm install --silent --no-save --ignore-scripts
 	@touch $@
 
 # -f, because ape does not rebuild the importers of a changed module, interface or setting.
