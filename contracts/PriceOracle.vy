@@ -1,0 +1,262 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma nonreentrancy on
+"""
+@title PriceOracle
+@license AGPL-3.0
+@notice Prices of the underlyings in USDC and their fixings at expiry.
+
+        Price. Chainlink underlying/USD divided by Chainlink USDC/USD, each with its own limit of age. A stale, zero or negative
+        answer reverts: nothing is marked with it.
+
+        Doubt. True when the five-minute Uniswap TWAP is more than 3 % away from the price, when there is no such TWAP, or when
+        USDC is more than 1 % away from its peg. Doubt is computed, never latched.
+
+        Fixing. The price at an expiry is that of the first Chainlink round at or after it, proven by its predecessor, in terms
+        of the last USDC/USD round at or before it. Anyone may submit the proof; there is only one answer, and it never changes.
+@custom:kill Holds no funds. A dead feed stops marking by itself.
+"""
+
+from snekmate.utils import math
+from .interfaces import IChainlinkAggregator
+from .interfaces import IChainlinkProxy
+from .interfaces import IPriceOracle
+from .interfaces import IUniswapV3Pool
+
+implements: IPriceOracle
+
+
+# @notice Where one underlying is priced.
+# @param feed           Chainlink underlying/USD proxy.
+# @param max_age        Oldest answer accepted, seconds.
+# @param pool           Uniswap v3 pool of the underlying and USDC.
+# @param usdc_is_token0 Order of the tokens in the pool.
+# @param decimals       Of the underlying's token.
+struct Market:
+    feed: IChainlinkProxy
+    max_age: uint256
+    pool: IUniswapV3Pool
+    usdc_is_token0: bool
+    decimals: uint256
+
+
+event Fixed:
+    underlying: indexed(uint256)
+    expiry: indexed(uint256)
+    price: uint256
+    round_id: uint80
+    usdc_round_id: uint80
+
+
+_W: constant(uint256) = 10**18
+_TWAP_WINDOW: constant(int256) = 300
+_TWAP_TOLERANCE: constant(uint256) = 3 * 10**16
+_PEG_TOLERANCE: constant(uint256) = 10**6  # 1 % of 1e8
+_PEG: constant(uint256) = 10**8
+_LN_TICK: constant(int256) = 99995000333308  # ln(1.0001), WAD
+_USDC_DECIMALS: constant(uint256) = 6
+_MAX_PHASES: constant(uint256) = 64
+
+USDC_FEED: public(immutable(IChainlinkProxy))
+USDC_MAX_AGE: public(immutable(uint256))
+
+markets: public(DynArray[Market, 2])
+fixing: public(HashMap[uint256, HashMap[uint256, uint256]])
+
+
+@deploy
+def __init__(markets: DynArray[Market, 2], usdc_feed: IChainlinkProxy, usdc_max_age: uint256):
+    assert len(markets) > 0, "oracle: no markets"
+    USDC_FEED = usdc_feed
+    USDC_MAX_AGE = usdc_max_age
+    assert staticcall usdc_feed.decimals() == 8, "oracle: feed decimals"
+    for market: Market in markets:
+        assert staticcall market.feed.decimals() == 8, "oracle: feed decimals"
+        self.markets.append(market)
+
+
+@external
+@view
+def read(underlying: uint256) -> IPriceOracle.Reading:
+    """
+    @notice Price, TWAP, time and doubt of an underlying.
+    @custom:reverts When an answer is stale, zero or negative.
+    """
+    market: Market = self.markets[underlying]
+    answer: uint256 = 0
+    updated_at: uint256 = 0
+    usdc: uint256 = 0
+    usdc_updated_at: uint256 = 0
+    answer, updated_at = self._latest(market.feed, market.max_age)
+    usdc, usdc_updated_at = self._latest(USDC_FEED, USDC_MAX_AGE)
+    price: uint256 = answer * _W // usdc
+    twap: uint256 = self._twap(market)
+    distance: uint256 = max(price, twap) - min(price, twap)
+    depeg: uint256 = max(usdc, _PEG) - min(usdc, _PEG)
+    return IPriceOracle.Reading(
+        price=price,
+        twap=twap,
+        updated_at=updated_at,
+        doubt=distance * _W > price * _TWAP_TOLERANCE or depeg > _PEG_TOLERANCE,
+    )
+
+
+@external
+def fix(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id: uint80) -> uint256:
+    """
+    @notice Record the price at an expiry; a fixing that exists is returned as it is.
+    @param round_id First round of the underlying's feed with updatedAt >= expiry, as a proxy round id.
+    @param usdc_round_id Last round of the USDC feed with updatedAt <= expiry.
+    @return Price in USDC, WAD.
+    """
+    known: uint256 = self.fixing[underlying][expiry]
+    if known > 0:
+        return known
+    market: Market = self.markets[underlying]
+    answer: uint256 = 0
+    updated_at: uint256 = 0
+    answer, updated_at = self._round(market.feed, round_id)
+    assert updated_at >= expiry and expiry <= block.timestamp, "fixing: round before expiry"
+    assert self._updated_at(market.feed, self._previous(market.feed, round_id)) < expiry, "fixing: not the first round"
+
+    usdc: uint256 = 0
+    usdc_updated_at: uint256 = 0
+    usdc, usdc_updated_at = self._round(USDC_FEED, usdc_round_id)
+    assert usdc_updated_at <= expiry, "fixing: USDC round after expiry"
+    assert expiry - usdc_updated_at <= USDC_MAX_AGE, "fixing: USDC round too old"
+    following: uint80 = self._next(USDC_FEED, usdc_round_id)
+    if following != 0:
+        assert self._updated_at(USDC_FEED, following) > expiry, "fixing: not the last USDC round"
+
+    price: uint256 = answer * _W // usdc
+    self.fixing[underlying][expiry] = price
+    log Fixed(
+        underlying=underlying, expiry=expiry, price=price, round_id=round_id, usdc_round_id=usdc_round_id
+    )
+    return price
+
+
+@external
+@view
+def count() -> uint256:
+    """
+    @notice Number of underlyings.
+    """
+    return len(self.markets)
+
+
+@internal
+@view
+def _latest(feed: IChainlinkProxy, max_age: uint256) -> (uint256, uint256):
+    round_id: uint80 = 0
+    answer: int256 = 0
+    started_at: uint256 = 0
+    updated_at: uint256 = 0
+    answered_in: uint80 = 0
+    round_id, answer, started_at, updated_at, answered_in = staticcall feed.latestRoundData()
+    assert answer > 0, "oracle: no answer"
+    assert updated_at <= block.timestamp and block.timestamp - updated_at <= max_age, "oracle: stale"
+    return convert(answer, uint256), updated_at
+
+
+@internal
+@view
+def _twap(market: Market) -> uint256:
+    """
+    @notice Geometric mean price over the window in USDC, WAD; zero when the pool's history is too short.
+    """
+    window: DynArray[uint32, 2] = [convert(_TWAP_WINDOW, uint32), 0]
+    success: bool = False
+    response: Bytes[256] = b""
+    success, response = raw_call(
+        market.pool.address,
+        abi_encode(window, method_id=method_id("observe(uint32[])")),
+        max_outsize=256,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(response) < 256:
+        return 0
+    # response: two offsets, then a length and two cumulative ticks
+    earlier: int256 = convert(slice(response, 96, 32), int256)
+    later: int256 = convert(slice(response, 128, 32), int256)
+    log_price: int256 = (later - earlier) * _LN_TICK // _TWAP_WINDOW
+    if market.usdc_is_token0:
+        log_price = -log_price
+    raw: uint256 = convert(math._wad_exp(log_price), uint256)
+    return raw * 10**market.decimals // 10**_USDC_DECIMALS
+
+
+@internal
+@view
+def _round(feed: IChainlinkProxy, round_id: uint80) -> (uint256, uint256):
+    """
+    @return Answer and time of a round that exists in a phase the proxy has reached.
+    """
+    assert convert(round_id, uint256) >> 64 <= convert(staticcall feed.phaseId(), uint256), "fixing: future phase"
+    found: uint80 = 0
+    answer: int256 = 0
+    started_at: uint256 = 0
+    updated_at: uint256 = 0
+    answered_in: uint80 = 0
+    found, answer, started_at, updated_at, answered_in = staticcall feed.getRoundData(round_id)
+    assert answer > 0 and updated_at > 0 and found == round_id, "fixing: no such round"
+    return convert(answer, uint256), updated_at
+
+
+@internal
+@view
+def _updated_at(feed: IChainlinkProxy, round_id: uint80) -> uint256:
+    answer: uint256 = 0
+    updated_at: uint256 = 0
+    answer, updated_at = self._round(feed, round_id)
+    return updated_at
+
+
+@internal
+@view
+def _last_of_phase(feed: IChainlinkProxy, phase: uint256) -> uint80:
+    """
+    @return Proxy round id of a phase's last round, zero when the phase is empty.
+    """
+    aggregator: address = staticcall feed.phaseAggregators(convert(phase, uint16))
+    if aggregator == empty(address):
+        return 0
+    last: uint256 = staticcall IChainlinkAggregator(aggregator).latestRound()
+    return convert((phase << 64) | last, uint80) if last > 0 else 0
+
+
+@internal
+@view
+def _previous(feed: IChainlinkProxy, round_id: uint80) -> uint80:
+    """
+    @notice The round before: in the same phase, or the last one of the nearest earlier phase that is not empty.
+    """
+    if convert(round_id, uint256) & (2**64 - 1) > 1:
+        return round_id - 1
+    phase: uint256 = convert(round_id, uint256) >> 64
+    for i: uint256 in range(_MAX_PHASES):
+        phase -= 1
+        last: uint80 = self._last_of_phase(feed, phase)
+        if last != 0:
+            return last
+    raise "fixing: no previous round"
+
+
+@internal
+@view
+def _next(feed: IChainlinkProxy, round_id: uint80) -> uint80:
+    """
+    @notice The round after, or zero when there is none yet.
+    """
+    phase: uint256 = convert(round_id, uint256) >> 64
+    if round_id != self._last_of_phase(feed, phase):
+        return round_id + 1
+    current: uint256 = convert(staticcall feed.phaseId(), uint256)
+    for i: uint256 in range(_MAX_PHASES):
+        phase += 1
+        if phase > current:
+            return 0
+        if self._last_of_phase(feed, phase) != 0:
+            return convert((phase << 64) | 1, uint80)
+    raise "fixing: too many phases"

@@ -1,0 +1,253 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma nonreentrancy on
+"""
+@title RiskEngine
+@license AGPL-3.0
+@notice What the vault's book as a whole is worth, how much it can lose, and what a trade may leave behind. It is handed the
+        book and reads nothing but its own limits.
+
+        Margin. Maintenance margin per underlying is the worst loss of options and venues together over 33 scenarios: spot 0,
+        +-5, +-10, +-15, +-20 % and the damped extremes -50 % (half counts) and +100 % (35 % counts), each with volatility down,
+        flat and up; plus 2 % of spot times the short size of each series. Nothing offsets across underlyings. Initial margin is
+        1.25 times that, and 1.5 times more under oracle doubt.
+
+        Gap solvency. nav_bid must survive spot -50 % and +50 % at once, undamped, nothing rehedged, venues at stressed equity.
+
+        Checks. What a trade leaves is measured as excess over each limit, at the NAV before the trade. No excess may grow, and
+        a rebalance of a book in breach must shrink one excess by a tenth. A sale of options must end with no excess of
+        margin, gap or notional at all.
+@custom:kill Holds no funds. Stop the Vault that uses it: its guardian sets REDUCE_ONLY.
+"""
+
+from .interfaces import IOptionPricer
+from .interfaces import IRiskEngine
+from .interfaces import IVenue
+from .modules import roles
+from .modules import scenarios
+from .modules import series
+
+implements: IRiskEngine
+initializes: roles
+
+exports: (roles.roles_of, roles.grant_role, roles.revoke_role)
+
+
+# @notice What the governor may set; WAD shares of NAV.
+# @param delta_target, delta_hard                           Bands of |delta| * spot for rebalances and for fills.
+# @param gamma_band                                         Delta per 1 % move of spot.
+# @param vega_band                                          Vega per 1.0 of volatility.
+# @param notional_total, notional_expiry, notional_series   Short option notional at spot.
+# @param gross_leverage                                     Gross venue exposure.
+struct Limits:
+    delta_target: uint256
+    delta_hard: uint256
+    gamma_band: uint256
+    vega_band: uint256
+    notional_total: uint256
+    notional_expiry: uint256
+    notional_series: uint256
+    gross_leverage: uint256
+
+
+event LimitsSet:
+    limits: Limits
+
+
+_W: constant(int256) = 10**18
+_CONTINGENCY: constant(int256) = 2 * 10**16
+_INITIAL: constant(int256) = 125 * 10**16
+_DOUBT: constant(int256) = 150 * 10**16
+
+limits: public(Limits)
+
+
+@deploy
+def __init__(governor: address, limits: Limits):
+    roles.__init__(governor)
+    self._set_limits(limits)
+
+
+@external
+def set_limits(limits: Limits):
+    """
+    @notice Replace the limits. Governor only.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    self._set_limits(limits)
+
+
+@external
+@view
+def assess(
+    options: DynArray[IOptionPricer.OptionRisk, 2], venues: DynArray[IVenue.VenueState, 8], cash: int256
+) -> IRiskEngine.Assessment:
+    """
+    @notice NAV, margins, gap headroom and exposures of options, venues and cash together.
+    @param options What `option_risk` returned for the book.
+    @param cash USDC in WAD, liabilities deducted.
+    """
+    a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
+    a.nav_mid = cash
+    units: int256[2] = empty(int256[2])
+    gap_down: int256[2] = empty(int256[2])
+    gap_up: int256[2] = empty(int256[2])
+    for venue: IVenue.VenueState in venues:
+        u: uint256 = venue.underlying
+        a.nav_mid += venue.equity
+        units[u] += venue.exposure
+        gap_down[u] += venue.stressed_down - venue.equity
+        gap_up[u] += venue.stressed_up - venue.equity
+        a.gross += abs(venue.exposure) * convert(options[u].spot, int256) // _W
+    a.nav_bid = a.nav_mid
+    a.nav_ask = a.nav_mid
+
+    gap_loss: int256 = 0
+    for u: uint256 in range(len(options), bound=scenarios.MAX_UNDERLYINGS):
+        o: IOptionPricer.OptionRisk = options[u]
+        a.nav_bid += o.bid
+        a.nav_mid += o.mid
+        a.nav_ask += o.ask
+        a.short_notional += o.short_notional
+        a.spot[u] = o.spot
+        a.delta[u] = o.delta + units[u]
+        a.gamma[u] = o.gamma
+        a.vega[u] = o.vega
+        a.doubt = a.doubt or o.doubt
+        a.unfixed = a.unfixed or o.unfixed
+
+        worst: int256 = 0
+        worst_gap: int256 = 0
+        unit_value: int256 = units[u] * convert(o.spot, int256) // _W
+        for v: uint256 in range(scenarios.VOLS):
+            for j: uint256 in range(scenarios.ONE_AND_A_HALF):
+                pnl: int256 = o.pnl[v * scenarios.SPOT_SHOCKS + j] + unit_value * (scenarios.MULTIPLIER[j] - _W) // _W
+                if j == scenarios.HALF:
+                    pnl = pnl // 2
+                elif j == scenarios.DOUBLE:
+                    pnl = pnl * 35 // 100
+                worst = min(worst, pnl)
+            worst_gap = min(worst_gap, o.pnl[v * scenarios.SPOT_SHOCKS + scenarios.HALF] + gap_down[u])
+            worst_gap = min(worst_gap, o.pnl[v * scenarios.SPOT_SHOCKS + scenarios.ONE_AND_A_HALF] + gap_up[u])
+        a.maintenance += o.short_notional * _CONTINGENCY // _W - worst
+        gap_loss -= worst_gap
+
+    a.initial = a.maintenance * _INITIAL // _W
+    if a.doubt:
+        a.initial = a.initial * _DOUBT // _W
+    a.gap_headroom = a.nav_bid - gap_loss
+    return a
+
+
+@external
+@view
+def check_fill(
+    before: IRiskEngine.Assessment,
+    after: IRiskEngine.Assessment,
+    book: DynArray[uint256, 32],
+    slot: uint256,
+    is_sale: bool,
+):
+    """
+    @notice Revert unless a fill of one series may stand.
+    @param book The book after the fill.
+    @param slot The series filled.
+    @param is_sale True when the vault sold.
+    """
+    self._check_no_worse(before, after, self.limits.delta_hard)
+    if not is_sale:
+        return
+    assert after.nav_bid >= after.initial, "margin: below initial"
+    assert after.gap_headroom >= 0, "margin: gap insolvent"
+    u: uint256 = series._underlying(slot)
+    spot: int256 = convert(after.spot[u], int256)
+    of_expiry: int256 = 0
+    of_series: int256 = 0
+    for other: uint256 in book:
+        if series._underlying(other) == u and series._expiry(other) == series._expiry(slot):
+            short_notional: int256 = max(-series._position(other), 0) * spot // _W
+            of_expiry += short_notional
+            if series._id(other) == series._id(slot):
+                of_series = short_notional
+    nav: int256 = before.nav_bid
+    assert after.short_notional <= self._share(self.limits.notional_total, nav), "risk: total notional"
+    assert of_expiry <= self._share(self.limits.notional_expiry, nav), "risk: expiry notional"
+    assert of_series <= self._share(self.limits.notional_series, nav), "risk: series notional"
+
+
+@external
+@view
+def check_rebalance(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment):
+    """
+    @notice Revert unless a rebalance leaves every limit kept or closer, and one breached limit at least a tenth closer.
+    """
+    improved: bool = self._check_no_worse(before, after, self.limits.delta_target)
+    assert improved, "risk: no breach improves"
+
+
+@internal
+def _set_limits(limits: Limits):
+    assert limits.delta_target > 0 and limits.delta_target <= limits.delta_hard, "risk: delta bands"
+    self.limits = limits
+    log LimitsSet(limits=limits)
+
+
+@internal
+@pure
+def _share(limit: uint256, nav: int256) -> int256:
+    return convert(limit, int256) * max(nav, 0) // _W
+
+
+@internal
+@view
+def _excesses(a: IRiskEngine.Assessment, nav: int256, delta_band: uint256) -> int256[9]:
+    """
+    @notice How far each limit is exceeded, zero inside it: margin, gap, leverage, then delta, gamma, vega per underlying.
+    @param nav NAV that the bands are shares of.
+    """
+    e: int256[9] = empty(int256[9])
+    limits: Limits = self.limits
+    e[0] = max(a.initial - a.nav_bid, 0)
+    e[1] = max(-a.gap_headroom, 0)
+    e[2] = max(a.gross - self._share(limits.gross_leverage, nav), 0)
+    for u: uint256 in range(scenarios.MAX_UNDERLYINGS):
+        spot: int256 = convert(a.spot[u], int256)
+        e[3 + 3 * u] = max(abs(a.delta[u]) * spot // _W - self._share(delta_band, nav), 0)
+        e[4 + 3 * u] = max(abs(a.gamma[u]) * spot // _W * spot // _W // 100 - self._share(limits.gamma_band, nav), 0)
+        e[5 + 3 * u] = max(abs(a.vega[u]) - self._share(limits.vega_band, nav), 0)
+    return e
+
+
+@internal
+@view
+def _check_no_worse(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment, delta_band: uint256) -> bool:
+    """
+    @notice Revert where an excess over a limit grew.
+    @return True when nothing was in breach, or one breach shrank by a tenth of its excess.
+    """
+    was: int256[9] = self._excesses(before, before.nav_bid, delta_band)
+    now: int256[9] = self._excesses(after, before.nav_bid, delta_band)
+    breached: bool = False
+    improved: bool = False
+    for i: uint256 in range(9):
+        assert now[i] <= was[i], self._reason(i)
+        if was[i] > 0:
+            breached = True
+            improved = improved or now[i] * 10 <= was[i] * 9
+    return improved or not breached
+
+
+@internal
+@pure
+def _reason(i: uint256) -> String[24]:
+    if i == 0:
+        return "margin: below initial"
+    if i == 1:
+        return "margin: gap insolvent"
+    if i == 2:
+        return "risk: gross leverage"
+    if i % 3 == 0:
+        return "risk: delta band"
+    if i % 3 == 1:
+        return "risk: gamma band"
+    return "risk: vega band"

@@ -1,0 +1,26 @@
+# pragma version 0.4.3
+"""
+@title scenarios
+@notice The scenario grid of pricer and risk engine: cell = volatility * SPOT_SHOCKS + spot shock.
+        Volatility 0, 1, 2 is down, flat, up.
+"""
+
+MAX_UNDERLYINGS: constant(uint256) = 2
+VOLS: constant(uint256) = 3
+SPOT_SHOCKS: constant(uint256) = 12
+CELLS: constant(uint256) = 36
+
+# Spot multipliers in WAD and their logarithms in Q64: nine near ones, then the far ones named below.
+MULTIPLIER: constant(int256[12]) = [
+    800000000000000000, 850000000000000000, 900000000000000000, 950000000000000000, 1000000000000000000,
+    1050000000000000000, 1100000000000000000, 1150000000000000000, 1200000000000000000, 500000000000000000,
+    2000000000000000000, 1500000000000000000,
+]
+LN_MULTIPLIER: constant(int256[12]) = [
+    -4116271982791902040, -2997945099578699816, -1943558467813989742, -946194274264587207, 0, 900019671747785910,
+    1758162494469621404, 2578152782239094555, 3363239097298381939, -12786308645202655660, 12786308645202655660,
+    7479511080090283979,
+]
+HALF: constant(uint256) = 9
+DOUBLE: constant(uint256) = 10
+ONE_AND_A_HALF: constant(uint256) = 11
