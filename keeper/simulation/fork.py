@@ -1,0 +1,101 @@
+"""Forks to test on: anvil over the mainnet snapshot, or over a true mainnet node when one is configured.
+
+`KEEL_MAINNET_RPC` is the node's URL, `KEEL_MAINNET_BLOCK` the block to fork. `KEEL_UPSTREAM` is set by
+whoever already serves an upstream (tests/conftest.py does), and is used as it is.
+"""
+
+import functools
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from keeper.simulation.anvil import BLOCK_GAS_LIMIT, HARDFORK, PRUNE_HISTORY, Anvil
+from keeper.simulation.markets import HEAD_TIMESTAMP
+from keeper.simulation.rpc import Rpc
+from keeper.simulation.snapshot import ensure_snapshot
+
+if TYPE_CHECKING:
+    from web3 import Web3
+
+CHAIN_ID = 1
+DEFAULT_MAINNET_BLOCK = 26_450_000  # mainnet's block at about the time of the snapshot's head
+
+
+def start_upstream() -> Anvil:
+    """An anvil that forks can stand on: mainnet at the configured block, else the snapshot.
+
+    A true mainnet is served through an anvil too, so that every fork of it shares the block and the cache.
+    Raises AnvilError when the node can't be reached; PackageError and others while building the snapshot.
+    """
+    node = os.environ.get("KEEL_MAINNET_RPC")
+    if node:
+        block = int(os.environ.get("KEEL_MAINNET_BLOCK") or DEFAULT_MAINNET_BLOCK)
+        return Anvil("--fork-url", node, "--fork-block-number", block, "--hardfork", HARDFORK)
+    # Without --timestamp the first new block would jump to the wall clock. No --number: ape asks for block 0.
+    return Anvil(
+        *("--chain-id", CHAIN_ID, "--load-state", ensure_snapshot(), "--timestamp", HEAD_TIMESTAMP),
+        *("--hardfork", HARDFORK, "--gas-limit", BLOCK_GAS_LIMIT),
+    )
+
+
+class Fork:
+    """A private fork of mainnet, running inside a `with` block.
+
+        with Fork() as fork:
+            market = MarketDriver(fork.w3)
+
+    `upstream` is the URL to fork; by default `KEEL_UPSTREAM`, else one is started and ended with the fork.
+    """
+
+    def __init__(self, upstream: str | None = None) -> None:
+        self._upstream_url = upstream or os.environ.get("KEEL_UPSTREAM")
+        self._upstream: Anvil | None = None
+        self._anvil: Anvil | None = None
+
+    def start(self) -> Self:
+        """Start it; for callers that can't use `with`. `stop()` ends it."""
+        if self._upstream_url is None:
+            self._upstream = start_upstream()
+            self._upstream_url = self._upstream.url
+        try:
+            self._anvil = Anvil(
+                *("--fork-url", self._upstream_url, "--no-storage-caching", "--chain-id", CHAIN_ID),
+                *("--hardfork", HARDFORK, "--enable-tx-gas-limit", "--gas-limit", BLOCK_GAS_LIMIT),
+                *("--prune-history", PRUNE_HISTORY),
+            )
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End the fork, and the upstream if it was started here."""
+        for process in (self._anvil, self._upstream):
+            if process is not None:
+                process.stop()
+
+    def _running(self) -> Anvil:
+        if self._anvil is None:
+            raise RuntimeError("the fork is not running: use `with Fork() as fork:`, or start() first")
+        return self._anvil
+
+    @property
+    def url(self) -> str:
+        return self._running().url
+
+    @property
+    def rpc(self) -> Rpc:
+        """Fast raw JSON-RPC to it."""
+        return self._running().rpc
+
+    @functools.cached_property
+    def w3(self) -> "Web3":
+        return self._running().w3
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
