@@ -1,0 +1,1 @@
+"""Everything that talks to a node: connections, ABIs, address books, deployments and keys."""
