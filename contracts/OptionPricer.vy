@@ -83,6 +83,7 @@ def option_risk(book: DynArray[uint256, 32]) -> DynArray[IOptionPricer.OptionRis
         reading: IPriceOracle.Reading = staticcall PRICE_ORACLE.read(u)
         risk: IOptionPricer.OptionRisk = empty(IOptionPricer.OptionRisk)
         risk.spot = reading.price
+        risk.twap = reading.twap
         risk.doubt = reading.doubt
         updated_at[u] = reading.updated_at
         ln_spots[u] = math._wad_ln(convert(reading.price, int256))

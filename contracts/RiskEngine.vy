@@ -4,8 +4,8 @@
 """
 @title RiskEngine
 @license AGPL-3.0
-@notice What the vault's book as a whole is worth, how much it can lose, and what a trade may leave behind. It is handed the
-        book and reads nothing but its own limits.
+@notice What the vault's book as a whole is worth, how much it can lose, and what a trade may leave behind. It is handed
+        the book and reads oracles and venues, never the Vault.
 
         Margin. Maintenance margin per underlying is the worst loss of options and venues together over 33 scenarios: spot 0,
         +-5, +-10, +-15, +-20 % and the damped extremes -50 % (half counts) and +100 % (35 % counts), each with volatility down,
@@ -59,12 +59,15 @@ _CONTINGENCY: constant(int256) = 2 * 10**16
 _INITIAL: constant(int256) = 125 * 10**16
 _DOUBT: constant(int256) = 150 * 10**16
 
+PRICER: public(immutable(IOptionPricer))
+
 limits: public(Limits)
 
 
 @deploy
-def __init__(governor: address, limits: Limits):
+def __init__(governor: address, pricer: IOptionPricer, limits: Limits):
     roles.__init__(governor)
+    PRICER = pricer
     self._set_limits(limits)
 
 
@@ -80,20 +83,97 @@ def set_limits(limits: Limits):
 @external
 @view
 def assess(
-    options: DynArray[IOptionPricer.OptionRisk, 2], venues: DynArray[IVenue.VenueState, 8], cash: int256
+    book: DynArray[uint256, 32], venues: DynArray[IRiskEngine.Listed, 8], cash: int256
 ) -> IRiskEngine.Assessment:
     """
     @notice NAV, margins, gap headroom and exposures of options, venues and cash together.
-    @param options What `option_risk` returned for the book.
+    @param book Packed series with the vault's positions (modules/series.vy).
     @param cash USDC in WAD, liabilities deducted.
     """
+    return self._assess(staticcall PRICER.option_risk(book), venues, cash)
+
+
+@external
+@view
+def option_state(book: DynArray[uint256, 32]) -> Bytes[3264]:
+    """
+    @notice The options' part of an assessment, encoded: a rebalance computes it once and assesses twice.
+    """
+    return abi_encode(staticcall PRICER.option_risk(book))
+
+
+@external
+@view
+def assess_with(
+    option_state: Bytes[3264], venues: DynArray[IRiskEngine.Listed, 8], cash: int256
+) -> IRiskEngine.Assessment:
+    """
+    @notice `assess` with the options' part as `option_state` gave it in this transaction.
+    """
+    return self._assess(abi_decode(option_state, DynArray[IOptionPricer.OptionRisk, 2]), venues, cash)
+
+
+@external
+@view
+def check_fill(
+    before: IRiskEngine.Assessment,
+    after: IRiskEngine.Assessment,
+    book: DynArray[uint256, 32],
+    slot: uint256,
+    is_sale: bool,
+) -> bool:
+    """
+    @notice True, or a revert when a fill of one series may not stand.
+    @param book The book after the fill.
+    @param slot The series filled.
+    @param is_sale True when the vault sold.
+    """
+    self._check_no_worse(before, after, self.limits.delta_hard)
+    if not is_sale:
+        return True
+    assert after.nav_bid >= after.initial, "margin: below initial"
+    assert after.gap_headroom >= 0, "margin: gap insolvent"
+    u: uint256 = series._underlying(slot)
+    spot: int256 = convert(after.spot[u], int256)
+    of_expiry: int256 = 0
+    of_series: int256 = 0
+    for other: uint256 in book:
+        if series._underlying(other) == u and series._expiry(other) == series._expiry(slot):
+            short_notional: int256 = max(-series._position(other), 0) * spot // _W
+            of_expiry += short_notional
+            if series._id(other) == series._id(slot):
+                of_series = short_notional
+    nav: int256 = before.nav_bid
+    assert after.short_notional <= self._share(self.limits.notional_total, nav), "risk: total notional"
+    assert of_expiry <= self._share(self.limits.notional_expiry, nav), "risk: expiry notional"
+    assert of_series <= self._share(self.limits.notional_series, nav), "risk: series notional"
+    return True
+
+
+@external
+@view
+def check_rebalance(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment) -> bool:
+    """
+    @notice True, or a revert unless a rebalance leaves every limit kept or closer, and of breached ones at least one a tenth
+            closer.
+    """
+    assert self._check_no_worse(before, after, self.limits.delta_target), "risk: no breach improves"
+    return True
+
+
+@internal
+@view
+def _assess(
+    options: DynArray[IOptionPricer.OptionRisk, 2], venues: DynArray[IRiskEngine.Listed, 8], cash: int256
+) -> IRiskEngine.Assessment:
     a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
     a.nav_mid = cash
     units: int256[2] = empty(int256[2])
     gap_down: int256[2] = empty(int256[2])
     gap_up: int256[2] = empty(int256[2])
-    for venue: IVenue.VenueState in venues:
-        u: uint256 = venue.underlying
+    for listed: IRiskEngine.Listed in venues:
+        u: uint256 = listed.underlying
+        venue: IVenue.VenueState = staticcall listed.venue.state(options[u].spot)
         a.nav_mid += venue.equity
         units[u] += venue.exposure
         gap_down[u] += venue.stressed_down - venue.equity
@@ -110,6 +190,7 @@ def assess(
         a.nav_ask += o.ask
         a.short_notional += o.short_notional
         a.spot[u] = o.spot
+        a.twap[u] = o.twap
         a.delta[u] = o.delta + units[u]
         a.gamma[u] = o.gamma
         a.vega[u] = o.vega
@@ -137,52 +218,6 @@ def assess(
         a.initial = a.initial * _DOUBT // _W
     a.gap_headroom = a.nav_bid - gap_loss
     return a
-
-
-@external
-@view
-def check_fill(
-    before: IRiskEngine.Assessment,
-    after: IRiskEngine.Assessment,
-    book: DynArray[uint256, 32],
-    slot: uint256,
-    is_sale: bool,
-):
-    """
-    @notice Revert unless a fill of one series may stand.
-    @param book The book after the fill.
-    @param slot The series filled.
-    @param is_sale True when the vault sold.
-    """
-    self._check_no_worse(before, after, self.limits.delta_hard)
-    if not is_sale:
-        return
-    assert after.nav_bid >= after.initial, "margin: below initial"
-    assert after.gap_headroom >= 0, "margin: gap insolvent"
-    u: uint256 = series._underlying(slot)
-    spot: int256 = convert(after.spot[u], int256)
-    of_expiry: int256 = 0
-    of_series: int256 = 0
-    for other: uint256 in book:
-        if series._underlying(other) == u and series._expiry(other) == series._expiry(slot):
-            short_notional: int256 = max(-series._position(other), 0) * spot // _W
-            of_expiry += short_notional
-            if series._id(other) == series._id(slot):
-                of_series = short_notional
-    nav: int256 = before.nav_bid
-    assert after.short_notional <= self._share(self.limits.notional_total, nav), "risk: total notional"
-    assert of_expiry <= self._share(self.limits.notional_expiry, nav), "risk: expiry notional"
-    assert of_series <= self._share(self.limits.notional_series, nav), "risk: series notional"
-
-
-@external
-@view
-def check_rebalance(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment):
-    """
-    @notice Revert unless a rebalance leaves every limit kept or closer, and one breached limit at least a tenth closer.
-    """
-    improved: bool = self._check_no_worse(before, after, self.limits.delta_target)
-    assert improved, "risk: no breach improves"
 
 
 @internal

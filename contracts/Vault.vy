@@ -1,0 +1,743 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma nonreentrancy on
+"""
+@title Vault
+@license AGPL-3.0
+@notice Keel's vault: pooled USDC that sells options and holds their hedges. Shares are ERC-20 and ERC-4626.
+
+        Share price. NAV = idle USDC + venues + options - owed, each by the Vault's own accounts: a gift moves nothing. Options
+        have two sides: deposits mint at `nav_ask`, redemptions burn at `nav_bid`, totalAssets and convertTo* are the middle.
+        Virtual shares (1e12) and a virtual asset (1) make inflating an empty vault a loss.
+
+        Exits. A withdrawal needs free idle USDC (what is owed to option holders is not free) and `nav_bid` at least at initial
+        margin after it, and nothing else. No role can stop it.
+
+        Hedging. `rebalance` is the keeper's: up to eight legs in listed venues, each within its own limit price, 0.75 % of the
+        oracle price and the loss bucket; what it leaves must satisfy the RiskEngine. `sequence` lets one of two keepers win.
+
+        Modes. NORMAL, or REDUCE_ONLY: no deposits, sales or listings, everything that reduces risk goes on. REDUCE_ONLY is
+        latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin. Only
+        the governor unlatches.
+
+        One lock. It covers the Vault and the OptionBook: the OptionBook takes it for the time of a fill or settlement, and
+        whoever calls any other function in between, views included, is refused.
+@custom:kill guardian: `set_reduce_only(True)`. Exits, settlement and hedges have no switch.
+"""
+
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC4626
+from snekmate.auth import ownable
+from snekmate.tokens import erc20
+from .interfaces import IOptionBook
+from .interfaces import IRiskEngine
+from .interfaces import IVault
+from .interfaces import IVenue
+from .modules import leaky_bucket
+from .modules import roles
+
+implements: IERC4626
+implements: IVault
+initializes: roles
+initializes: ownable
+initializes: erc20[ownable := ownable]
+
+exports: (
+    roles.roles_of,
+    roles.grant_role,
+    roles.revoke_role,
+    erc20.name,
+    erc20.symbol,
+    erc20.decimals,
+    erc20.totalSupply,
+    erc20.balanceOf,
+    erc20.allowance,
+    erc20.transfer,
+    erc20.approve,
+    erc20.transferFrom,
+    erc20.permit,
+    erc20.nonces,
+    erc20.DOMAIN_SEPARATOR,
+    erc20.eip712Domain,
+)
+
+
+flag Mode:
+    NORMAL
+    REDUCE_ONLY
+    FROZEN
+
+
+# @notice One trade of a rebalance.
+# @param venue         Index in `venues`.
+# @param pool          Index of the venue's pool.
+# @param delta_change  Units of the underlying, WAD: positive buys. Zero only restores a venue's collateral.
+# @param limit_price   Worst average price, USDC per unit in WAD.
+struct Leg:
+    venue: uint256
+    pool: uint256
+    delta_change: int256
+    limit_price: uint256
+
+
+# @notice Budgets and thresholds, WAD shares of NAV.
+# @param loss_capacity, loss_per_day  Loss bucket of `rebalance`.
+# @param leg_slippage                 Largest loss of one leg against the oracle price, share of its notional.
+# @param kill_drawdown                Fall of the share price that latches REDUCE_ONLY.
+# @param min_deposit                  USDC, 6 decimals.
+struct Budgets:
+    loss_capacity: uint256
+    loss_per_day: uint256
+    leg_slippage: uint256
+    kill_drawdown: uint256
+    min_deposit: uint256
+
+
+event VenueListed:
+    index: indexed(uint256)
+    venue: indexed(address)
+    underlying: uint256
+
+
+event BudgetsSet:
+    budgets: Budgets
+
+
+event Rebalanced:
+    sequence: indexed(uint256)
+    decision_hash: indexed(bytes32)
+    loss: uint256
+    nav_before: int256
+    nav_after: int256
+
+
+event LegTraded:
+    sequence: indexed(uint256)
+    venue: indexed(uint256)
+    units: int256
+    usdc: int256
+    loss: uint256
+
+
+event ReduceOnlySet:
+    latched: bool
+
+
+_USDC: constant(int256) = 10**12  # WAD per smallest unit of USDC
+_W: constant(uint256) = 10**18
+_VIRTUAL_SHARES: constant(uint256) = 10**12
+_MAX_DEADLINE: constant(uint256) = 120
+_DUST: constant(int256) = 4 * 10**12  # rounding of venues, WAD
+
+ASSET: immutable(IERC20)
+RISK: public(immutable(IRiskEngine))
+
+option_book: public(IOptionBook)
+venues: public(DynArray[IRiskEngine.Listed, 8])
+budgets: public(Budgets)
+
+idle: public(uint256)  # USDC that is neither in a venue nor a gift
+owed: public(uint256)  # USDC of `idle` that fixings have promised to option holders
+sequence: public(uint256)
+high_water: public(uint256)  # highest `nav_bid` per share, USDC per 1e18 shares
+latched: public(bool)
+_losses: leaky_bucket.Bucket
+_holder: transient(address)
+
+
+@deploy
+def __init__(governor: address, asset: IERC20, risk: IRiskEngine, budgets: Budgets):
+    roles.__init__(governor)
+    ownable.__init__()
+    erc20.__init__("Keel USDC", "kUSDC", 18, "Keel USDC", "1")
+    ownable._transfer_ownership(empty(address))
+    ASSET = asset
+    RISK = risk
+    self._set_budgets(budgets)
+
+
+# ---------------------------------------------------------------- governance
+
+
+@external
+def wire(option_book: IOptionBook):
+    """
+    @notice Name the OptionBook. Governor only, once.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    assert self.option_book == empty(IOptionBook), "vault: already wired"
+    self.option_book = option_book
+
+
+@external
+def list_venue(venue: IVenue, underlying: uint256):
+    """
+    @notice Add a venue. Governor only.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    for listed: IRiskEngine.Listed in self.venues:
+        assert listed.venue != venue, "vault: venue already listed"
+    log VenueListed(index=len(self.venues), venue=venue.address, underlying=underlying)
+    self.venues.append(IRiskEngine.Listed(venue=venue, underlying=underlying))
+
+
+@external
+def set_budgets(budgets: Budgets):
+    """
+    @notice Replace the budgets. Governor only.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    self._set_budgets(budgets)
+
+
+@external
+def set_reduce_only(latched: bool):
+    """
+    @notice Latch REDUCE_ONLY: guardian or governor. Unlatch: governor.
+    """
+    if not (latched and roles._has(msg.sender, roles.Role.GUARDIAN)):
+        roles._check(roles.Role.GOVERNOR)
+    self.latched = latched
+    log ReduceOnlySet(latched=latched)
+
+
+@external
+def checkpoint():
+    """
+    @notice Record the share price; a drawdown beyond the kill level latches REDUCE_ONLY. Anyone.
+    """
+    self._require_unlocked()
+    self._observe(self._assess())
+
+
+# ---------------------------------------------------------------- ERC-4626
+
+
+@external
+def deposit(assets: uint256, receiver: address) -> uint256:
+    """
+    @notice Pay `assets` USDC for shares at `nav_ask`.
+    """
+    a: IRiskEngine.Assessment = self._open_for_deposits()
+    shares: uint256 = self._to_shares(assets, self._ceil(a.nav_ask), False)
+    self._deposit(assets, shares, receiver)
+    return shares
+
+
+@external
+def mint(shares: uint256, receiver: address) -> uint256:
+    """
+    @notice Pay for exactly `shares` at `nav_ask`.
+    """
+    a: IRiskEngine.Assessment = self._open_for_deposits()
+    assets: uint256 = self._to_assets(shares, self._ceil(a.nav_ask), True)
+    self._deposit(assets, shares, receiver)
+    return assets
+
+
+@external
+def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
+    """
+    @notice Burn shares at `nav_bid` for exactly `assets` USDC.
+    """
+    a: IRiskEngine.Assessment = self._open_for_exits()
+    shares: uint256 = self._to_shares(assets, self._floor(a.nav_bid), True)
+    self._withdraw(a, assets, shares, receiver, owner)
+    return shares
+
+
+@external
+def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
+    """
+    @notice Burn exactly `shares` at `nav_bid`.
+    """
+    a: IRiskEngine.Assessment = self._open_for_exits()
+    assets: uint256 = self._to_assets(shares, self._floor(a.nav_bid), False)
+    self._withdraw(a, assets, shares, receiver, owner)
+    return assets
+
+
+@external
+@view
+def asset() -> address:
+    return ASSET.address
+
+
+@external
+@view
+def totalAssets() -> uint256:
+    """
+    @notice NAV with options at mid, USDC.
+    """
+    self._require_unlocked()
+    return self._floor(self._assess().nav_mid)
+
+
+@external
+@view
+def convertToShares(assets: uint256) -> uint256:
+    self._require_unlocked()
+    return self._to_shares(assets, self._floor(self._assess().nav_mid), False)
+
+
+@external
+@view
+def convertToAssets(shares: uint256) -> uint256:
+    self._require_unlocked()
+    return self._to_assets(shares, self._floor(self._assess().nav_mid), False)
+
+
+@external
+@view
+def previewDeposit(assets: uint256) -> uint256:
+    self._require_unlocked()
+    return self._to_shares(assets, self._ceil(self._assess().nav_ask), False)
+
+
+@external
+@view
+def previewMint(shares: uint256) -> uint256:
+    self._require_unlocked()
+    return self._to_assets(shares, self._ceil(self._assess().nav_ask), True)
+
+
+@external
+@view
+def previewWithdraw(assets: uint256) -> uint256:
+    self._require_unlocked()
+    return self._to_shares(assets, self._floor(self._assess().nav_bid), True)
+
+
+@external
+@view
+def previewRedeem(shares: uint256) -> uint256:
+    self._require_unlocked()
+    return self._to_assets(shares, self._floor(self._assess().nav_bid), False)
+
+
+@external
+@view
+def maxDeposit(receiver: address) -> uint256:
+    """
+    @notice Everything or nothing; never reverts.
+    """
+    return max_value(uint256) if self._can_deposit() else 0
+
+
+@external
+@view
+def maxMint(receiver: address) -> uint256:
+    """
+    @notice Everything or nothing; never reverts.
+    """
+    return max_value(uint256) if self._can_deposit() else 0
+
+
+@external
+@view
+def maxWithdraw(owner: address) -> uint256:
+    """
+    @notice USDC that `owner` could withdraw now; zero while NAV cannot be computed.
+    """
+    return self._max_exit(owner)[0]
+
+
+@external
+@view
+def maxRedeem(owner: address) -> uint256:
+    """
+    @notice Shares that `owner` could redeem now; zero while NAV cannot be computed.
+    """
+    return self._max_exit(owner)[1]
+
+
+# ---------------------------------------------------------------- hedging
+
+
+@external
+def rebalance(legs: DynArray[Leg, 8], sequence: uint256, deadline: uint256, decision_hash: bytes32):
+    """
+    @notice Trade the hedges. Keeper only.
+    @param sequence Must be the Vault's: of two keepers the second is refused.
+    @param deadline At most 120 s ahead.
+    @param decision_hash Of the keeper's record of why.
+    """
+    self._require_unlocked()
+    roles._check(roles.Role.KEEPER)
+    assert sequence == self.sequence, "rebalance: sequence"
+    assert block.timestamp <= deadline, "rebalance: expired"
+    assert deadline - block.timestamp <= _MAX_DEADLINE, "rebalance: deadline too far"
+    self.sequence = sequence + 1
+
+    options: Bytes[3264] = staticcall RISK.option_state(staticcall self.option_book.live_book())
+    before: IRiskEngine.Assessment = staticcall RISK.assess_with(options, self.venues, self._cash())
+    loss: uint256 = 0
+    for leg: Leg in legs:
+        u: uint256 = self.venues[leg.venue].underlying
+        loss += self._trade(leg, before.spot[u], before.twap[u], sequence)
+    after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, self.venues, self._cash())
+    assert staticcall RISK.check_rebalance(before, after)
+
+    if loss > 0:
+        assert before.nav_bid > 0, "rebalance: no NAV to lose"
+        share: uint256 = loss * _W // convert(before.nav_bid, uint256) + 1
+        b: Budgets = self.budgets
+        self._losses = leaky_bucket._spend(self._losses, share, b.loss_capacity, b.loss_per_day)
+    self._observe(after)
+    log Rebalanced(
+        sequence=sequence, decision_hash=decision_hash, loss=loss, nav_before=before.nav_bid, nav_after=after.nav_bid
+    )
+
+
+@external
+@view
+def loss_budget() -> uint256:
+    """
+    @notice What `rebalance` may still lose, WAD share of NAV.
+    """
+    return leaky_bucket._available(self._losses, self.budgets.loss_capacity, self.budgets.loss_per_day)
+
+
+@external
+@view
+def assessment() -> IRiskEngine.Assessment:
+    """
+    @notice The book as the contracts see it now.
+    """
+    self._require_unlocked()
+    return self._assess()
+
+
+@external
+@view
+def mode() -> Mode:
+    """
+    @notice NORMAL or REDUCE_ONLY.
+    """
+    self._require_unlocked()
+    return self._mode(self._assess())
+
+
+@external
+@view
+def all_venues() -> DynArray[IRiskEngine.Listed, 8]:
+    """
+    @notice The listed venues in index order.
+    """
+    return self.venues
+
+
+# ---------------------------------------------------------------- components
+
+
+@external
+def acquire():
+    """
+    @notice Take the lock. OptionBook only.
+    """
+    assert msg.sender == self.option_book.address, "vault: not a component"
+    self._require_unlocked()
+    self._holder = msg.sender
+
+
+@external
+def release():
+    """
+    @notice Give the lock back. Its holder only.
+    """
+    self._require_holder()
+    self._holder = empty(address)
+
+
+@external
+def on_fill(
+    book_before: DynArray[uint256, 32],
+    book_after: DynArray[uint256, 32],
+    slot: uint256,
+    is_sale: bool,
+    premium: uint256,
+    taker: address,
+):
+    """
+    @notice Account for a fill, pay for a purchase, and refuse what it may not leave behind. Lock holder only.
+    """
+    self._require_holder()
+    before: IRiskEngine.Assessment = self._assess_book(book_before)
+    assert not before.unfixed, "vault: settle the expired series first"
+    if is_sale:
+        self.idle += premium
+    else:
+        assert premium <= self._free(), "vault: not enough idle cash"
+        self.idle -= premium
+        assert extcall ASSET.transfer(taker, premium, default_return_value=True), "vault: transfer"
+    after: IRiskEngine.Assessment = self._assess_book(book_after)
+    assert staticcall RISK.check_fill(before, after, book_after, slot, is_sale)
+
+
+@external
+def book_owed(amount: uint256):
+    """
+    @notice Add what a fixing promises to option holders. Lock holder only.
+    """
+    self._require_holder()
+    self.owed += amount
+
+
+@external
+def pay_owed() -> uint256:
+    """
+    @notice Move as much owed USDC to the lock's holder as idle allows.
+    """
+    self._require_holder()
+    amount: uint256 = min(self.owed, self.idle)
+    self.owed -= amount
+    self.idle -= amount
+    assert extcall ASSET.transfer(msg.sender, amount, default_return_value=True), "vault: transfer"
+    return amount
+
+
+@external
+@view
+@reentrant
+def accepts_new_risk() -> bool:
+    """
+    @notice False while REDUCE_ONLY is latched. `on_fill` refuses a sale below initial margin by itself.
+    """
+    return not self.latched
+
+
+# ---------------------------------------------------------------- internals
+
+
+@internal
+@view
+def _require_unlocked():
+    assert self._holder == empty(address), "vault: locked"
+
+
+@internal
+@view
+def _require_holder():
+    assert msg.sender == self._holder, "vault: not the lock's holder"
+
+
+@internal
+def _set_budgets(budgets: Budgets):
+    self.budgets = budgets
+    log BudgetsSet(budgets=budgets)
+
+
+@internal
+@view
+def _assess() -> IRiskEngine.Assessment:
+    return self._assess_book(staticcall self.option_book.live_book())
+
+
+@internal
+@view
+def _assess_book(book: DynArray[uint256, 32]) -> IRiskEngine.Assessment:
+    return staticcall RISK.assess(book, self.venues, self._cash())
+
+
+@internal
+@view
+def _cash() -> int256:
+    """
+    @return Idle USDC less what is owed, WAD.
+    """
+    return (convert(self.idle, int256) - convert(self.owed, int256)) * _USDC
+
+
+@internal
+@view
+def _free() -> uint256:
+    """
+    @return Idle USDC that is not owed to option holders.
+    """
+    return self.idle - min(self.idle, self.owed)
+
+
+@internal
+@view
+def _mode(a: IRiskEngine.Assessment) -> Mode:
+    return Mode.REDUCE_ONLY if self.latched or a.nav_bid < a.initial else Mode.NORMAL
+
+
+@internal
+def _observe(a: IRiskEngine.Assessment):
+    """
+    @notice Move the high-water mark up, or latch REDUCE_ONLY when the share price is too far below it.
+    """
+    price: uint256 = self._to_assets(_W, self._floor(a.nav_bid), False)
+    if price > self.high_water:
+        self.high_water = price
+    elif price * _W < self.high_water * (_W - self.budgets.kill_drawdown) and not self.latched:
+        self.latched = True
+        log ReduceOnlySet(latched=True)
+
+
+@internal
+def _trade(leg: Leg, spot: uint256, twap: uint256, sequence: uint256) -> uint256:
+    """
+    @notice Do one leg and measure it by what it did to the venue's equity and the Vault's cash.
+    @return Loss in USDC, WAD, against the worse of oracle price and TWAP.
+    """
+    venue: IVenue = self.venues[leg.venue].venue
+    was: IVenue.VenueState = staticcall venue.state(spot)
+    sent: uint256 = staticcall venue.funding(leg.delta_change, leg.limit_price)
+    assert sent <= self._free(), "vault: not enough idle cash"
+    self.idle -= sent
+    assert extcall ASSET.transfer(venue.address, sent, default_return_value=True), "vault: transfer"
+    balance: uint256 = staticcall ASSET.balanceOf(self)
+    returned: uint256 = extcall venue.trade(leg.pool, leg.delta_change, leg.limit_price)
+    assert staticcall ASSET.balanceOf(self) >= balance + returned, "vault: venue kept USDC"
+    self.idle += returned
+    now: IVenue.VenueState = staticcall venue.state(spot)
+
+    units: int256 = now.exposure - was.exposure
+    assert abs(units) <= abs(leg.delta_change) + 10**12, "vault: venue traded too much"
+    usdc: int256 = (convert(returned, int256) - convert(sent, int256)) * _USDC
+    shortfall: int256 = was.equity - now.equity - usdc
+    notional: int256 = abs(units) * convert(spot, int256) // convert(_W, int256)
+    allowed: int256 = notional * convert(self.budgets.leg_slippage, int256) // convert(_W, int256)
+    assert shortfall <= allowed + _DUST, "rebalance: slippage"
+    if twap > 0:
+        edge: int256 = (convert(spot, int256) - convert(twap, int256)) * units // convert(_W, int256)
+        shortfall += max(edge, 0)
+    loss: uint256 = convert(max(shortfall, 0), uint256)
+    log LegTraded(sequence=sequence, venue=leg.venue, units=units, usdc=usdc, loss=loss)
+    return loss
+
+
+@internal
+@view
+def _open_for_deposits() -> IRiskEngine.Assessment:
+    self._require_unlocked()
+    a: IRiskEngine.Assessment = self._assess()
+    assert self._mode(a) == Mode.NORMAL, "vault: reduce-only"
+    assert not a.unfixed, "vault: settle the expired series first"
+    assert self._is_sound(a), "vault: share price too low"
+    return a
+
+
+@internal
+@view
+def _is_sound(a: IRiskEngine.Assessment) -> bool:
+    """
+    @return Whether a share is worth at least a tenth of its first price, 1 USDC.
+    """
+    supply: uint256 = erc20.totalSupply
+    return supply == 0 or (a.nav_ask > 0 and self._ceil(a.nav_ask) * _VIRTUAL_SHARES * 10 >= supply)
+
+
+@internal
+@view
+def _open_for_exits() -> IRiskEngine.Assessment:
+    self._require_unlocked()
+    a: IRiskEngine.Assessment = self._assess()
+    assert not a.unfixed, "vault: settle the expired series first"
+    return a
+
+
+@internal
+def _deposit(assets: uint256, shares: uint256, receiver: address):
+    assert assets >= self.budgets.min_deposit or assets == staticcall ASSET.balanceOf(msg.sender), "vault: below minimum deposit"
+    assert shares > 0, "vault: zero shares"
+    assert extcall ASSET.transferFrom(msg.sender, self, assets, default_return_value=True), "vault: transfer"
+    self.idle += assets
+    erc20._mint(receiver, shares)
+    log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
+
+
+@internal
+def _withdraw(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address, owner: address):
+    assert assets > 0, "vault: zero assets"
+    assert assets <= self._free(), "vault: not enough idle cash"
+    assert a.nav_bid - convert(assets, int256) * _USDC >= a.initial, "margin: below initial"
+    if msg.sender != owner:
+        erc20._spend_allowance(owner, msg.sender, shares)
+    erc20._burn(owner, shares)
+    self.idle -= assets
+    assert extcall ASSET.transfer(receiver, assets, default_return_value=True), "vault: transfer"
+    log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
+
+
+@internal
+@view
+def _try_assess() -> (bool, IRiskEngine.Assessment):
+    """
+    @notice The assessment, or False when an oracle or a venue does not answer or the lock is held.
+    """
+    success: bool = False
+    response: Bytes[640] = b""
+    success, response = raw_call(
+        self, method_id("assessment()"), max_outsize=640, is_static_call=True, revert_on_failure=False
+    )
+    if not success or len(response) < 640:
+        return False, empty(IRiskEngine.Assessment)
+    return True, abi_decode(response, IRiskEngine.Assessment)
+
+
+@internal
+@view
+def _can_deposit() -> bool:
+    success: bool = False
+    a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
+    success, a = self._try_assess()
+    return success and self._mode(a) == Mode.NORMAL and not a.unfixed and self._is_sound(a)
+
+
+@internal
+@view
+def _max_exit(owner: address) -> uint256[2]:
+    """
+    @return USDC and shares that `owner` could take out now.
+    """
+    success: bool = False
+    a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
+    success, a = self._try_assess()
+    if not success or a.unfixed:
+        return [0, 0]
+    nav: uint256 = self._floor(a.nav_bid)
+    limit: uint256 = min(self._free(), self._floor(a.nav_bid - a.initial))
+    shares: uint256 = erc20.balanceOf[owner]
+    assets: uint256 = self._to_assets(shares, nav, False)
+    if assets <= limit:
+        return [assets, shares]
+    return [limit, self._to_shares(limit, nav, False)]
+
+
+@internal
+@view
+def _to_shares(assets: uint256, nav: uint256, round_up: bool) -> uint256:
+    return self._mul_div(assets, erc20.totalSupply + _VIRTUAL_SHARES, nav + 1, round_up)
+
+
+@internal
+@view
+def _to_assets(shares: uint256, nav: uint256, round_up: bool) -> uint256:
+    return self._mul_div(shares, nav + 1, erc20.totalSupply + _VIRTUAL_SHARES, round_up)
+
+
+@internal
+@pure
+def _mul_div(x: uint256, y: uint256, denominator: uint256, round_up: bool) -> uint256:
+    return (x * y + (denominator - 1 if round_up else 0)) // denominator
+
+
+@internal
+@pure
+def _floor(amount: int256) -> uint256:
+    """
+    @return WAD as USDC rounded down, zero when negative.
+    """
+    return convert(max(amount, 0) // _USDC, uint256)
+
+
+@internal
+@pure
+def _ceil(amount: int256) -> uint256:
+    """
+    @return WAD as USDC rounded up, zero when negative.
+    """
+    return convert((max(amount, 0) + _USDC - 1) // _USDC, uint256)
