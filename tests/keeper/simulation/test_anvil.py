@@ -1,0 +1,47 @@
+"""Anvil processes end with their owner."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keeper.simulation.anvil import Anvil, AnvilError
+from keeper.simulation.rpc import Rpc
+
+
+def answers(url):
+    try:
+        return bool(Rpc(url).call("eth_chainId"))
+    except OSError:
+        return False
+
+
+def test_it_answers_inside_the_block_and_is_gone_after_it():
+    with Anvil("--chain-id", 7) as anvil:
+        assert anvil.rpc.call("eth_chainId") == "0x7"
+
+    assert not anvil.running
+    assert not answers(anvil.url)
+
+
+def test_it_ends_when_its_owner_is_killed():
+    script = "from keeper.simulation.anvil import Anvil; import time; print(Anvil().url, flush=True); time.sleep(60)"
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    url = owner.stdout.readline().strip()
+    assert answers(url)
+
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.wait()
+
+    deadline = time.monotonic() + 10
+    while answers(url) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not answers(url)
+
+
+def test_a_start_that_fails_says_why():
+    with pytest.raises(AnvilError, match="anvil did not start: .*--no-such-flag"):
+        Anvil("--no-such-flag")
