@@ -1,0 +1,69 @@
+"""What the keeper decided, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """TRADE submits the legs; HOLD is a decision not to; REFUSE means that the keeper must not act and someone should look."""
+
+    TRADE = "trade"
+    HOLD = "hold"
+    REFUSE = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One trade, as `Vault.rebalance` takes it: units of the underlying and USDC per unit, WAD."""
+
+    venue: int
+    pool: int
+    delta_change: int
+    limit_price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Expected costs in USDC: pool fee, price impact, gas, and a day's carry of the new exposure."""
+
+    fee: float = 0.0
+    impact: float = 0.0
+    gas: float = 0.0
+    carry: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.fee + self.impact + self.gas + self.carry
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaChange:
+    """Delta of one underlying around the decision, units; ``band`` is the contracts' target band at the current NAV."""
+
+    underlying: int
+    before: float
+    after: float
+    band: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One block's decision: pure function of a snapshot and a policy.
+
+    ``risk_before`` and ``risk_after`` are the objective's variance terms in USDC; ``binding`` names the limits that stopped
+    the solver from going further, with their shadow prices in USDC per unit of the row.
+    """
+
+    block_number: int
+    block_hash: str
+    action: Action
+    reason: str
+    legs: tuple[Leg, ...] = ()
+    deltas: tuple[DeltaChange, ...] = ()
+    costs: Costs = Costs()
+    risk_before: float = 0.0
+    risk_after: float = 0.0
+    binding: tuple[tuple[str, float], ...] = ()

@@ -1,0 +1,190 @@
+"""What the keeper sees: everything a decision depends on, read at one block hash. Integers are as on chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from keeper.domain.series import Position
+
+
+class Mode(StrEnum):
+    """Mode of the Vault; the order is that of its flag."""
+
+    NORMAL = "normal"
+    REDUCE_ONLY = "reduce-only"
+    FROZEN = "frozen"
+
+
+class VenueKind(StrEnum):
+    """Which contract a venue is."""
+
+    UNISWAP_V3_SPOT = "uniswap_v3_spot"
+    AAVE_V3_SHORT = "aave_v3_short"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """PriceOracle.read: prices in USDC, WAD; ``twap_wad`` is 0 when there is none."""
+
+    price_wad: int
+    twap_wad: int
+    updated_at: int
+    doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VolSlice:
+    """VolOracle.slice_of: theta is the at-the-money total variance from ``posted_at`` to expiry; all but times in WAD."""
+
+    theta: int
+    rho: int
+    phi: int
+    carry: int
+    half_spread: int
+    posted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The slices in force, by (underlying, expiry)."""
+
+    slices: tuple[tuple[int, int, VolSlice], ...]
+
+    def slice_of(self, underlying: int, expiry: int) -> VolSlice:
+        """
+        Raises:
+            KeyError: no slice is posted.
+        """
+        for u, e, posted in self.slices:
+            if (u, e) == (underlying, expiry):
+                return posted
+        raise KeyError(f"no volatility slice for underlying {underlying}, expiry {expiry}")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """A Uniswap v3 pool of the underlying and USDC."""
+
+    address: str
+    fee_pips: int
+    sqrt_price_x96: int
+    liquidity: int
+    tick: int
+    usdc_is_token0: bool
+    token_decimals: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueState:
+    """IVenue.state at the oracle price, WAD."""
+
+    underlying: int
+    exposure: int
+    equity: int
+    stressed_down: int
+    stressed_up: int
+    health: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lending:
+    """What an Aave venue adds: annual rates as floats, threshold and health levels as shares (0.78, 1.5, 1.8)."""
+
+    borrow_rate: float
+    supply_rate: float
+    liquidation_threshold: float
+    health_floor: float
+    health_target: float
+    collateral_usdc: int
+    debt_wad: int
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """A listed venue as the keeper sees it."""
+
+    index: int
+    kind: VenueKind
+    address: str
+    state: VenueState
+    pools: tuple[PoolState, ...]
+    lending: Lending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """IRiskEngine.Assessment: one entry per underlying in the tuples, WAD."""
+
+    nav_bid: int
+    nav_mid: int
+    nav_ask: int
+    maintenance: int
+    initial: int
+    gap_headroom: int
+    gross: int
+    short_notional: int
+    spot: tuple[int, int]
+    twap: tuple[int, int]
+    delta: tuple[int, int]
+    gamma: tuple[int, int]
+    vega: tuple[int, int]
+    doubt: bool
+    unfixed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """RiskEngine.limits, WAD shares of NAV."""
+
+    delta_target: int
+    delta_hard: int
+    gamma_band: int
+    vega_band: int
+    notional_total: int
+    notional_expiry: int
+    notional_series: int
+    gross_leverage: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """Vault.budgets: WAD shares, ``min_deposit`` in USDC's smallest units."""
+
+    loss_capacity: int
+    loss_per_day: int
+    leg_slippage: int
+    kill_drawdown: int
+    min_deposit: int
+
+
+@dataclass(frozen=True, slots=True)
+class VaultState:
+    """The Vault's own accounts; USDC amounts in smallest units, ``loss_budget`` a WAD share of NAV."""
+
+    idle: int
+    owed: int
+    total_supply: int
+    sequence: int
+    mode: Mode
+    loss_budget: int
+    budgets: Budgets
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The chain at one block, and nothing else."""
+
+    chain_id: int
+    block_number: int
+    block_hash: str
+    timestamp: int
+    base_fee_wei: int
+    keeper_balance_wei: int
+    vault: VaultState
+    limits: Limits
+    readings: tuple[Reading, ...]
+    book: tuple[Position, ...]
+    surface: Surface
+    venues: tuple[Venue, ...]
+    assessment: Assessment
