@@ -1,1 +1,1 @@
-"""Value types of the keeper: frozen, without behaviour beyond their own arithmetic. Nothing here touches the outside."""
+"""Value types of the keeper: frozen, with no behaviour but their own arithmetic. Nothing here touches the outside."""

@@ -35,7 +35,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class VolSlice:
-    """VolOracle.slice_of: theta is the at-the-money total variance from ``posted_at`` to expiry; all but times in WAD."""
+    """VolOracle.slice_of: theta is the at-the-money total variance from ``posted_at`` to expiry; WAD but for times."""
 
     theta: int
     rho: int

@@ -6,7 +6,8 @@ two 256-bit words: coefficients in u, the offset from the interval's middle in u
     word 0:  c0 (96 bits) | c1 (80) | c2 + 2**79 (80)
     word 1:  c3 + 2**63 | c4 + 2**63 | c5 + 2**63 | c6 + 2**63  (64 bits each)
 
-The largest error is 7.8e-15. The table is data, checked in as ``normal_table.json``; ``build_table`` shows where it is from.
+The largest error is 7.8e-15. The table is data, checked in as ``normal_table.json``; ``build_table`` shows where it is
+from.
 """
 
 from __future__ import annotations
