@@ -41,7 +41,7 @@ lint: .venv/.installed ## ruff, mypy, import-linter, natrix
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(if $(CONTRACTS),$(BIN)/natrix lint contracts)
+	$(if $(CONTRACTS),$(BIN)/natrix lint)
 
 format: .venv/.installed ## let ruff format and sort imports
 	$(BIN)/ruff check --fix-only .

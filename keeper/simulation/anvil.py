@@ -1,4 +1,4 @@
-"""Anvil: finding the right version, running one as a child that never outlives us, and the `anvil` command."""
+"""Anvil: finding the right version, running a child that never outlives us, and the `anvil` command."""
 
 import functools
 import os
@@ -161,7 +161,7 @@ class Anvil:
 
 
 def main() -> None:
-    """The `anvil` command that ape finds first on PATH: adds the flags that ape-foundry can't be told to pass."""
+    """The `anvil` command that ape finds first on PATH: adds flags that ape-foundry can't be told to pass."""
     args = sys.argv[1:]
     args += ["--prune-history", str(PRUNE_HISTORY), "--enable-tx-gas-limit"]
     if "--fork-url" in args:

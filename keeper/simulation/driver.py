@@ -168,8 +168,7 @@ class MarketDriver:
     def feed_price(self, symbol: str) -> float:
         """Latest answer of the market's feed, USD. "USDC" is allowed."""
         feed = self._usdc_feed if symbol == "USDC" else self._feeds[symbol]
-        answer: int = self._latest_round(feed)[1]
-        return answer / 10**ANSWER_DECIMALS
+        return float(self._latest_round(feed)[1] / 10**ANSWER_DECIMALS)
 
     def pool_price(self, symbol: str, fee: int | None = None) -> float:
         """Spot price of the market's first pool, or of the one with `fee`, in USDC."""
@@ -286,9 +285,7 @@ class MarketDriver:
             return
         master = read(self.rpc, USDC, "masterMinter()", "address")
         self._impersonate(master)
-        self._send(
-            _Transaction(master, USDC, call_data("configureMinter(address,uint256)", MINTER, 2**200))
-        )
+        self._send(_Transaction(master, USDC, call_data("configureMinter(address,uint256)", MINTER, 2**200)))
         self.fund_usdc(ARBITRAGEUR, _PLENTY)
         self.fund_weth(ARBITRAGEUR, _PLENTY * 10**9)
         approve = call_data("approve(address,uint256)", SWAP_ROUTER, 2**255)
@@ -313,9 +310,7 @@ class MarketDriver:
         self._mine_batch(batch, timestamp, base_fee)
         return self._latest()
 
-    def _mine_batch(
-        self, batch: Sequence[_Transaction], timestamp: int | None, base_fee: int
-    ) -> list[dict[str, Any]]:
+    def _mine_batch(self, batch: Sequence[_Transaction], timestamp: int | None, base_fee: int) -> list[dict[str, Any]]:
         """One block with the whole batch in it, whatever the mining mode is. Returns the receipts."""
         rpc = self.rpc
         if timestamp is not None:
@@ -341,8 +336,9 @@ class MarketDriver:
         if receipt is None:
             return f"{name} did not fit in the block and is pending; mine another block, or make a smaller step"
         return (
-            f"{name} reverted after {int(receipt['gasUsed'], 16)} of {entry.gas} gas; the rest of block "
-            f"{int(receipt['blockNumber'], 16)} stays. See debug_traceTransaction {receipt['transactionHash']}"
+            f"{name} reverted after {int(receipt['gasUsed'], 16)} of {entry.gas} gas; "
+            f"the rest of block {int(receipt['blockNumber'], 16)} stays. "
+            f"See debug_traceTransaction {receipt['transactionHash']}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Builds the mainnet snapshot: published bytecode at mainnet's addresses, wired, seeded and dumped to a file."""
+"""Builds the mainnet snapshot: published bytecode at mainnet's addresses, wired, seeded and dumped."""
 
 import json
 import shutil
@@ -74,8 +74,6 @@ def _drop_old_blocks(state_file: Path) -> None:
     oldest = state["best_block_number"] - _KEPT_BLOCKS + 1
     state["transactions"] = []
     state["blocks"] = [
-        {**block, "transactions": []}
-        for block in state["blocks"]
-        if int(block["header"]["number"], 16) >= oldest
+        {**block, "transactions": []} for block in state["blocks"] if int(block["header"]["number"], 16) >= oldest
     ]
     state_file.write_text(json.dumps(state, separators=(",", ":")))

@@ -75,7 +75,8 @@ def unpack(spec: str, tarball: Path, integrity: str) -> None:
     if found != integrity:
         raise PackageError(
             f"{spec}: its content is not what was pinned ({found[:20]}…, expected {integrity[:20]}…). "
-            f"Nothing of it was kept. If the package was republished on purpose, review it and change {PINS_FILE.name}."
+            "Nothing of it was kept. If it was republished on purpose, review it and change "
+            f"{PINS_FILE.name}."
         )
     target = package_path(spec)
     staging = Path(tempfile.mkdtemp(dir=packages_dir(), prefix=".unpack-"))

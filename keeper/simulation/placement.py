@@ -134,9 +134,7 @@ class LocalChain:
         self.rpc.call("anvil_setNonce", address, "0x1")
         self.rpc.call("anvil_setCode", address, "0x" + code.hex())
         sender = self.impersonate(sender or self.deployer)
-        runtime = self.rpc.call(
-            "eth_call", {"from": sender, "to": address, "gas": hex(_CONSTRUCTOR_GAS)}, "latest"
-        )
+        runtime = self.rpc.call("eth_call", {"from": sender, "to": address, "gas": hex(_CONSTRUCTOR_GAS)}, "latest")
         self.send(sender, address, b"")
         self.rpc.call("anvil_setCode", address, runtime)
         return self.contract(source.abi, address)

@@ -28,7 +28,7 @@ class Rpc:
         self._lock = threading.Lock()
 
     def call(self, method: str, *params: Any) -> Any:
-        """The result of one call. Raises RpcError for the node's errors and OSError if it can't be reached."""
+        """The result of one call. Raises RpcError for the node's errors, OSError if it can't be reached."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         with self._lock:
             answer = self._post(body)

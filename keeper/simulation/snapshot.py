@@ -10,7 +10,15 @@ from keeper.simulation.anvil import HARDFORK, VERSION
 from keeper.simulation.paths import cache_dir
 
 _HERE = Path(__file__).parent
-_INPUTS = ("addresses.py", "mainnet.py", "markets.py", "packages.json", "placement.py", "protocols/*.py", "protocols/*.js")
+_INPUTS = (
+    "addresses.py",
+    "mainnet.py",
+    "markets.py",
+    "packages.json",
+    "placement.py",
+    "protocols/*.py",
+    "protocols/*.js",
+)
 
 
 def snapshot_path() -> Path:
@@ -49,7 +57,10 @@ def main() -> None:
     print("Building the mainnet snapshot (about 30 s the first time) ...", file=sys.stderr)
     started = time.monotonic()
     path = ensure_snapshot()
-    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s", file=sys.stderr)
+    print(
+        f"{path.name}: {path.stat().st_size / 1e6:.1f} MB in {time.monotonic() - started:.1f} s",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

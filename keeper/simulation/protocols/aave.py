@@ -207,9 +207,7 @@ class Aave:
             name, short_name, debt_name, short_debt_name = _token_names(reserve.symbol)
             asset = reserve.asset
             self._admin(configure.updateAToken((asset, name, short_name, a_token.address, b"")))
-            self._admin(
-                configure.updateVariableDebtToken((asset, debt_name, short_debt_name, debt_token.address, b""))
-            )
+            self._admin(configure.updateVariableDebtToken((asset, debt_name, short_debt_name, debt_token.address, b"")))
             rates = [int(rate * 100) for rate in (reserve.optimal_usage, 0, reserve.slope_1, reserve.slope_2)]
             self._admin(configure.setReserveInterestRateData(asset, encode(["uint256"] * 4, rates)))
             found = data.functions.getReserveTokensAddresses(asset).call()

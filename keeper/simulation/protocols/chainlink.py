@@ -1,4 +1,4 @@
-"""Chainlink feeds: the proxies at their addresses, and behind them published aggregators with one operator."""
+"""Chainlink feeds: proxies at their addresses, and behind them published aggregators with one operator."""
 
 from web3.contract import Contract
 

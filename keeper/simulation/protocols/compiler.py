@@ -12,7 +12,7 @@ _HERE = Path(__file__).parent
 
 
 def compiled(script: str) -> Path:
-    """Output of the compiler script `script` in this folder; from the cache unless the script or a pin changed."""
+    """Output of a compiler script in this folder; from the cache unless the script or a pin changed."""
     source = _HERE / script
     key = hashlib.sha256(source.read_bytes() + PINS_FILE.read_bytes()).hexdigest()[:16]
     folder = cache_dir() / "compiled"
@@ -20,7 +20,7 @@ def compiled(script: str) -> Path:
     output = folder / f"{source.stem}-{key}.json"
     if not output.exists():
         draft = output.with_suffix(f".{os.getpid()}")
-        command = ["node", "--no-warnings", "--stack-size=8000", source, packages_dir(), draft]
+        command = ["node", "--no-warnings", "--stack-size=8000", str(source), str(packages_dir()), str(draft)]
         run = subprocess.run(command, capture_output=True, text=True)
         if run.returncode:
             draft.unlink(missing_ok=True)

@@ -41,9 +41,7 @@ def artifact(package: str, path: str) -> PublishedContract:
 class Uniswap:
     def __init__(self, chain: LocalChain) -> None:
         self._chain = chain
-        self._factory = chain.place(
-            artifact(CORE, "UniswapV3Factory"), UNISWAP_FACTORY, sender=UNISWAP_FACTORY_OWNER
-        )
+        self._factory = chain.place(artifact(CORE, "UniswapV3Factory"), UNISWAP_FACTORY, sender=UNISWAP_FACTORY_OWNER)
         chain.transact(self._factory.functions.enableFeeAmount(100, 1), UNISWAP_FACTORY_OWNER)
         self._positions = self._place_periphery()
         self._router = chain.contract(artifact(PERIPHERY, "SwapRouter").abi, SWAP_ROUTER)
@@ -102,14 +100,28 @@ class Uniswap:
             upper = math.floor(min(tick + reach, _MAX_TICK) / spacing) * spacing
             share = band.usd / total / 2
             offered = [int(amounts[asset] * share) for asset in (token_0, token_1)]
-            mint = (token_0, token_1, pool.fee, lower, upper, *offered, 0, 0, _LIQUIDITY_PROVIDER, _NO_DEADLINE)
+            mint = (
+                token_0,
+                token_1,
+                pool.fee,
+                lower,
+                upper,
+                *offered,
+                0,
+                0,
+                _LIQUIDITY_PROVIDER,
+                _NO_DEADLINE,
+            )
             chain.transact(functions.mint(mint), _LIQUIDITY_PROVIDER)
 
     def trade(self, turn: int, usd: float) -> None:
         """A trade worth `usd` in every pool, buying on even turns and selling on odd ones."""
         chain = self._chain
         for market in MARKETS:
-            amounts = {USDC: int(usd * 10**6), market.token: int(usd / market.price_usd * 10**market.decimals)}
+            amounts = {
+                USDC: int(usd * 10**6),
+                market.token: int(usd / market.price_usd * 10**market.decimals),
+            }
             sold, bought = (USDC, market.token) if turn % 2 == 0 else (market.token, USDC)
             for pool in market.pools:
                 seeding.fund(chain, sold, _TRADER, amounts[sold])

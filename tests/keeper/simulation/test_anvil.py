@@ -28,7 +28,8 @@ def test_it_answers_inside_the_block_and_is_gone_after_it():
 
 
 def test_it_ends_when_its_owner_is_killed():
-    script = "from keeper.simulation.anvil import Anvil; import time; print(Anvil().url, flush=True); time.sleep(60)"
+    start = "from keeper.simulation.anvil import Anvil; print(Anvil().url, flush=True)"
+    script = f"{start}; import time; time.sleep(60)"
     owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     url = owner.stdout.readline().strip()
     assert answers(url)
@@ -43,5 +44,5 @@ def test_it_ends_when_its_owner_is_killed():
 
 
 def test_a_start_that_fails_says_why():
-    with pytest.raises(AnvilError, match="anvil did not start: .*--no-such-flag"):
+    with pytest.raises(AnvilError, match=r"anvil did not start: .*--no-such-flag"):
         Anvil("--no-such-flag")
