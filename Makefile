@@ -41,7 +41,7 @@ lint: .venv/.installed ## ruff, mypy, import-linter, natrix
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(if $(CONTRACTS),$(BIN)/natrix lint)
+	$(if $(CONTRACTS),$(BIN)/natrix lint contracts)
 
 format: .venv/.installed ## let ruff format and sort imports
 	$(BIN)/ruff check --fix-only .
@@ -77,11 +77,12 @@ node_modules/.installed: package.json package-lock.json
 	npm install --silent --no-save --ignore-scripts
 	@touch $@
 
-# -f, because ape does not rebuild the importers of a changed module, interface or setting.
-.build/.compiled: .venv/.installed ape-config.yaml $(CONTRACTS)
-	@mkdir -p .build
+# -f, because ape does not rebuild the importers of a changed module, interface or setting. The stamp
+# has the time of the start: a source that changes meanwhile is compiled again.
+.build/.compiled: requirements.lock ape-config.yaml $(CONTRACTS) | .venv/.installed
+	@mkdir -p .build && touch .build/.started
 	$(if $(CONTRACTS),$(BIN)/ape compile -f,@echo "no contracts yet")
-	@touch $@
+	@mv .build/.started $@
 
 snapshot: .venv/.installed node_modules/.installed
 	@$(BIN)/python -m keeper.simulation.snapshot
