@@ -1,0 +1,73 @@
+"""The common form of a way to trade an underlying: the hedge problem knows no venue, only these numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Buying or selling through an instrument.
+
+    Attributes:
+        capacity: Largest trade, units.
+        fee: Proportional cost, USDC per unit.
+        impact: Quadratic cost, USDC per unit squared.
+        cash: USDC that the vault's idle cash pays per unit; negative when it receives.
+        carry: USDC per unit and day that the new exposure costs; negative when it saves.
+        oracle_loss: What the contract records as loss, USDC per unit before impact (worse of oracle and TWAP).
+        is_allowed: False when the first unit already exceeds the contract's slippage limit.
+    """
+
+    capacity: float
+    fee: float
+    impact: float
+    cash: float
+    carry: float
+    oracle_loss: float
+    is_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One pool of one venue.
+
+    Attributes:
+        venue, pool: Indices as in ``Vault.rebalance``.
+        underlying: Index of the underlying.
+        exposure: The venue's signed units.
+        price: Marginal price in the pool, USDC per unit.
+        buy, sell: The two sides.
+    """
+
+    venue: int
+    pool: int
+    underlying: int
+    name: str
+    exposure: float
+    price: float
+    buy: Side
+    sell: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What the contract measures a trade against: oracle price, TWAP (0 = none), largest loss of a leg as a share."""
+
+    spot: float
+    twap: float
+    leg_slippage: float
+
+    def loss_of_buying(self, price: float) -> float:
+        """Recorded loss per unit of buying at ``price``, USDC."""
+        missed = self.spot - self.twap if self.twap > 0 else 0.0
+        return max(0.0, price - self.spot + max(0.0, missed))
+
+    def loss_of_selling(self, price: float) -> float:
+        """Recorded loss per unit of selling at ``price``, USDC."""
+        missed = self.twap - self.spot if self.twap > 0 else 0.0
+        return max(0.0, self.spot - price + max(0.0, missed))
+
+    def allows(self, price: float) -> bool:
+        """Whether a trade at ``price`` can stay inside the leg's slippage, on either side of the market."""
+        return abs(price - self.spot) <= self.leg_slippage * self.spot
