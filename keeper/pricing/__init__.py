@@ -1,0 +1,1 @@
+"""Option pricing: pure functions, floats in, floats out."""

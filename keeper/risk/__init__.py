@@ -1,0 +1,1 @@
+"""What the book is worth and how much it can lose: the contracts' engine mirrored, in integers and in floats."""
