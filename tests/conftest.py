@@ -27,12 +27,19 @@ def _needs_upstream(config: pytest.Config) -> bool:
     return "fork" in network
 
 
+def _answers(url: str) -> bool:
+    return Web3(Web3.HTTPProvider(url, request_kwargs={"timeout": 10})).is_connected()
+
+
 def _start_upstream() -> None:
     """Set KEEL_UPSTREAM to a running anvil, once per process. Workers of -n start their own: 0.1 s each."""
     global _upstream
-    if not os.environ.get("KEEL_UPSTREAM"):
+    url = os.environ.get("KEEL_UPSTREAM")
+    if not url:
         _upstream = start_upstream()
         os.environ["KEEL_UPSTREAM"] = _upstream.url
+    elif not _answers(url):  # ape would say so after 20 s, as an internal error
+        raise pytest.UsageError("nothing answers at KEEL_UPSTREAM: unset it to use the snapshot")
 
 
 @pytest.hookimpl(tryfirst=True)

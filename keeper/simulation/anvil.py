@@ -22,6 +22,7 @@ VERSION = "1.7.1"
 HARDFORK = "osaka"
 PRUNE_HISTORY = 300  # block states kept; without it every state ends up on disk
 BLOCK_GAS_LIMIT = 60_000_000
+_LOOKING = "KEEL_LOOKING_FOR_ANVIL"  # set while candidates are tried: our own command isn't one
 _START_TIMEOUT = 60.0  # seconds; a fork of a remote node can be slow to answer
 _STOP_TIMEOUT = 30.0  # seconds
 
@@ -50,13 +51,10 @@ def find_anvil() -> Path:
 
     Raises AnvilError when there is none.
     """
-    own_bin = Path(sys.executable).parent  # holds our `anvil` command, which calls this function
-    elsewhere = os.pathsep.join(
-        entry for entry in os.environ.get("PATH", "").split(os.pathsep) if entry and Path(entry) != own_bin
-    )
-    found = shutil.which("anvil", path=elsewhere)
+    folders = [Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry]
+    on_path = [found for folder in folders if (found := shutil.which("anvil", path=str(folder)))]
     installed = sorted((PROJECT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*"))
-    for candidate in ([Path(found)] if found else []) + installed:
+    for candidate in [*map(Path, on_path), *installed]:
         if _version(candidate) == VERSION:
             return candidate
     raise AnvilError(f"anvil {VERSION} is neither on PATH nor in node_modules. Run `make setup` to install it.")
@@ -64,7 +62,13 @@ def find_anvil() -> Path:
 
 def _version(binary: Path) -> str | None:
     try:
-        output = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10).stdout
+        output = subprocess.run(
+            [binary, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            env={**os.environ, _LOOKING: "1"},
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     words = output.split()
@@ -162,6 +166,8 @@ class Anvil:
 
 def main() -> None:
     """The `anvil` command that ape finds first on PATH: adds flags that ape-foundry can't be told to pass."""
+    if _LOOKING in os.environ:
+        sys.exit("this is Keel's `anvil` command, not anvil")
     args = sys.argv[1:]
     args += ["--prune-history", str(PRUNE_HISTORY), "--enable-tx-gas-limit"]
     if "--fork-url" in args:
