@@ -33,7 +33,8 @@ USDC_HEARTBEAT: Final = 82_800  # seconds; an hour before mainnet's
 _FIRST_ROUNDS = 3  # rounds of the new phase before anybody steps: enough for a proof with a predecessor
 _TIP = 500 * 10**9  # wei: before everybody else in the block
 _BALANCE = 10**30  # wei
-_PLENTY = 10**17  # USDC base units, and WETH in units of 1e-9: more than any pool can take
+_PLENTY_USDC = 10**17  # base units
+_PLENTY = 10**8  # whole tokens of an underlying: more than any pool can take
 _CALL_GAS = 1_000_000
 _DEPLOY_GAS = 8_000_000
 _SWAP_GAS = 300_000
@@ -154,6 +155,16 @@ class MarketDriver:
     def fund_usdc(self, account: str, amount: int) -> None:
         """Mint `amount` base units (1e-6 USDC) to `account`, as a minter that the master minter allowed."""
         self._send(_Transaction(MINTER, USDC, call_data("mint(address,uint256)", account, amount)))
+
+    def fund_underlying(self, symbol: str, account: str, amount: int) -> None:
+        """Give `account` new tokens of a market, `amount` in base units: WETH is wrapped, others minted."""
+        token = self.markets[symbol].token
+        if token == WETH:
+            self.fund_weth(account, amount)
+            return
+        owner = read(self.rpc, token, "owner()", "address")
+        self._impersonate(owner)
+        self._send(_Transaction(owner, token, call_data("mint(address,uint256)", account, amount)))
 
     def fund_weth(self, account: str, amount: int) -> None:
         """Wrap `amount` wei of new ether for `account`."""
@@ -286,10 +297,12 @@ class MarketDriver:
         master = read(self.rpc, USDC, "masterMinter()", "address")
         self._impersonate(master)
         self._send(_Transaction(master, USDC, call_data("configureMinter(address,uint256)", MINTER, 2**200)))
-        self.fund_usdc(ARBITRAGEUR, _PLENTY)
-        self.fund_weth(ARBITRAGEUR, _PLENTY * 10**9)
+        self.fund_usdc(ARBITRAGEUR, _PLENTY_USDC)
         approve = call_data("approve(address,uint256)", SWAP_ROUTER, 2**255)
-        self._send(*(_Transaction(ARBITRAGEUR, token, approve) for token in (USDC, WETH)))
+        self._send(_Transaction(ARBITRAGEUR, USDC, approve))
+        for market in self.markets.values():
+            self.fund_underlying(market.symbol, ARBITRAGEUR, _PLENTY * 10**market.decimals)
+            self._send(_Transaction(ARBITRAGEUR, market.token, approve))
 
     # ------------------------------------------------------------------ blocks
 

@@ -80,7 +80,16 @@ ETH: Final = Market(
     ),
 )
 
-MARKETS: Final = (ETH,)
+BTC: Final = Market(
+    symbol="BTC",
+    token=addresses.WBTC,
+    decimals=8,
+    price_usd=90_000.0,
+    feeds=(addresses.BTC_USD_FEED,),
+    pools=(Pool(3000, addresses.POOL_WBTC_USDC_3000, (Band(20e6, 0.10), Band(25e6, 0.40), Band(15e6, None))),),
+)
+
+MARKETS: Final = (ETH, BTC)
 USDC_USD: Final = 1.0
 
 RESERVES: Final = (
@@ -103,6 +112,26 @@ RESERVES: Final = (
         borrowed=85_000,
         a_token=addresses.AAVE_WETH,
         debt_token=addresses.AAVE_WETH_DEBT,
+    ),
+    Reserve(
+        symbol="WBTC",
+        asset=addresses.WBTC,
+        decimals=8,
+        price_feed=addresses.BTC_USD_FEED,
+        configurator_nonce=7,
+        loan_to_value=7300,
+        liquidation_threshold=7800,
+        liquidation_bonus=10500,
+        reserve_factor=5000,
+        optimal_usage=80.0,
+        slope_1=4.0,
+        slope_2=300.0,
+        supply_cap=43_000,
+        borrow_cap=28_000,
+        supplied=30_000,
+        borrowed=3_000,
+        a_token=addresses.AAVE_WBTC,
+        debt_token=addresses.AAVE_WBTC_DEBT,
     ),
     Reserve(
         symbol="USDC",

@@ -30,6 +30,17 @@ def test_a_step_lands_feeds_and_pools_at_the_price(fork, market, price):
         assert market.pool_price("ETH", pool.fee) == pytest.approx(price, rel=ONE_BASIS_POINT)
 
 
+def test_markets_move_together_or_alone(fork, market):
+    market.step({"ETH": 3_100, "BTC": 95_000})
+
+    market.step({"BTC": 81_000})
+
+    assert market.feed_price("ETH") == 3_100
+    assert market.feed_price("BTC") == 81_000
+    assert market.pool_price("ETH") == pytest.approx(3_100, rel=ONE_BASIS_POINT)
+    assert market.pool_price("BTC") == pytest.approx(81_000, rel=ONE_BASIS_POINT)
+
+
 def test_pools_trade_in_usdc_and_feeds_in_usd(fork, market):
     market.step(3_000, usdc=0.97)
 
@@ -123,7 +134,7 @@ def test_a_second_driver_finds_the_feeds_taken_over(fork):
 
 def test_a_price_outside_the_feed_s_limits_is_refused_with_the_block_that_stays(fork, market):
     with pytest.raises(MarketError, match="reverted"):
-        market.step(200_000)
+        market.step(20_000_000)
 
 
 def test_funding_adds_to_what_an_account_has(fork, market, new_account, protocols):

@@ -2,7 +2,7 @@
 
 from web3.contract import Contract
 
-from keeper.simulation.addresses import USDC, USDC_MINTER, WETH
+from keeper.simulation.addresses import USDC, USDC_MINTER, WBTC, WBTC_OWNER, WETH
 from keeper.simulation.placement import LocalChain
 
 _ABI = [
@@ -26,9 +26,10 @@ def token(chain: LocalChain, address: str) -> Contract:
 
 
 def fund(chain: LocalChain, asset: str, account: str, amount: int) -> None:
-    """Mint `amount` base units of USDC or WETH to `account`."""
-    if asset == USDC:
-        chain.transact(token(chain, USDC).functions.mint(account, amount), USDC_MINTER)
+    """Mint `amount` base units of USDC, WBTC or WETH to `account`."""
+    minters = {USDC: USDC_MINTER, WBTC: WBTC_OWNER}
+    if asset in minters:
+        chain.transact(token(chain, asset).functions.mint(account, amount), minters[asset])
     elif asset == WETH:
         chain.impersonate(account)
         chain.rpc.call("anvil_setBalance", account, hex(amount + 10**24))

