@@ -12,9 +12,11 @@ class Policy:
     Attributes:
         risk_aversion: Weight of variance: a P&L variance v (USDC^2 over the horizon) costs risk_aversion / NAV * v / 2.
         risk_horizon_days: How long an unhedged delta is assumed to stay.
+        default_vol: Annualised volatility that is assumed without options on the book.
         band_use: Share of the contracts' target delta band that the keeper uses for itself.
         limit_slippage: Distance of a leg's limit price from the pool's expected average price.
         min_idle: Share of NAV that stays idle when a hedge needs cash.
+        min_trade: Smallest leg, USDC.
         margin_tolerance: Largest difference of the keeper's margin from the chain's, per unit of notional.
         deadline_seconds: Life of a rebalance.
         max_loss_use: Share of the loss bucket that one rebalance may use.
@@ -23,9 +25,11 @@ class Policy:
 
     risk_aversion: float = 30.0
     risk_horizon_days: float = 1.0
+    default_vol: float = 0.6
     band_use: float = 0.9
     limit_slippage: float = 0.002
     min_idle: float = 0.05
+    min_trade: float = 100.0
     margin_tolerance: float = 1e-6
     deadline_seconds: int = 60
     max_loss_use: float = 0.5

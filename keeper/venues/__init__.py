@@ -1,1 +1,1 @@
-"""What each venue can trade, at what cost: one module per venue contract, and the common form that hedging works with."""
+"""What each venue can trade and at what cost: one module per venue contract, one common form for hedging."""

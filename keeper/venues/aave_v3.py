@@ -1,7 +1,7 @@
 """Aave v3: the short venue, USDC supplied against a borrowed token that is sold in a Uniswap v3 pool.
 
-A short of one unit at price p needs collateral p * health_target / liquidation_threshold, of which the sale brings p; buying
-it back frees the same.
+A short of one unit at price p needs collateral p * health_target / liquidation_threshold, of which the sale brings p;
+buying it back frees the same.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def short_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, .
                 pool=index,
                 underlying=venue.state.underlying,
                 name=f"short, Aave v3 and Uniswap v3 {fee_rate(pool):.2%}",
-                exposure=venue.state.exposure / WAD,
+                direction=-1,
                 price=pool_price(pool),
                 buy=replace(buy, capacity=min(buy.capacity, owed), cash=buy.cash - collateral, carry=-carry),
                 sell=replace(sell, cash=sell.cash + collateral, carry=carry),

@@ -35,7 +35,7 @@ class Instrument:
     Attributes:
         venue, pool: Indices as in ``Vault.rebalance``.
         underlying: Index of the underlying.
-        exposure: The venue's signed units.
+        direction: +1 for a venue that holds the underlying, -1 for one that owes it.
         price: Marginal price in the pool, USDC per unit.
         buy, sell: The two sides.
     """
@@ -44,7 +44,7 @@ class Instrument:
     pool: int
     underlying: int
     name: str
-    exposure: float
+    direction: int
     price: float
     buy: Side
     sell: Side

@@ -1,7 +1,7 @@
 """Uniswap v3: price and depth of a pool, and the spot venue that trades in it.
 
 Inside a tick range a pool is a constant-product market with virtual reserves R_token * R_usdc = L^2 (Uniswap v3 white
-paper, section 2): buying q costs p * q / (1 - q / R_token), so that the price impact is p * q^2 / R_token to second order.
+paper, section 2): buying q costs p * q / (1 - q / R_token), so that price impact is p * q^2 / R_token to second order.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _RANGE_USE = 0.25  # largest share of the virtual reserve that the quadratic is 
 def pool_price(pool: PoolState) -> float:
     """Marginal price, USDC per unit of the token."""
     ratio = (pool.sqrt_price_x96 / _Q96) ** 2  # token1 per token0, smallest units
-    scale = 10.0 ** (pool.token_decimals - _USDC_DECIMALS)
+    scale: float = 10.0 ** (pool.token_decimals - _USDC_DECIMALS)
     return scale / ratio if pool.usdc_is_token0 else scale * ratio
 
 
 def virtual_reserve(pool: PoolState) -> float:
     """Virtual reserve of the token in units: L / sqrt(price)."""
-    scale = 10.0 ** ((pool.token_decimals + _USDC_DECIMALS) / 2)
+    scale: float = 10.0 ** ((pool.token_decimals + _USDC_DECIMALS) / 2)
     return pool.liquidity / scale / math.sqrt(pool_price(pool))
 
 
@@ -37,7 +37,7 @@ def fee_rate(pool: PoolState) -> float:
 
 
 def average_price(pool: PoolState, units: float) -> float:
-    """Average price of buying (``units`` > 0) or selling (< 0) inside the current range, fee included, USDC per unit."""
+    """Average price of buying (``units`` > 0) or selling (< 0) inside the current range, fee included, USDC."""
     price, fee, reserve = pool_price(pool), fee_rate(pool), virtual_reserve(pool)
     if units >= 0:
         return price / (1 - units / reserve) / (1 - fee)
@@ -84,7 +84,7 @@ def spot_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, ..
                 pool=index,
                 underlying=venue.state.underlying,
                 name=f"spot, Uniswap v3 {fee_rate(pool):.2%}",
-                exposure=held,
+                direction=1,
                 price=pool_price(pool),
                 buy=buy,
                 sell=replace(sell, capacity=min(sell.capacity, held)),

@@ -1,0 +1,232 @@
+"""`decide`: what to do at one block. Live, dry run, replay, backtest and stress call this function and no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keeper.domain.decision import Action, Costs, Decision, DeltaChange, Leg
+from keeper.domain.policy import Policy
+from keeper.domain.snapshot import Snapshot, VenueKind
+from keeper.domain.units import USDC, WAD
+from keeper.domain.valuation import Valuation
+from keeper.hedging.problem import Book, book_of, build
+from keeper.hedging.program import Array, Program, Solution, SolverError, solve
+from keeper.risk.valuation import ValuationError, margin_mismatch, value
+from keeper.venues.aave_v3 import needs_restoring, short_instruments, spare_collateral
+from keeper.venues.instrument import Instrument, Reference
+from keeper.venues.uniswap_v3 import average_price, spot_instruments
+
+_ETH = 0  # gas is paid in ether, priced as the first underlying
+_UNIT_WAD = 10**12  # trades are rounded to 1e-6 units
+_CLOSING = 1.001  # a buy-back of almost the whole debt asks for more than it, and the venue takes what there is
+_SHADOW_PRICE = 1e-6  # smallest one worth telling
+
+
+@dataclass(frozen=True, slots=True)
+class _Trade:
+    instrument: Instrument
+    units: float  # signed
+
+    @property
+    def cash(self) -> float:
+        """What the vault's idle cash pays, USDC."""
+        side = self.instrument.buy if self.units > 0 else self.instrument.sell
+        return side.cash * abs(self.units)
+
+
+def decide(snapshot: Snapshot, policy: Policy) -> Decision:
+    """The cheapest trades that keep the book neutral inside every limit, or the reason why not to trade.
+
+    Pure and deterministic. Nothing is traded when the snapshot cannot be valued, when the keeper's margin and the
+    chain's differ (`Policy.margin_tolerance`), or when the solver's answer does not check out: the action is REFUSE.
+    """
+    try:
+        valuation = value(snapshot)
+    except ValuationError as error:
+        return _plain(snapshot, Action.REFUSE, f"the book cannot be valued: {error}")
+    mismatch = margin_mismatch(valuation, snapshot)
+    if not mismatch <= policy.margin_tolerance:
+        reason = f"keeper and chain disagree by {mismatch:.1e} of notional, {policy.margin_tolerance:.0e} is allowed"
+        return _plain(snapshot, Action.REFUSE, reason)
+    if valuation.margins.nav_bid <= 0:
+        return _plain(snapshot, Action.HOLD, "the vault has no equity to hedge")
+
+    instruments = _instruments(snapshot)
+    book = book_of(snapshot, valuation, policy)
+    program = build(book, instruments, policy)
+    try:
+        solution = solve(program)
+    except SolverError as error:
+        return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
+
+    trades = _trades(solution.z, instruments, book, policy)
+    gas = snapshot.base_fee_wei * policy.rebalance_gas / WAD * book.exposures[_ETH].spot
+    benefit = _benefit(program, solution, instruments, book) * book.nav
+    deltas = _deltas(valuation, book, trades)
+    stuck = _is_stuck(snapshot, deltas)
+    if stuck or benefit <= gas:
+        trades = ()
+        deltas = _deltas(valuation, book, trades)
+    legs = () if stuck else (*_restoring_legs(snapshot, book, trades), *_legs(trades, snapshot, policy))
+    if not legs:
+        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, stuck), deltas)
+    return Decision(
+        block_number=snapshot.block_number,
+        block_hash=snapshot.block_hash,
+        action=Action.TRADE,
+        reason=_why_trade(trades, deltas, benefit, gas),
+        legs=legs,
+        deltas=deltas,
+        costs=_costs(trades, gas),
+        risk_before=_variance_cost(book, policy, [change.before for change in deltas]),
+        risk_after=_variance_cost(book, policy, [change.after for change in deltas]),
+        binding=_binding(program, solution),
+    )
+
+
+def _plain(snapshot: Snapshot, action: Action, reason: str, deltas: tuple[DeltaChange, ...] = ()) -> Decision:
+    return Decision(snapshot.block_number, snapshot.block_hash, action, reason, deltas=deltas)
+
+
+def _instruments(snapshot: Snapshot) -> tuple[Instrument, ...]:
+    slippage = snapshot.vault.budgets.leg_slippage / WAD
+    instruments: list[Instrument] = []
+    for venue in snapshot.venues:
+        reading = snapshot.readings[venue.state.underlying]
+        reference = Reference(reading.price_wad / WAD, reading.twap_wad / WAD, slippage)
+        if venue.kind is VenueKind.UNISWAP_V3_SPOT:
+            instruments.extend(spot_instruments(venue, reference))
+        else:
+            instruments.extend(short_instruments(venue, reference))
+    return tuple(instruments)
+
+
+def _trades(z: Array, instruments: tuple[Instrument, ...], book: Book, policy: Policy) -> tuple[_Trade, ...]:
+    """The solution in units, without what is too small; what frees cash first."""
+    n = len(instruments)
+    trades = []
+    for i, instrument in enumerate(instruments):
+        amount = float(z[i] - z[n + i]) * book.nav
+        if abs(amount) >= policy.min_trade:
+            trades.append(_Trade(instrument, amount / book.exposures[instrument.underlying].spot))
+    return tuple(sorted(trades, key=lambda trade: trade.cash))
+
+
+def _benefit(program: Program, solution: Solution, instruments: tuple[Instrument, ...], book: Book) -> float:
+    """How much better the solution is than not trading, share of NAV, gas not counted."""
+    idle = np.zeros(program.size)
+    outside = 2 * (len(instruments) + len(book.exposures))  # where the excesses over the delta band begin
+    idle[outside:] = program.bound[outside:]
+    return program.objective(idle) - solution.objective
+
+
+def _legs(trades: tuple[_Trade, ...], snapshot: Snapshot, policy: Policy) -> tuple[Leg, ...]:
+    return tuple(_leg(trade, snapshot, policy) for trade in trades)
+
+
+def _leg(trade: _Trade, snapshot: Snapshot, policy: Policy) -> Leg:
+    instrument, units = trade.instrument, trade.units
+    pool = snapshot.venues[instrument.venue].pools[instrument.pool]
+    spot = snapshot.readings[instrument.underlying].price_wad / WAD
+    slippage = snapshot.vault.budgets.leg_slippage / WAD
+    expected = average_price(pool, units)
+    if units > 0:
+        limit = min(expected * (1 + policy.limit_slippage), spot * (1 + slippage))
+        capacity = instrument.buy.capacity
+        if instrument.direction < 0 and units > capacity * (2 - _CLOSING):
+            units = capacity * _CLOSING
+    else:
+        limit = max(expected * (1 - policy.limit_slippage), spot * (1 - slippage))
+    delta_change = int(units * WAD / _UNIT_WAD) * _UNIT_WAD
+    return Leg(instrument.venue, instrument.pool, delta_change, int(limit * WAD))
+
+
+def _restoring_legs(snapshot: Snapshot, book: Book, trades: tuple[_Trade, ...]) -> tuple[Leg, ...]:
+    """Legs of zero for Aave venues that are not traded and whose collateral is too little or far too much."""
+    traded = {trade.instrument.venue for trade in trades}
+    legs = []
+    for venue in snapshot.venues:
+        if venue.lending is None or venue.index in traded:
+            continue
+        spot = book.exposures[venue.state.underlying].spot
+        missing = -spare_collateral(venue.lending, spot)
+        if needs_restoring(venue.lending, spot) and missing * USDC <= snapshot.vault.idle - snapshot.vault.owed:
+            legs.append(Leg(venue.index, 0, 0, int(spot * WAD)))
+    return tuple(legs)
+
+
+def _deltas(valuation: Valuation, book: Book, trades: tuple[_Trade, ...]) -> tuple[DeltaChange, ...]:
+    changes = []
+    for u, (delta, exposure) in enumerate(zip(valuation.deltas, book.exposures, strict=True)):
+        traded = sum(trade.units for trade in trades if trade.instrument.underlying == u)
+        changes.append(DeltaChange(u, delta, delta + traded, book.delta_band * book.nav / exposure.spot))
+    return tuple(changes)
+
+
+def _costs(trades: tuple[_Trade, ...], gas: float) -> Costs:
+    fee = impact = carry = 0.0
+    for trade in trades:
+        side = trade.instrument.buy if trade.units > 0 else trade.instrument.sell
+        size = abs(trade.units)
+        fee += side.fee * size
+        impact += side.impact * size**2
+        carry += side.carry * size
+    return Costs(fee=fee, impact=impact, gas=gas, carry=carry)
+
+
+def _variance_cost(book: Book, policy: Policy, deltas: list[float]) -> float:
+    """The objective's variance term, USDC."""
+    horizon = policy.risk_horizon_days / 365.0
+    total = 0.0
+    for delta, exposure in zip(deltas, book.exposures, strict=True):
+        total += exposure.sigma**2 * horizon * (delta * exposure.spot) ** 2
+    return policy.risk_aversion / book.nav * total / 2
+
+
+def _binding(program: Program, solution: Solution) -> tuple[tuple[str, float], ...]:
+    return tuple(
+        (name, float(abs(price)))
+        for name, price in zip(program.names, solution.shadow_prices, strict=True)
+        if abs(price) > _SHADOW_PRICE
+    )
+
+
+def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, stuck: bool) -> str:
+    if stuck:
+        return (
+            "gamma or vega is outside its band, delta is inside: the vault takes no trade that cannot bring them back"
+        )
+    worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
+    if all(abs(change.before) <= change.band for change in deltas):
+        return f"delta is in the no-trade region: {worth}"
+    return f"delta is outside its band, but the limits leave no trade that is worth its gas: {worth}"
+
+
+def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:
+    """Whether the contract would refuse every hedge: it wants a breached limit to improve, and none can by delta."""
+    chain, limits = snapshot.assessment, snapshot.limits
+    nav = chain.nav_bid
+    if chain.initial > nav or chain.gap_headroom < 0 or chain.gross * WAD > limits.gross_leverage * nav:
+        return False
+    if any(abs(change.before) > change.band for change in deltas):
+        return False
+    for spot, gamma, vega in zip(chain.spot, chain.gamma, chain.vega, strict=True):
+        if abs(gamma) * spot // WAD * spot // 100 > limits.gamma_band * nav or abs(vega) * WAD > limits.vega_band * nav:
+            return True
+    return False
+
+
+def _why_trade(trades: tuple[_Trade, ...], deltas: tuple[DeltaChange, ...], benefit: float, gas: float) -> str:
+    if not trades:
+        return "collateral is restored to its health target"
+    moves = ", ".join(
+        f"{'buy' if trade.units > 0 else 'sell'} {abs(trade.units):.4f} by {trade.instrument.name}" for trade in trades
+    )
+    changes = ", ".join(
+        f"delta {change.before:+.3f} to {change.after:+.3f}, band {change.band:.3f}"
+        for change in deltas
+        if change.before != change.after
+    )
+    return f"{moves}: {changes}; gains {benefit:.2f} USDC over its costs, gas {gas:.2f} USDC"

@@ -1,0 +1,197 @@
+"""The hedge problem in one place.
+
+Variables, all as shares of NAV: for each instrument i the amount bought b_i and sold s_i (units times spot); for each
+underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t_u of delta over the keeper's band.
+
+    min   risk_aversion / 2 * sum_u sigma_u^2 h (d_u + sum_i (b_i - s_i))^2            variance of what stays unhedged
+        + sum_i fee_i (b_i + s_i) + impact_i (b_i^2 + s_i^2) + carry_i                 what trading and holding costs
+        + penalty * sum_u t_u
+
+subject to the limits that the contracts check after a rebalance, each "inside, or no farther than before":
+
+    margin      initial_factor * sum_u w_u <= NAV - cost,   w_u >= contingency_u - damping_j * P&L_u,j  for each shock j
+    gap         sum_u g_u <= NAV - cost,                    g_u >= -P&L_u at spot -50 % and +50 %
+    delta       |d_u + sum_i (b_i - s_i)| <= band + t_u
+    leverage    gross venue exposure <= limit
+    cash        what the trades take from idle cash <= what is free beyond the keeper's reserve
+    loss        what the contract will record as loss <= the part of the loss bucket that one rebalance may use
+
+Scenario P&L is linear in the trades because options are only revalued by the market, so each row is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keeper.domain.policy import Policy
+from keeper.domain.snapshot import Snapshot
+from keeper.domain.units import USDC, WAD
+from keeper.domain.valuation import Valuation
+from keeper.hedging.program import Array, Program
+from keeper.risk.grid import DAMPING_FACTORS, HALF, MULTIPLIERS, ONE_AND_A_HALF, VOLS
+from keeper.risk.margin import gap_rows, initial_factor, margin_rows
+from keeper.venues.instrument import Instrument
+
+_MARGIN_MOVES = MULTIPLIERS[:ONE_AND_A_HALF]
+_MARGIN_DAMPING = DAMPING_FACTORS[:ONE_AND_A_HALF]
+_BAND_PENALTY = 0.05  # USDC per USDC of delta outside the band: above any cost of trading, below any loss of margin
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One underlying before the trade; USDC but for the volatility.
+
+    Attributes:
+        spot: Oracle price.
+        sigma: Annualised volatility for the variance term.
+        delta: Delta of options and venues times spot.
+        losses: Loss that counts in the margin per spot shock, worst over volatilities, contingency included, (11,).
+        gap: P&L at spot -50 % and at +50 % with venues at stressed equity.
+    """
+
+    spot: float
+    sigma: float
+    delta: float
+    losses: Array
+    gap: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the problem needs to know of the vault; USDC, shares where named.
+
+    ``initial_factor`` is initial per maintenance margin; ``margin_excess`` and ``gap_excess`` are how far these limits
+    are exceeded already, zero inside; ``gross_limit``, ``delta_band`` and ``loss_budget`` are shares of NAV.
+    """
+
+    nav: float
+    free_cash: float
+    initial_factor: float
+    margin_excess: float
+    gap_excess: float
+    gross: float
+    gross_limit: float
+    delta_band: float
+    loss_budget: float
+    exposures: tuple[Exposure, ...]
+
+
+def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
+    """The book of a snapshot as the problem sees it."""
+    now = valuation.margins
+    nav = now.nav_bid
+    free = (snapshot.vault.idle - min(snapshot.vault.idle, snapshot.vault.owed)) / USDC
+    exposures = []
+    for u, (options, venues, delta) in enumerate(
+        zip(valuation.options, valuation.venues, valuation.deltas, strict=True)
+    ):
+        a, b = margin_rows(options)
+        down, up = gap_rows(options)
+        exposures.append(
+            Exposure(
+                spot=options.spot,
+                sigma=_sigma(valuation, u, policy),
+                delta=delta * options.spot,
+                losses=(a + b * venues.units).reshape(VOLS, -1).max(axis=0),
+                gap=(down + venues.stressed_down - venues.equity, up + venues.stressed_up - venues.equity),
+            )
+        )
+    return Book(
+        nav=nav,
+        free_cash=free - policy.min_idle * nav,
+        initial_factor=initial_factor(valuation.doubt),
+        margin_excess=max(0.0, now.initial - nav),
+        gap_excess=max(0.0, -now.gap_headroom),
+        gross=now.gross,
+        gross_limit=snapshot.limits.gross_leverage / WAD,
+        delta_band=snapshot.limits.delta_target / WAD,
+        loss_budget=policy.max_loss_use * snapshot.vault.loss_budget / WAD,
+        exposures=tuple(exposures),
+    )
+
+
+def _sigma(valuation: Valuation, underlying: int, policy: Policy) -> float:
+    """Volatility of the underlying: the gross-vega-weighted mean of the book's, or the policy's without options."""
+    lines = [line for line in valuation.positions if line.series.underlying == underlying]
+    weight = sum(abs(line.vega) for line in lines)
+    if weight == 0:
+        return policy.default_vol
+    return sum(abs(line.vega) * line.vol for line in lines) / weight
+
+
+def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Program:
+    """The program for ``book``; variables in the order b, s, w, g, t."""
+    n, m = len(instruments), len(book.exposures)
+    size = 2 * n + 3 * m
+    w, g, t = (slice(2 * n + k * m, 2 * n + (k + 1) * m) for k in range(3))
+    horizon = policy.risk_horizon_days / 365.0
+
+    net = np.zeros((m, size))  # delta that the trades add, per underlying
+    for i, instrument in enumerate(instruments):
+        net[instrument.underlying, i] = 1.0
+        net[instrument.underlying, n + i] = -1.0
+    start = np.array([exposure.delta for exposure in book.exposures]) / book.nav
+
+    quadratic = np.zeros((size, size))
+    linear = np.zeros(size)
+    for u, exposure in enumerate(book.exposures):
+        weight = policy.risk_aversion * exposure.sigma**2 * horizon
+        quadratic += weight * np.outer(net[u], net[u])
+        linear += weight * start[u] * net[u]
+    bound = np.full(size, np.inf)
+    cash, loss = np.zeros(size), np.zeros(size)
+    gross = np.zeros(size)
+    for i, instrument in enumerate(instruments):
+        spot = book.exposures[instrument.underlying].spot
+        for column, side, sign in ((i, instrument.buy, 1), (n + i, instrument.sell, -1)):
+            quadratic[column, column] += 2 * side.impact * book.nav / spot**2
+            linear[column] += (side.fee + side.carry * policy.risk_horizon_days) / spot
+            bound[column] = side.capacity * spot / book.nav if side.is_allowed else 0.0
+            cash[column] = side.cash / spot
+            loss[column] = side.oracle_loss / spot
+            gross[column] = sign * instrument.direction
+    linear[t] = _BAND_PENALTY
+
+    rows: list[Array] = []
+    lower: list[float] = []
+    upper: list[float] = []
+    names: list[str] = []
+
+    def add(name: str, row: Array, at_most: float = np.inf, at_least: float = -np.inf) -> None:
+        names.append(name)
+        rows.append(row)
+        lower.append(at_least)
+        upper.append(at_most)
+
+    def one(position: slice, u: int) -> Array:
+        row = np.zeros(size)
+        row[position.start + u] = 1.0
+        return row
+
+    own_band = policy.band_use * book.delta_band
+    for u, exposure in enumerate(book.exposures):
+        for multiplier, damping, lost in zip(_MARGIN_MOVES, _MARGIN_DAMPING, exposure.losses, strict=True):
+            row = one(w, u) + damping * (multiplier - 1.0) * net[u]
+            add(f"margin at spot {multiplier - 1:+.0%}", row, at_least=lost / book.nav)
+        for j, pnl in zip((HALF, ONE_AND_A_HALF), exposure.gap, strict=True):
+            add(
+                f"gap at spot {MULTIPLIERS[j] - 1:+.0%}",
+                one(g, u) + (MULTIPLIERS[j] - 1.0) * net[u],
+                at_least=-pnl / book.nav,
+            )
+        add("delta band", net[u] - one(t, u), at_most=own_band - start[u])
+        add("delta band", -net[u] - one(t, u), at_most=own_band + start[u])
+        bound[t.start + u] = max(0.0, abs(start[u]) - own_band)
+
+    losses = np.zeros(size)
+    losses[w] = book.initial_factor
+    add("initial margin", losses + loss, at_most=1.0 + book.margin_excess / book.nav)
+    gaps = np.zeros(size)
+    gaps[g] = 1.0
+    add("gap solvency", gaps + loss, at_most=1.0 + book.gap_excess / book.nav)
+    add("gross leverage", gross, at_most=max(0.0, book.gross_limit - book.gross / book.nav))
+    add("free cash", cash, at_most=max(0.0, book.free_cash / book.nav))
+    add("loss bucket", loss, at_most=book.loss_budget)
+    return Program(quadratic, linear, np.array(rows), np.array(lower), np.array(upper), bound, tuple(names))
