@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from keeper.simulation.anvil import Anvil, AnvilError
+from keeper.simulation.anvil import Anvil, AnvilError, find_anvil
 from keeper.simulation.rpc import Rpc
 
 
@@ -46,3 +47,11 @@ def test_it_ends_when_its_owner_is_killed():
 def test_a_start_that_fails_says_why():
     with pytest.raises(AnvilError, match=r"anvil did not start: .*--no-such-flag"):
         Anvil("--no-such-flag")
+
+
+def test_our_own_command_is_never_taken_for_anvil(monkeypatch):
+    own_bin = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{own_bin}{os.pathsep}{os.environ['PATH']}")
+    find_anvil.cache_clear()
+
+    assert find_anvil().parent != own_bin
