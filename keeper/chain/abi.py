@@ -1,0 +1,104 @@
+"""Encoding and decoding of calls, by the ABI of our contracts or by a signature; reverts as sentences."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_abi.grammar import TupleType, parse
+from eth_utils.crypto import keccak
+
+from keeper.chain.artifacts import artifact
+
+_ERROR: Final = keccak(text="Error(string)")[:4]
+_PANIC: Final = keccak(text="Panic(uint256)")[:4]
+_LONGEST_REASON: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A contract function: name, and canonical types of arguments and results."""
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @property
+    def selector(self) -> bytes:
+        """First four bytes of its calls."""
+        return keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
+
+    def encode(self, *args: Any) -> bytes:
+        """Call data. Raises eth_abi's EncodingError for arguments of other types."""
+        return self.selector + encode(self.inputs, args)
+
+    def decode(self, data: bytes) -> Any:
+        """The result: one value, or a tuple of several; structs are tuples. Further data is ignored.
+
+        Raises:
+            DecodingError: too short, as from an address without code.
+        """
+        values = decode(self.outputs, data)
+        return values[0] if len(values) == 1 else values
+
+
+@functools.cache
+def function(contract: str, name: str) -> Function:
+    """A function of one of our compiled contracts.
+
+    Raises:
+        ArtifactError: not compiled.
+        KeyError: no such function.
+    """
+    for entry in artifact(contract).abi:
+        if entry["type"] == "function" and entry["name"] == name:
+            return Function(name, _types(entry["inputs"]), _types(entry["outputs"]))
+    raise KeyError(f"{contract} has no function {name}")
+
+
+@functools.cache
+def signature(text: str) -> Function:
+    """A function by `"name(inputs)(outputs)"`, as in `"decimals()(uint8)"`."""
+    name, _, rest = text.partition("(")
+    depth = 1
+    for position, letter in enumerate(rest):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return Function(name, _components(rest[:position]), _components(rest[position + 2 : -1]))
+    raise ValueError(f"not a signature: {text}")
+
+
+def revert_reason(data: bytes) -> str:
+    """What a revert says, bounded and printable: whoever reverts chooses the bytes."""
+    try:
+        if data[:4] == _ERROR:
+            reason: str = decode(["string"], data[4:])[0]
+            clean = "".join(letter if letter.isprintable() else "?" for letter in reason[: _LONGEST_REASON + 1])
+            return clean if len(reason) <= _LONGEST_REASON else clean[:_LONGEST_REASON] + "..."
+        if data[:4] == _PANIC:
+            return f"panic 0x{decode(['uint256'], data[4:])[0]:02x}"
+    except (DecodingError, UnicodeDecodeError):
+        pass
+    if not data:
+        return "reverted without a reason"
+    return f"reverted with 0x{data[:36].hex()}{'...' if len(data) > 36 else ''}"
+
+
+def _types(parameters: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(_type(parameter) for parameter in parameters)
+
+
+def _type(parameter: Mapping[str, Any]) -> str:
+    kind: str = parameter["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    return f"({','.join(_types(parameter['components']))}){kind.removeprefix('tuple')}"
+
+
+def _components(types: str) -> tuple[str, ...]:
+    parsed = parse(f"({types})") if types else None
+    return tuple(str(part) for part in parsed.components) if isinstance(parsed, TupleType) else ()

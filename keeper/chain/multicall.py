@@ -1,0 +1,71 @@
+"""Many views in one `eth_call`, all in the state after one block."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from eth_abi.exceptions import DecodingError
+
+from keeper.chain.abi import Function, revert_reason, signature
+from keeper.chain.address_book import MULTICALL3
+from keeper.chain.rpc import Connection, Header
+from keeper.errors import SnapshotError
+
+_AGGREGATE: Final = signature("aggregate3((address,bool,bytes)[])((bool,bytes)[])")
+
+
+class Answer:
+    """One view of a batch. `value` is there after the batch has run; None if the view is optional and failed."""
+
+    __slots__ = ("address", "data", "function", "name", "optional", "value")
+
+    def __init__(self, name: str, address: str, function: Function, args: tuple[Any, ...], optional: bool) -> None:
+        self.name, self.address, self.function, self.optional = name, address, function, optional
+        self.data = function.encode(*args)
+        self.value: Any = None
+
+
+class Batch:
+    """Views collected with `add` and read together by `run`."""
+
+    def __init__(self) -> None:
+        self._answers: list[Answer] = []
+
+    def add(self, contract: str, address: str, function: Function, *args: Any, optional: bool = False) -> Answer:
+        """A view to read; `contract` names it in errors. An optional one may fail."""
+        name = f"{contract}.{function.name}({', '.join(str(arg) for arg in args)})"
+        answer = Answer(name, address, function, args, optional)
+        self._answers.append(answer)
+        return answer
+
+    def run(self, connection: Connection, block: Header) -> None:
+        """Read them all in the state after `block`.
+
+        Raises:
+            SnapshotError: names each view that is not optional and did not answer, with the reason.
+            RpcError, RpcUnavailableError: the node could not say, or the block is not canonical any more.
+        """
+        data = _AGGREGATE.encode([(answer.address, True, answer.data) for answer in self._answers])
+        results = _AGGREGATE.decode(connection.call_at(block.hash, MULTICALL3, data))
+        failed: list[str] = []
+        for answer, (success, returned) in zip(self._answers, results, strict=True):
+            reason = self._take(answer, success, returned)
+            if reason and not answer.optional:
+                failed.append(f"{answer.name}: {reason}")
+        if failed:
+            raise SnapshotError(
+                f"At block {block.number} the chain did not answer: {'; '.join(failed)}.",
+                kept="Nothing was decided or sent.",
+                todo="An oracle that is dead ends by itself; a contract that is not there means a wrong manifest.",
+            )
+
+    @staticmethod
+    def _take(answer: Answer, success: bool, returned: bytes) -> str:
+        """Set the value; returns the reason of a failure, or nothing."""
+        if not success:
+            return revert_reason(returned)
+        try:
+            answer.value = answer.function.decode(returned)
+        except DecodingError:
+            return "no such function, or no contract at this address"
+        return ""

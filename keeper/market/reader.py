@@ -1,0 +1,277 @@
+"""Chain to Snapshot: everything a decision depends on, in three requests, pinned to one block hash."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eth_utils.address import to_checksum_address
+
+from keeper.chain.abi import function, signature
+from keeper.chain.address_book import MULTICALL3
+from keeper.chain.deployments import DeployedVenue, Deployment
+from keeper.chain.multicall import Answer, Batch
+from keeper.chain.rpc import Connection, Header
+from keeper.domain.series import UNDERLYINGS, Position
+from keeper.domain.snapshot import (
+    Assessment,
+    Budgets,
+    Lending,
+    Limits,
+    Mode,
+    PoolState,
+    Reading,
+    Snapshot,
+    Surface,
+    VaultState,
+    VenueKind,
+    VenueState,
+    VolSlice,
+)
+from keeper.domain.snapshot import Venue as VenueSeen
+from keeper.domain.units import WAD
+from keeper.errors import SnapshotError
+
+_RAY: Final = 10**27
+_MAX_POOLS: Final = 4
+_MODES: Final = {1: Mode.NORMAL, 2: Mode.REDUCE_ONLY, 4: Mode.FROZEN}  # a Vyper flag
+
+_TIMESTAMP = signature("getCurrentBlockTimestamp()(uint256)")
+_ETH_BALANCE = signature("getEthBalance(address)(uint256)")
+_DECIMALS = signature("decimals()(uint8)")
+_BALANCE = signature("balanceOf(address)(uint256)")
+_SCALED_BALANCE = signature("scaledBalanceOf(address)(uint256)")
+_TOKEN0 = signature("token0()(address)")
+_FEE = signature("fee()(uint24)")
+_LIQUIDITY = signature("liquidity()(uint128)")
+_SLOT0 = signature("slot0()(uint160,int24,uint16,uint16,uint16,uint8,bool)")
+# Aave v3.0 to v3.6 agree on the first five words: configuration, liquidity index, liquidity rate, borrow index,
+# variable borrow rate; rates are annual, in ray.
+_RESERVE_DATA = signature("getReserveData(address)(uint256,uint128,uint128,uint128,uint128)")
+_CONFIGURATION = signature("getConfiguration(address)(uint256)")
+
+
+def read_snapshot(
+    connection: Connection, deployment: Deployment, keeper_address: str, block_hash: str | None = None
+) -> Snapshot:
+    """The chain after one block: the newest, or the one with `block_hash`.
+
+    `Snapshot.timestamp` is the time that the contracts saw.
+
+    Raises:
+        SnapshotError: names what did not answer: a dead oracle, a contract that is not there, an unknown venue.
+        RpcError: the block is unknown or not canonical any more.
+        RpcUnavailableError: no answer from the node.
+    """
+    block = connection.header(block_hash)
+    first = _FirstBatch(deployment, keeper_address)
+    first.batch.run(connection, block)
+    _require_known_venues(deployment, first.all_venues.value, block)
+
+    book = tuple(Position.from_slot(slot) for slot in first.live_book.value)
+    readings = tuple(Reading(*answer.value) for answer in first.readings[: first.count.value])
+    second = Batch()
+    slices = _ask_slices(second, deployment, book)
+    venues = [_ask_venue(second, venue, readings[venue.deployed.underlying].price_wad) for venue in first.venues]
+    second.run(connection, block)
+
+    return Snapshot(
+        chain_id=deployment.chain_id,
+        block_number=block.number,
+        block_hash=block.hash,
+        timestamp=first.timestamp.value,
+        base_fee_wei=block.base_fee,
+        keeper_balance_wei=first.keeper_balance.value,
+        vault=first.vault_state(),
+        limits=Limits(*first.limits.value),
+        readings=readings,
+        book=book,
+        surface=Surface(tuple((u, e, VolSlice(*a.value)) for u, e, a in slices if a.value is not None)),
+        venues=tuple(_venue(immutables, state) for immutables, state in zip(first.venues, venues, strict=True)),
+        assessment=Assessment(*first.assessment.value),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _VenueImmutables:
+    """What a venue says of itself; the Aave part is None for others."""
+
+    deployed: DeployedVenue
+    pools: tuple[Answer, ...]
+    usdc: Answer
+    token: Answer
+    aave: Answer | None = None
+    collateral_token: Answer | None = None
+    supplied: Answer | None = None
+    health_floor: Answer | None = None
+    health_target: Answer | None = None
+
+
+class _FirstBatch:
+    """Everything that depends on nothing but addresses."""
+
+    def __init__(self, deployment: Deployment, keeper_address: str) -> None:
+        self.batch = Batch()
+        self._deployment = deployment
+        self.timestamp = self.batch.add("Multicall3", MULTICALL3, _TIMESTAMP)
+        self.keeper_balance = self.batch.add("Multicall3", MULTICALL3, _ETH_BALANCE, keeper_address)
+        self.count = self._ask("PriceOracle", "count")
+        # As many as there can be: how many there are comes with them.
+        self.readings = [self._ask("PriceOracle", "read", u, optional=u > 0) for u in range(len(UNDERLYINGS))]
+        self._vault = [self._ask("Vault", name) for name in ("idle", "owed", "totalSupply", "sequence", "mode")]
+        self._loss_budget = self._ask("Vault", "loss_budget")
+        self._budgets = self._ask("Vault", "budgets")
+        self.all_venues = self._ask("Vault", "all_venues")
+        self.assessment = self._ask("Vault", "assessment")
+        self.limits = self._ask("RiskEngine", "limits")
+        self.live_book = self._ask("OptionBook", "live_book")
+        self.venues = [self._ask_immutables(venue) for venue in deployment.venues]
+
+    def vault_state(self) -> VaultState:
+        idle, owed, total_supply, sequence, mode = (answer.value for answer in self._vault)
+        return VaultState(
+            idle=idle,
+            owed=owed,
+            total_supply=total_supply,
+            sequence=sequence,
+            mode=_MODES[mode],
+            loss_budget=self._loss_budget.value,
+            budgets=Budgets(*self._budgets.value),
+        )
+
+    def _ask(self, contract: str, name: str, *args: Any, optional: bool = False) -> Answer:
+        address = self._deployment.address(contract)
+        return self.batch.add(contract, address, function(contract, name), *args, optional=optional)
+
+    def _ask_immutables(self, venue: DeployedVenue) -> _VenueImmutables:
+        contract = CONTRACTS[venue.kind]
+
+        def ask(name: str, *args: Any, optional: bool = False) -> Answer:
+            label = f"{contract} {venue.index}"
+            return self.batch.add(label, venue.address, function(contract, name), *args, optional=optional)
+
+        pools = tuple(ask("pools", index, optional=index > 0) for index in range(_MAX_POOLS))
+        if venue.kind is VenueKind.UNISWAP_V3_SPOT:
+            return _VenueImmutables(venue, pools, ask("USDC"), ask("TOKEN"))
+        return _VenueImmutables(
+            venue,
+            pools,
+            usdc=ask("USDC"),
+            token=ask("TOKEN"),
+            aave=ask("AAVE"),
+            collateral_token=ask("COLLATERAL_TOKEN"),
+            supplied=ask("supplied"),
+            health_floor=ask("HEALTH_FLOOR"),
+            health_target=ask("HEALTH_TARGET"),
+        )
+
+
+CONTRACTS: Final = {VenueKind.UNISWAP_V3_SPOT: "UniswapV3Spot", VenueKind.AAVE_V3_SHORT: "AaveV3Short"}
+
+
+def _require_known_venues(deployment: Deployment, listed: Sequence[tuple[str, int]], block: Header) -> None:
+    """A position in a venue that the keeper does not see would be hedged twice."""
+    seen = [(venue.address, venue.underlying) for venue in deployment.venues]
+    found = [(to_checksum_address(address), underlying) for address, underlying in listed]
+    if seen != found:
+        raise SnapshotError(
+            f"At block {block.number} the Vault lists other venues than the deployment manifest: {found}, not {seen}.",
+            kept="Nothing was decided or sent.",
+            todo="Bring the manifest up to date.",
+        )
+
+
+def _ask_slices(batch: Batch, deployment: Deployment, book: Sequence[Position]) -> list[tuple[int, int, Answer]]:
+    """Optional, since a series without position needs no slice; one with a position has passed the assessment."""
+    address = deployment.address("VolOracle")
+    slice_of = function("VolOracle", "slice_of")
+    expiries = dict.fromkeys((position.series.underlying, position.series.expiry) for position in book)
+    return [(u, e, batch.add("VolOracle", address, slice_of, u, e, optional=True)) for u, e in expiries]
+
+
+@dataclass(frozen=True, slots=True)
+class _PoolNow:
+    address: str
+    fee: Answer
+    slot0: Answer
+    liquidity: Answer
+    token0: Answer
+
+
+def _ask_pool(batch: Batch, pool: str) -> _PoolNow:
+    fee, slot0, liquidity, token0 = (
+        batch.add(f"pool {pool}", pool, view) for view in (_FEE, _SLOT0, _LIQUIDITY, _TOKEN0)
+    )
+    return _PoolNow(pool, fee, slot0, liquidity, token0)
+
+
+@dataclass(frozen=True, slots=True)
+class _VenueNow:
+    """The second batch's part of one venue; `lending` is both reserves, configuration and two balances."""
+
+    state: Answer
+    decimals: Answer
+    pools: tuple[_PoolNow, ...]
+    lending: tuple[Answer, ...]
+
+
+def _ask_venue(batch: Batch, venue: _VenueImmutables, spot_wad: int) -> _VenueNow:
+    contract = CONTRACTS[venue.deployed.kind]
+    label = f"{contract} {venue.deployed.index}"
+    address = venue.deployed.address
+    state = batch.add(label, address, function(contract, "state"), spot_wad)
+    decimals = batch.add("token", venue.token.value, _DECIMALS)
+    # The list of pools ends where the first one fails.
+    addresses = [to_checksum_address(a.value) for a in itertools.takewhile(lambda a: a.value is not None, venue.pools)]
+    pools = tuple(_ask_pool(batch, pool) for pool in addresses)
+    lending: tuple[Answer, ...] = ()
+    if venue.aave is not None and venue.collateral_token is not None:
+        aave, collateral = venue.aave.value, venue.collateral_token.value
+        lending = (
+            batch.add("Aave pool", aave, _RESERVE_DATA, venue.token.value),
+            batch.add("Aave pool", aave, _RESERVE_DATA, venue.usdc.value),
+            batch.add("Aave pool", aave, _CONFIGURATION, venue.usdc.value),
+            batch.add("aToken", collateral, _BALANCE, address),
+            batch.add("aToken", collateral, _SCALED_BALANCE, address),
+        )
+    return _VenueNow(state, decimals, pools, lending)
+
+
+def _venue(immutables: _VenueImmutables, now: _VenueNow) -> VenueSeen:
+    usdc = immutables.usdc.value
+    state = VenueState(*now.state.value)
+    pools = tuple(
+        PoolState(
+            address=pool.address,
+            fee_pips=pool.fee.value,
+            sqrt_price_x96=pool.slot0.value[0],
+            liquidity=pool.liquidity.value,
+            tick=pool.slot0.value[1],
+            usdc_is_token0=pool.token0.value == usdc,
+            token_decimals=now.decimals.value,
+        )
+        for pool in now.pools
+    )
+    deployed = immutables.deployed
+    lending = _lending(immutables, now, debt_wad=-state.exposure)
+    return VenueSeen(deployed.index, deployed.kind, deployed.address, state, pools, lending)
+
+
+def _lending(immutables: _VenueImmutables, now: _VenueNow, debt_wad: int) -> Lending | None:
+    if immutables.supplied is None or immutables.health_floor is None or immutables.health_target is None:
+        return None
+    token_reserve, usdc_reserve, configuration, balance, scaled_balance = (answer.value for answer in now.lending)
+    supplied = immutables.supplied.value
+    # As AaveV3Short._collateral: what others sent to the venue does not count.
+    is_gifted = scaled_balance > supplied
+    return Lending(
+        borrow_rate=token_reserve[4] / _RAY,
+        supply_rate=usdc_reserve[2] / _RAY,
+        liquidation_threshold=(configuration >> 16 & 0xFFFF) / 10_000,
+        health_floor=immutables.health_floor.value / WAD,
+        health_target=immutables.health_target.value / WAD,
+        collateral_usdc=balance * supplied // scaled_balance if is_gifted else balance,
+        debt_wad=debt_wad,
+    )
