@@ -1,0 +1,41 @@
+"""A deployment's contracts as web3 objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eth_utils.address import to_checksum_address
+
+from keeper.chain.artifacts import artifact
+
+if TYPE_CHECKING:
+    from web3 import Web3
+    from web3.contract import Contract
+
+    from keeper.chain.deployments import Deployment
+
+ERC20_ABI: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "name": name,
+        "stateMutability": mutability,
+        "inputs": [{"name": f"arg{i}", "type": kind} for i, kind in enumerate(inputs)],
+        "outputs": [{"name": "", "type": output}],
+    }
+    for name, mutability, inputs, output in (
+        ("balanceOf", "view", ("address",), "uint256"),
+        ("allowance", "view", ("address", "address"), "uint256"),
+        ("approve", "nonpayable", ("address", "uint256"), "bool"),
+    )
+]
+
+
+def bind(w3: Web3, deployment: Deployment, name: str) -> Contract:
+    """The deployed contract called ``name``."""
+    return w3.eth.contract(address=deployment.address(name), abi=artifact(name.partition("-")[0]).abi)
+
+
+def usdc_of(w3: Web3, deployment: Deployment) -> Contract:
+    """The vault's USDC."""
+    asset = bind(w3, deployment, "Vault").functions.asset().call()
+    return w3.eth.contract(address=to_checksum_address(asset), abi=ERC20_ABI)

@@ -1,0 +1,275 @@
+"""Deploy and wire a vault: every contract, role and venue, verified, as one manifest."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict, dataclass
+from enum import IntFlag
+from typing import TYPE_CHECKING, Any
+
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from keeper.chain.address_book import AddressBook, MarketAddresses
+from keeper.chain.artifacts import PROJECT, artifact
+from keeper.chain.deployments import DeployedContract, DeployedVenue, Deployment
+from keeper.chain.sender import Sender
+from keeper.domain.snapshot import VenueKind
+from keeper.errors import KeelError
+from keeper.operations.parameters import Parameters
+from keeper.pricing.normal_table import normal_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eth_typing import ChecksumAddress
+
+TOKEN_URI = "keel://option/{id}"
+
+
+class Role(IntFlag):
+    """Flag of ``contracts/modules/roles.vy``."""
+
+    GOVERNOR = 1
+    GUARDIAN = 2
+    KEEPER = 4
+    QUOTER = 8
+    VOL_POSTER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Who holds which role beside the governor, who is the deployer."""
+
+    guardian: str
+    keeper: str
+    quoter: str
+    vol_poster: str
+
+
+def deploy(
+    sender: Sender,
+    addresses: AddressBook,
+    keys: Keys,
+    parameters: Parameters | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Deployment:
+    """Deploy a whole vault from ``sender``, who becomes its governor.
+
+    Args:
+        progress: Called with a sentence before each step.
+
+    Raises:
+        KeelError: the node is on another chain, a transaction was refused, or the wiring is not what was asked for.
+    """
+    chain_id = sender.w3.eth.chain_id
+    if chain_id != addresses.chain_id:
+        raise KeelError(
+            f"The address book is for chain {addresses.chain_id}, the node is on chain {chain_id}.",
+            kept="Nothing was sent.",
+            todo="Connect to the right node.",
+        )
+    deployment = _Deployer(sender, addresses, keys, parameters or Parameters(), progress).run()
+    verify(sender, deployment)
+    return deployment
+
+
+class _Deployer:
+    def __init__(
+        self,
+        sender: Sender,
+        addresses: AddressBook,
+        keys: Keys,
+        parameters: Parameters,
+        progress: Callable[[str], None],
+    ) -> None:
+        self.sender, self.book, self.keys, self.parameters, self.progress = (
+            sender,
+            addresses,
+            keys,
+            parameters,
+            progress,
+        )
+        self.governor = sender.address
+        self.contracts: dict[str, DeployedContract] = {}
+        self.venues: list[DeployedVenue] = []
+
+    def run(self) -> Deployment:
+        p, book = self.parameters, self.book
+        markets = [
+            (m.feed, age, m.pools[0], _is_below(book.usdc, m.token), m.decimals)
+            for m, age in zip(book.markets, p.max_price_age, strict=False)
+        ]
+        oracle = self._create("PriceOracle", markets, book.usdc_feed, p.max_usdc_age)
+        vol_oracle = self._create("VolOracle", self.governor, p.vol_bounds())
+        pricer = self._create("OptionPricer", oracle, vol_oracle, len(book.markets), list(normal_table()))
+        risk = self._create("RiskEngine", self.governor, pricer, p.limits())
+        vault = self._create("Vault", self.governor, book.usdc, risk, p.budgets())
+        listings = p.listings(len(book.markets))
+        option_book = self._create("OptionBook", self.governor, vault, pricer, oracle, book.usdc, listings)
+        token = self._create("OptionToken", option_book, TOKEN_URI)
+        self._call("OptionBook", "wire", token)
+        self._call("Vault", "wire", option_book)
+        for underlying, market in enumerate(book.markets):
+            self._list_venues(underlying, market)
+        for contract, account, role in self._grants():
+            self._call(contract, "grant_role", account, int(role))
+        return Deployment(
+            chain_id=book.chain_id,
+            block=self.sender.w3.eth.block_number,
+            commit=_commit(),
+            contracts=self.contracts,
+            roles={
+                "governor": to_checksum_address(self.governor),
+                **{name: to_checksum_address(account) for name, account in asdict(self.keys).items()},
+            },
+            venues=tuple(self.venues),
+            feeds={
+                "USDC": to_checksum_address(book.usdc_feed),
+                **{market.symbol: to_checksum_address(market.feed) for market in book.markets},
+            },
+        )
+
+    def _grants(self) -> list[tuple[str, str, Role]]:
+        keys = self.keys
+        return [
+            ("Vault", keys.guardian, Role.GUARDIAN),
+            ("Vault", keys.keeper, Role.KEEPER),
+            ("OptionBook", keys.guardian, Role.GUARDIAN),
+            ("OptionBook", keys.keeper, Role.KEEPER),
+            ("OptionBook", keys.quoter, Role.QUOTER),
+            ("VolOracle", keys.guardian, Role.GUARDIAN),
+            ("VolOracle", keys.vol_poster, Role.VOL_POSTER),
+        ]
+
+    def _list_venues(self, underlying: int, market: MarketAddresses) -> None:
+        book = self.book
+        vault = self.contracts["Vault"].address
+        common = (vault, underlying, book.usdc, market.token, market.decimals, list(market.pools))
+        self._list(VenueKind.UNISWAP_V3_SPOT, underlying, "UniswapV3Spot", market.symbol, *common)
+        collateral, debt = self._aave_tokens(market.token)
+        aave = (book.aave_pool, book.aave_oracle, collateral, debt, *self.parameters.health())
+        self._list(VenueKind.AAVE_V3_SHORT, underlying, "AaveV3Short", market.symbol, *common, *aave)
+
+    def _list(self, kind: VenueKind, underlying: int, contract: str, symbol: str, *args: Any) -> None:
+        address = self._create(contract, *args, name=f"{contract}-{symbol}")
+        self._call("Vault", "list_venue", address, underlying)
+        self.venues.append(DeployedVenue(len(self.venues), kind, address, underlying))
+
+    def _aave_tokens(self, token: str) -> tuple[str, str]:
+        """The aToken of USDC and the variable debt token of ``token``."""
+        provider = self.sender.w3.eth.contract(
+            address=to_checksum_address(self.book.aave_data_provider), abi=_DATA_PROVIDER_ABI
+        )
+        collateral = provider.functions.getReserveTokensAddresses(self.book.usdc).call()[0]
+        debt = provider.functions.getReserveTokensAddresses(token).call()[2]
+        return collateral, debt
+
+    def _create(self, contract: str, *args: Any, name: str | None = None) -> ChecksumAddress:
+        name = name or contract
+        self.progress(f"deploying {name}")
+        compiled = artifact(contract)
+        receipt = self.sender.deploy(name, compiled.abi, compiled.bytecode, args)
+        address = receipt["contractAddress"]
+        if address is None:
+            raise KeelError(f"deploying {name}: the receipt names no contract.")
+        self.contracts[name] = DeployedContract(address, _code_hash(self.sender, address), _jsonable(args))
+        return address
+
+    def _call(self, contract: str, function: str, *args: Any) -> None:
+        self.progress(f"{contract}.{function}")
+        bound = self.sender.w3.eth.contract(address=self.contracts[contract].address, abi=artifact(contract).abi)
+        self.sender.send(bound.functions[function](*args), f"{contract}.{function}")
+
+
+def verify(sender: Sender, deployment: Deployment) -> None:
+    """Check code, wiring, venues and roles of a deployment on chain.
+
+    Raises:
+        KeelError: names everything that differs.
+    """
+    w3 = sender.w3
+
+    def read(contract: str, function: str, *args: Any) -> Any:
+        bound = w3.eth.contract(address=deployment.contracts[contract].address, abi=artifact(contract).abi)
+        return bound.functions[function](*args).call()
+
+    address = {name: record.address for name, record in deployment.contracts.items()}
+    wrong = [
+        f"code of {name}"
+        for name, record in deployment.contracts.items()
+        if _code_hash(sender, record.address) != record.codehash
+    ]
+    wiring = [
+        ("Vault", "option_book", "OptionBook"),
+        ("Vault", "RISK", "RiskEngine"),
+        ("RiskEngine", "PRICER", "OptionPricer"),
+        ("OptionPricer", "PRICE_ORACLE", "PriceOracle"),
+        ("OptionPricer", "VOL_ORACLE", "VolOracle"),
+        ("OptionBook", "VAULT", "Vault"),
+        ("OptionBook", "PRICER", "OptionPricer"),
+        ("OptionBook", "PRICE_ORACLE", "PriceOracle"),
+        ("OptionBook", "token", "OptionToken"),
+        ("OptionToken", "OPTION_BOOK", "OptionBook"),
+    ]
+    wrong += [f"{who}.{field}" for who, field, whom in wiring if read(who, field) != address[whom]]
+    listed = [(venue.address, venue.underlying) for venue in deployment.venues]
+    if [tuple(entry) for entry in read("Vault", "all_venues")] != listed:
+        wrong.append("Vault.all_venues")
+    roles = deployment.roles
+    expected = [
+        ("Vault", "governor", Role.GOVERNOR),
+        ("Vault", "guardian", Role.GUARDIAN),
+        ("Vault", "keeper", Role.KEEPER),
+        ("RiskEngine", "governor", Role.GOVERNOR),
+        ("OptionBook", "governor", Role.GOVERNOR),
+        ("OptionBook", "guardian", Role.GUARDIAN),
+        ("OptionBook", "keeper", Role.KEEPER),
+        ("OptionBook", "quoter", Role.QUOTER),
+        ("VolOracle", "governor", Role.GOVERNOR),
+        ("VolOracle", "guardian", Role.GUARDIAN),
+        ("VolOracle", "vol_poster", Role.VOL_POSTER),
+    ]
+    wrong += [f"{who}: role of {name}" for who, name, role in expected if not read(who, "roles_of", roles[name]) & role]
+    if wrong:
+        raise KeelError(
+            f"The deployment is not what was asked for: {', '.join(wrong)}.",
+            kept="The contracts stay where they are, without deposits.",
+            todo="Do not use them: find out why, and deploy again.",
+        )
+
+
+_DATA_PROVIDER_ABI: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "name": "getReserveTokensAddresses",
+        "stateMutability": "view",
+        "inputs": [{"name": "asset", "type": "address"}],
+        "outputs": [
+            {"name": "aTokenAddress", "type": "address"},
+            {"name": "stableDebtTokenAddress", "type": "address"},
+            {"name": "variableDebtTokenAddress", "type": "address"},
+        ],
+    }
+]
+
+
+def _is_below(first: str, second: str) -> bool:
+    """Order of two tokens in a Uniswap pool."""
+    return int(first, 16) < int(second, 16)
+
+
+def _code_hash(sender: Sender, address: ChecksumAddress) -> str:
+    return "0x" + keccak(bytes(sender.w3.eth.get_code(address))).hex()
+
+
+def _jsonable(args: Any) -> Any:
+    if isinstance(args, list | tuple):
+        return tuple(_jsonable(arg) for arg in args)
+    return args
+
+
+def _commit() -> str:
+    """Commit of the sources, empty outside a checkout."""
+    shown = subprocess.run(["git", "rev-parse", "HEAD"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
