@@ -101,4 +101,4 @@ def _type(parameter: Mapping[str, Any]) -> str:
 
 def _components(types: str) -> tuple[str, ...]:
     parsed = parse(f"({types})") if types else None
-    return tuple(str(part) for part in parsed.components) if isinstance(parsed, TupleType) else ()
+    return tuple(part.to_type_str() for part in parsed.components) if isinstance(parsed, TupleType) else ()

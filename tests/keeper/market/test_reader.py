@@ -1,0 +1,129 @@
+"""The snapshot is the chain at one block: equal to direct reads, and of that block whatever happened since."""
+
+import dataclasses
+
+import pytest
+
+from keeper.chain.deployments import DeployedVenue
+from keeper.chain.rpc import Connection
+from keeper.domain.snapshot import Mode, VenueKind
+from keeper.domain.units import MAX_UINT256
+from keeper.errors import RpcError, SnapshotError
+from keeper.market.reader import read_snapshot
+from keeper.risk.valuation import margin_mismatch, value
+from keeper.simulation.addresses import POOL_USDC_WETH_500
+
+
+def snapshot_of(vault, block_hash=None):
+    return read_snapshot(vault.connection, vault.deployment, vault.keeper.address, block_hash)
+
+
+class CountingConnection(Connection):
+    requests = 0
+
+    def request(self, method, *params):
+        self.requests += 1
+        return super().request(method, *params)
+
+
+def test_the_snapshot_equals_direct_reads(vault):
+    snapshot = snapshot_of(vault)
+
+    block = vault.w3.eth.get_block("latest")
+    assert (snapshot.chain_id, snapshot.block_number) == (1, block["number"])
+    assert snapshot.block_hash == block["hash"].to_0x_hex()
+    assert (snapshot.timestamp, snapshot.base_fee_wei) == (block["timestamp"], block["baseFeePerGas"])
+    assert snapshot.keeper_balance_wei == vault.w3.eth.get_balance(vault.keeper.address)
+    for name in ("idle", "owed", "sequence", "loss_budget"):
+        assert getattr(snapshot.vault, name) == vault.read("Vault", name)
+    assert snapshot.vault.total_supply == vault.read("Vault", "totalSupply")
+    assert snapshot.vault.mode is Mode.NORMAL
+    assert dataclasses.astuple(snapshot.vault.budgets) == tuple(vault.read("Vault", "budgets"))
+    assert dataclasses.astuple(snapshot.limits) == tuple(vault.read("RiskEngine", "limits"))
+    assert [dataclasses.astuple(r) for r in snapshot.readings] == [tuple(vault.read("PriceOracle", "read", 0))]
+    assert [position.slot for position in snapshot.book] == vault.read("OptionBook", "live_book")
+    assert len(snapshot.book) == len(snapshot.surface.slices) == 2
+    for underlying, expiry, posted in snapshot.surface.slices:
+        assert dataclasses.astuple(posted) == tuple(vault.read("VolOracle", "slice_of", underlying, expiry))
+    assessment = vault.read("Vault", "assessment")
+    assert dataclasses.astuple(snapshot.assessment) == tuple(
+        tuple(entry) if isinstance(entry, list) else entry for entry in assessment
+    )
+
+
+def test_venues_come_with_their_pools_and_the_lending_market(vault):
+    spot, short = snapshot_of(vault).venues
+
+    assert (spot.kind, short.kind) == (VenueKind.UNISWAP_V3_SPOT, VenueKind.AAVE_V3_SHORT)
+    assert spot.state.health == MAX_UINT256
+    assert spot.lending is None
+    assert [pool.address for pool in spot.pools] == [POOL_USDC_WETH_500]
+    pool = spot.pools[0]
+    assert (pool.fee_pips, pool.usdc_is_token0, pool.token_decimals) == (500, True, 18)
+    assert 10**12 * 2**192 / pool.sqrt_price_x96**2 == pytest.approx(3_000, rel=1e-4)
+    assert pool.liquidity > 0
+    assert (short.lending.health_floor, short.lending.health_target) == (1.5, 1.8)
+    assert short.lending.liquidation_threshold == pytest.approx(0.78, abs=0.05)
+    assert 0 < short.lending.supply_rate < short.lending.borrow_rate < 0.2
+    assert (short.lending.collateral_usdc, short.lending.debt_wad) == (0, 0)
+
+
+def test_the_snapshot_stays_with_its_block_while_the_chain_moves_on(vault):
+    before = snapshot_of(vault)
+    vault.market.step(2_700)
+    vault.deposit("depositor", 5_000 * 10**6)
+
+    again = snapshot_of(vault, before.block_hash)
+
+    assert again == before
+    assert snapshot_of(vault).readings[0].price_wad == 2_700 * 10**18
+
+
+def test_everything_is_read_in_three_requests(vault):
+    connection = CountingConnection(vault.url)
+
+    read_snapshot(connection, vault.deployment, vault.keeper.address)
+
+    assert connection.requests == 3
+
+
+@pytest.mark.parametrize("price", [3_000, 2_200, 3_900])
+def test_the_keepers_valuation_of_the_snapshot_is_the_chains(vault, price):
+    vault.market.step(price, timestamp=vault.now() + 1_234)
+
+    snapshot = snapshot_of(vault)
+
+    assert margin_mismatch(value(snapshot), snapshot) < 1e-6
+
+
+def test_a_dead_oracle_is_named(vault):
+    vault.market.warp(4_000)
+
+    with pytest.raises(
+        SnapshotError, match=r"PriceOracle\.read\(0\): oracle: stale; .*Vault\.assessment\(\): oracle: stale"
+    ):
+        snapshot_of(vault)
+
+
+def test_a_venue_that_the_manifest_does_not_know_is_refused(vault):
+    other = dataclasses.replace(vault.deployment, venues=vault.deployment.venues[:1])
+
+    with pytest.raises(SnapshotError, match="lists other venues than the deployment manifest"):
+        read_snapshot(vault.connection, other, vault.keeper.address)
+
+
+def test_a_manifest_with_a_wrong_address_is_named(vault):
+    contracts = dict(vault.deployment.contracts)
+    contracts["RiskEngine"] = dataclasses.replace(contracts["RiskEngine"], address=vault.keeper.address)
+    venue = DeployedVenue(0, VenueKind.UNISWAP_V3_SPOT, vault.keeper.address, 0)
+    wrong = dataclasses.replace(vault.deployment, contracts=contracts, venues=(venue, vault.deployment.venues[1]))
+
+    with pytest.raises(
+        SnapshotError, match=r"RiskEngine\.limits\(\): no such function, or no contract.*UniswapV3Spot 0"
+    ):
+        read_snapshot(vault.connection, wrong, vault.keeper.address)
+
+
+def test_a_block_that_is_not_there_any_more_is_refused(vault):
+    with pytest.raises(RpcError, match="is unknown to"):
+        snapshot_of(vault, "0x" + "11" * 32)

@@ -1,0 +1,101 @@
+"""A vault with deposits and short options on a fork, as the tests of the keeper's edge find it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+
+from keeper.chain.address_book import address_book
+from keeper.chain.deployments import Deployment
+from keeper.chain.rpc import Connection
+from keeper.chain.sender import Sender
+from keeper.domain.series import WEEK, Series, next_expiry
+from keeper.operations.contracts import bind
+from keeper.operations.deploy import Keys, deploy
+from keeper.operations.options import fill, list_series, make_quote, post_vol
+from keeper.operations.vault import deposit
+from keeper.simulation.driver import MarketDriver
+
+DEPOSIT = 1_000_000 * 10**6
+SPOT = 3_000
+VOL = 0.6
+
+
+def account_of(role: str) -> LocalAccount:
+    account: LocalAccount = Account.from_key(Web3.keccak(text=f"keeper tests: {role}"))
+    return account
+
+
+@dataclass(frozen=True)
+class VaultOnFork:
+    """A deployed vault with its market; accounts by role name."""
+
+    url: str
+    w3: Web3
+    market: MarketDriver
+    deployment: Deployment
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(self.url)
+
+    @property
+    def keeper(self) -> LocalAccount:
+        return account_of("keeper")
+
+    def sender(self, role: str) -> Sender:
+        return Sender(self.w3, account_of(role))
+
+    def contract(self, name: str) -> Any:
+        return bind(self.w3, self.deployment, name)
+
+    def read(self, name: str, function: str, *args: Any, block: Any = "latest") -> Any:
+        return self.contract(name).functions[function](*args).call(block_identifier=block)
+
+    def send(self, role: str, name: str, function: str, *args: Any) -> Any:
+        return self.sender(role).send(self.contract(name).functions[function](*args), f"{name}.{function}")
+
+    def now(self) -> int:
+        return self.market.timestamp()
+
+    def deposit(self, role: str, amount: int) -> None:
+        self.market.fund_usdc(account_of(role).address, amount)
+        deposit(self.sender(role), self.deployment, amount)
+
+    def list_series(self, *, is_call: bool, strike: int, weeks: int = 1) -> Series:
+        """A series that expires on the `weeks`-th Friday more than a day away, with a slice posted."""
+        expiry = next_expiry(self.now() + 86_400) + (weeks - 1) * WEEK
+        post_vol(self.sender("vol_poster"), self.deployment, 0, expiry, VOL)
+        return list_series(self.sender("keeper"), self.deployment, 0, is_call, expiry, strike)
+
+    def sell(self, series: Series, units: float) -> None:
+        """The taker buys at 1 % over the ask mark."""
+        quote = make_quote(self.w3, self.deployment, account_of("quoter"), series, units, edge=0.01)
+        self.market.fund_usdc(account_of("taker").address, quote.quote.price * quote.quote.size // 10**30 + 1)
+        fill(self.sender("taker"), self.deployment, quote)
+
+
+def vault_on_fork(url: str, w3: Web3) -> VaultOnFork:
+    """Deploy at ETH = 3,000 and a TWAP behind it, deposit 1,000,000 USDC, sell 50 calls and 10 puts of two expiries.
+
+    The book is short about 20 ETH of delta, three times the target band.
+    """
+    market = MarketDriver(w3)
+    for role in ("governor", "guardian", "keeper", "quoter", "vol_poster", "depositor", "taker", "stranger"):
+        market.fund_eth(account_of(role).address, 100 * 10**18)
+    for _ in range(3):
+        market.step(SPOT, timestamp=market.timestamp() + 150)
+    keys = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
+    deployment = deploy(Sender(w3, account_of("governor")), address_book(1), keys)
+    vault = VaultOnFork(url, w3, market, deployment)
+    vault.deposit("depositor", DEPOSIT)
+    calls = vault.list_series(is_call=True, strike=3_000)
+    puts = vault.list_series(is_call=False, strike=2_800, weeks=2)
+    vault.sell(calls, 50)
+    vault.sell(puts, 10)
+    market.step(SPOT)
+    return vault
