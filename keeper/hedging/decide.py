@@ -72,16 +72,19 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     legs = () if stuck else (*_restoring_legs(snapshot, book, trades), *_legs(trades, snapshot, policy))
     if not legs:
         return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, stuck), deltas)
+    costs = _costs(trades, gas)
+    risk_before = _variance_cost(book, policy, [change.before for change in deltas])
+    risk_after = _variance_cost(book, policy, [change.after for change in deltas])
     return Decision(
         block_number=snapshot.block_number,
         block_hash=snapshot.block_hash,
         action=Action.TRADE,
-        reason=_why_trade(trades, deltas, benefit, gas),
+        reason=_why_trade(trades, deltas, risk_before, risk_after, costs),
         legs=legs,
         deltas=deltas,
-        costs=_costs(trades, gas),
-        risk_before=_variance_cost(book, policy, [change.before for change in deltas]),
-        risk_after=_variance_cost(book, policy, [change.after for change in deltas]),
+        costs=costs,
+        risk_before=risk_before,
+        risk_after=risk_after,
         binding=_binding(program, solution),
     )
 
@@ -218,7 +221,9 @@ def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:
     return False
 
 
-def _why_trade(trades: tuple[_Trade, ...], deltas: tuple[DeltaChange, ...], benefit: float, gas: float) -> str:
+def _why_trade(
+    trades: tuple[_Trade, ...], deltas: tuple[DeltaChange, ...], risk_before: float, risk_after: float, costs: Costs
+) -> str:
     if not trades:
         return "collateral is restored to its health target"
     moves = ", ".join(
@@ -229,4 +234,4 @@ def _why_trade(trades: tuple[_Trade, ...], deltas: tuple[DeltaChange, ...], bene
         for change in deltas
         if change.before != change.after
     )
-    return f"{moves}: {changes}; gains {benefit:.2f} USDC over its costs, gas {gas:.2f} USDC"
+    return f"{moves}: {changes}; risk {risk_before:.2f} to {risk_after:.2f} USDC, costs {costs.total:.2f} USDC"
