@@ -702,9 +702,12 @@ def _max_exit(owner: address) -> uint256[2]:
     limit: uint256 = min(self._free(), self._floor(a.nav_bid - a.initial))
     shares: uint256 = erc20.balanceOf[owner]
     assets: uint256 = self._to_assets(shares, nav, False)
-    if assets <= limit:
-        return [assets, shares]
-    return [limit, self._to_shares(limit, nav, False)]
+    if assets > limit:
+        assets = limit
+        shares = self._to_shares(limit, nav, False)
+    if self._to_assets(shares, nav, False) == 0:
+        shares = 0  # `redeem` refuses shares that are worth nothing
+    return [assets, shares]
 
 
 @internal

@@ -1,7 +1,7 @@
 """The chain of the contract tests: real Uniswap, Aave, Chainlink and USDC inside titanoboa, and who moves them.
 
-titanoboa forks the mainnet snapshot after `MarketDriver` has taken over the feeds; from then on `Market` submits rounds as
-the feeds' operator and trades as the driver's arbitrageur. Nothing here is a mock.
+titanoboa forks the mainnet snapshot after `MarketDriver` has taken over the feeds; from then on `Market` submits rounds
+as the feeds' operator and trades as the driver's arbitrageur. Nothing here is a mock.
 """
 
 import json
@@ -58,12 +58,13 @@ def reason(error: BoaError) -> str | None:
 @contextmanager
 def reverts(expected: str | None = None) -> Iterator[None]:
     """The block must revert with exactly this reason; None is a revert without one (arithmetic, or a foreign error)."""
+    caught = None
     try:
         yield
     except BoaError as error:
-        assert reason(error) == expected, f"reverted with {reason(error)!r}, not {expected!r}"
-        return
-    raise AssertionError(f"did not revert (expected {expected!r})")
+        caught = error
+    assert caught is not None, f"did not revert (expected {expected!r})"
+    assert reason(caught) == expected, f"reverted with {reason(caught)!r}, not {expected!r}"
 
 
 def events(contract: Any, name: str) -> list[Any]:

@@ -95,6 +95,16 @@ def load(name: str) -> Any:
     return boa.load_partial(f"contracts/{name}.vy", compiler_args={"evm_version": "cancun"})
 
 
+def fault(name: str, *args: Any) -> Any:
+    """Deploy one of the misbehaving contracts of tests/contracts/faults."""
+    return boa.load(f"tests/contracts/faults/{name}.vy", *args)
+
+
+def replace_code(address: str, name: str, *args: Any) -> None:
+    """Put a misbehaving contract's code where a real contract is."""
+    boa.env.set_code(address, boa.env.get_code(fault(name, *args).address))
+
+
 @dataclass
 class Protocol:
     """Every contract and every actor. Contracts are wired, roles granted, nothing deposited or listed."""
@@ -297,6 +307,11 @@ class Protocol:
         )
 
     # ------------------------------------------------------------------ what must hold
+
+    def overwrite(self, variable: str, value: int) -> None:
+        """Change one of the Vault's accounts by hand, for states that nobody's calls lead to."""
+        slot = self.vault.compiler_data.storage_layout["storage_layout"][variable]["slot"]
+        boa.env.set_storage(self.vault.address, slot, value)
 
     def ledger_problems(self, holders: Sequence[str]) -> list[str]:
         """The identities of the ledger that do not hold; empty when all is well."""

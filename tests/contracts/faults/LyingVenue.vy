@@ -1,0 +1,54 @@
+# pragma version 0.4.3
+"""
+@title LyingVenue
+@notice A venue that claims what it was told to claim before and after a trade.
+"""
+
+struct VenueState:
+    underlying: uint256
+    exposure: int256
+    equity: int256
+    stressed_down: int256
+    stressed_up: int256
+    health: uint256
+
+
+exposure: public(int256)
+exposure_after: public(int256)
+claims_to_return: public(uint256)
+broken: public(bool)
+
+
+@external
+def pretend(exposure_after: int256, claims_to_return: uint256):
+    self.exposure_after = exposure_after
+    self.claims_to_return = claims_to_return
+
+
+@external
+def break_down():
+    """
+    @notice From now on `state` reverts.
+    """
+    self.broken = True
+
+
+@external
+@view
+def state(spot: uint256) -> VenueState:
+    assert not self.broken, "venue: broken"
+    return VenueState(
+        underlying=0, exposure=self.exposure, equity=0, stressed_down=0, stressed_up=0, health=max_value(uint256)
+    )
+
+
+@external
+@view
+def funding(delta_change: int256, limit_price: uint256) -> uint256:
+    return 0
+
+
+@external
+def trade(pool: uint256, delta_change: int256, limit_price: uint256) -> uint256:
+    self.exposure = self.exposure_after
+    return self.claims_to_return

@@ -1,0 +1,65 @@
+"""Vault.checkpoint: the high-water mark, and the drawdown that latches REDUCE_ONLY."""
+
+from tests.contracts.chain import USDC, events
+from tests.contracts.protocol import SPOT
+
+
+def test_first_price_is_one_usdc(protocol):
+    protocol.vault.checkpoint(sender=protocol.stranger)
+
+    assert protocol.vault.high_water() == USDC
+
+
+def test_high_water_only_rises(funded):
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 1_100_000 * USDC)
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 1_050_000 * USDC)
+
+    funded.vault.checkpoint()
+
+    assert funded.vault.high_water() == 1_099_999  # of 1.1 USDC, rounded down
+    assert not funded.vault.latched()
+
+
+def test_drawdown_beyond_the_kill_level_latches_reduce_only(funded):
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 850_000 * USDC - 1)
+
+    funded.vault.checkpoint(sender=funded.stranger)
+
+    (event,) = events(funded.vault, "ReduceOnlySet")
+    assert event.latched
+    assert funded.vault.latched()
+
+
+def test_drawdown_up_to_the_kill_level_does_not(funded):
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 850_001 * USDC)
+
+    funded.vault.checkpoint()
+
+    assert not funded.vault.latched()
+
+
+def test_latch_stays_when_the_price_comes_back(funded):
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 800_000 * USDC)
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 1_000_000 * USDC)
+
+    funded.vault.checkpoint()
+
+    assert funded.vault.latched()
+
+
+def test_a_real_crash_latches_through_checkpoint_and_rebalance(funded):
+    """A vault long ETH with a fifth of its money loses 15 % of it all when ETH falls by four fifths."""
+    funded.risk.set_limits((10**18,) * 8, sender=funded.governor)
+    funded.rebalance(funded.leg(SPOT, 70))
+    assert not funded.vault.latched()
+    funded.market.move(750)
+
+    funded.rebalance(funded.leg(SPOT, -1))
+
+    assert funded.vault.latched()
