@@ -1,0 +1,1 @@
+"""Decisions to transactions: the journal and the executor."""

@@ -1,0 +1,91 @@
+"""Tables of the journal. What is written is never changed: a state follows from which rows are there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import ForeignKey, LargeBinary, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SCHEMA_VERSION: Final = 1
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables."""
+
+
+class SchemaVersion(Base):
+    """One row."""
+
+    __tablename__ = "schema_version"
+
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+class DecisionRow(Base):
+    """A decision with everything it saw. `snapshot` is compressed; it is empty when the chain could not be read."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (UniqueConstraint("kind", "block_hash", "decision_hash"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(index=True)
+    block_number: Mapped[int] = mapped_column(index=True)
+    block_hash: Mapped[str]
+    timestamp: Mapped[int]
+    action: Mapped[str]
+    reason: Mapped[str]
+    decision: Mapped[str]
+    policy: Mapped[str]
+    snapshot: Mapped[bytes] = mapped_column(LargeBinary)
+    decision_hash: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+
+
+class IntentRow(Base):
+    """One call that the keeper means to make once."""
+
+    __tablename__ = "intents"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    decision_id: Mapped[int] = mapped_column(ForeignKey("decisions.id"))
+    purpose: Mapped[str]
+    target: Mapped[str]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+
+
+class AttemptRow(Base):
+    """A signed transaction of an intent, written before it is sent. Fees in wei, as text: they may pass 64 bits."""
+
+    __tablename__ = "attempts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    intent_id: Mapped[int] = mapped_column(ForeignKey("intents.id"), index=True)
+    nonce: Mapped[int]
+    tx_hash: Mapped[str] = mapped_column(unique=True)
+    raw: Mapped[bytes] = mapped_column(LargeBinary)
+    max_fee: Mapped[str]
+    priority_fee: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+
+
+class OutcomeRow(Base):
+    """How an intent ended: at most one per intent. An intent without one is open."""
+
+    __tablename__ = "outcomes"
+
+    intent_id: Mapped[int] = mapped_column(ForeignKey("intents.id"), primary_key=True)
+    result: Mapped[str]
+    detail: Mapped[str]
+    tx_hash: Mapped[str | None]
+    block_number: Mapped[int | None]
+    block_hash: Mapped[str | None]
+    gas_used: Mapped[int | None]
+    gas_price: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=_now)
