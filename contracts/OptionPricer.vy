@@ -50,9 +50,18 @@ struct Point:
     sqrt_tenor: int256
 
 
+# @dev A series under one spot shock: forward, ln(F/K) in Q64, and the call's value that P&L is measured from.
+struct Shock:
+    forward: int256
+    x: int256
+    before: int256
+
+
 _W: constant(int256) = 10**18
 _YEAR: constant(uint256) = 365 * 86400
 _MIN_SIGMA: constant(int256) = 10**16
+# Below it no unsafe_* here can overflow: strikes are below 2**104, sizes below 2**117.
+_MAX_FORWARD: constant(int256) = 2**128
 _MARK_SHIFT: constant(uint256) = 5 * 10**15
 
 PRICE_ORACLE: public(immutable(IPriceOracle))
@@ -165,8 +174,10 @@ def _terms(underlying: uint256, expiry: uint256) -> Terms:
 @view
 def _point(slot: uint256, spot: int256, ln_spot: int256, terms: Terms) -> Point:
     x: int256 = ln_spot + terms.ln_growth - series._ln_strike(slot)
+    forward: int256 = spot * terms.growth // _W
+    assert forward < _MAX_FORWARD, "pricer: forward too large"
     return Point(
-        forward=spot * terms.growth // _W,
+        forward=forward,
         strike=convert(series._strike(slot), int256),
         x=(x << 64) // _W,
         sigma=essvi._vol(terms.posted, series._expiry(slot), -x),
@@ -211,16 +222,25 @@ def _with_series(
     if position < 0:
         r.short_notional -= position * spot // _W
 
-    for v: uint256 in range(scenarios.VOLS):
-        shocked: int256 = s
-        if v == 0:
-            shocked = s * terms.down // _W
-        elif v == 2:
-            shocked = s * terms.up // _W
-        for j: uint256 in range(scenarios.SPOT_SHOCKS):
-            forward: int256 = p.forward * scenarios.MULTIPLIER[j] // _W
-            change: int256 = black76._call(forward, p.strike, p.x + scenarios.LN_MULTIPLIER[j], shocked) - mid_call
-            if not is_call:
-                change -= forward - p.forward
-            r.pnl[v * scenarios.SPOT_SHOCKS + j] += position * change
+    # What a spot shock changes, once; a shock of volatility then changes s alone. Sizes and prices are bounded (_point),
+    # so nothing here can overflow.
+    multipliers: int256[12] = scenarios.MULTIPLIER  # indexed as constants, the whole list would be built every time
+    ln_multipliers: int256[12] = scenarios.LN_MULTIPLIER
+    shocks: Shock[12] = empty(Shock[12])
+    for j: uint256 in range(scenarios.SPOT_SHOCKS):
+        forward: int256 = unsafe_div(unsafe_mul(p.forward, multipliers[j]), _W)
+        shocks[j] = Shock(
+            forward=forward,
+            x=unsafe_add(p.x, ln_multipliers[j]),
+            before=mid_call if is_call else unsafe_add(mid_call, unsafe_sub(forward, p.forward)),
+        )
+    cell: uint256 = 0
+    for vol_shock: int256 in [terms.down, _W, terms.up]:
+        shocked: int256 = max(s * vol_shock // _W, black76.MIN_S)
+        inverse: int256 = 2**128 // shocked
+        half_s: int256 = shocked >> 1
+        for shock: Shock in shocks:
+            price: int256 = black76._call_at(shock.forward, p.strike, unsafe_mul(shock.x, inverse) >> 64, half_s)
+            r.pnl[cell] = unsafe_add(r.pnl[cell], unsafe_mul(position, unsafe_sub(price, shock.before)))
+            cell = unsafe_add(cell, 1)
     return r

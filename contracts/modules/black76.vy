@@ -9,7 +9,7 @@ from . import normal
 
 uses: normal
 
-_MIN_S: constant(int256) = 2**64 // 10**6
+MIN_S: constant(int256) = 2**64 // 10**6
 
 
 @internal
@@ -18,9 +18,16 @@ def _call(forward: int256, strike: int256, x: int256, s: int256) -> int256:
     """
     @notice Price of a call, never below its forward intrinsic value.
     """
-    v: int256 = max(s, _MIN_S)
-    y: int256 = unsafe_mul(x, unsafe_div(2**128, v)) >> 64
-    half: int256 = v >> 1
+    v: int256 = max(s, MIN_S)
+    return self._call_at(forward, strike, unsafe_mul(x, unsafe_div(2**128, v)) >> 64, v >> 1)
+
+
+@internal
+@view
+def _call_at(forward: int256, strike: int256, y: int256, half: int256) -> int256:
+    """
+    @notice The same for y = x / s and half = s / 2, s not below MIN_S.
+    """
     price: int256 = unsafe_sub(
         unsafe_mul(forward, normal._cdf(unsafe_add(y, half))), unsafe_mul(strike, normal._cdf(unsafe_sub(y, half)))
     ) >> 80
@@ -33,5 +40,5 @@ def _d1(x: int256, s: int256) -> int256:
     """
     @return d1 in Q64.
     """
-    v: int256 = max(s, _MIN_S)
+    v: int256 = max(s, MIN_S)
     return (x * (2**128 // v) >> 64) + (v >> 1)

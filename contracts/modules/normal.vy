@@ -31,7 +31,8 @@ def _cdf(x: int256) -> int256:
     @param x Q64.
     @return Q80.
     """
-    a: int256 = abs(x)
+    sign: int256 = x >> 255  # -1 below zero, else 0: (a ^ sign) - sign is a with the sign of x, without a branch
+    a: int256 = unsafe_sub(x ^ sign, sign)
     if a >= 8 * _ONE:
         return 2**80 if x > 0 else 0
     w: int256[2] = _TABLE[convert(convert(a >> 60, bytes32), uint256)]
@@ -48,7 +49,7 @@ def _cdf(x: int256) -> int256:
         unsafe_mul(u, unsafe_add(unsafe_sub(w[0] & _M80, 2**79), unsafe_mul(u, p) >> 59)) >> 59,
     )
     p = unsafe_add((w[0] >> 160) & _M96, unsafe_mul(u, p) >> 59)
-    return p if x >= 0 else unsafe_sub(2**80, p)
+    return unsafe_add(unsafe_sub(p ^ sign, sign), sign & 2**80)
 
 
 @internal
