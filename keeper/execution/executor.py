@@ -66,7 +66,7 @@ class Executor:
     Args:
         wait_seconds: How long to wait for a receipt before the call counts as in flight.
         poll_seconds: Between looks for it.
-        sleep: Replaced where waiting must be interruptible.
+        sleep: Waits so many seconds; True when the waiting shall end, as `threading.Event.wait` says it.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Executor:
         *,
         wait_seconds: float = 60.0,
         poll_seconds: float = 1.0,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], bool | None] = time.sleep,
     ) -> None:
         self._connection, self._account, self._journal = connection, account, journal
         self._wait_seconds, self._poll_seconds, self._sleep = wait_seconds, poll_seconds, sleep
@@ -159,9 +159,8 @@ class Executor:
                 return None
             if outcome is not None:
                 return self._end(intent, outcome)
-            if time.monotonic() >= give_up:
+            if time.monotonic() >= give_up or self._sleep(self._poll_seconds):
                 return None
-            self._sleep(self._poll_seconds)
 
     def _mined(self, intent: Intent) -> Outcome | None:
         for attempt in intent.attempts:

@@ -94,7 +94,7 @@ _ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for ki
 
 
 def to_text(value: Any) -> str:
-    """Canonical JSON of a Decision, Policy or Snapshot: integers of any size, floats to the last bit, infinities included."""
+    """Canonical JSON of a Decision, Policy or Snapshot: integers of any size, exact floats, infinities."""
     plain = _ADAPTERS[type(value)].dump_python(value)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 

@@ -1,0 +1,1 @@
+"""The loop that follows the head, and what it does besides hedging."""

@@ -1,0 +1,242 @@
+"""The keeper's loop: newest block, duties, snapshot, gate, decision, journal, act. One block at a time, never two."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from keeper.chain.deployments import Deployment
+from keeper.chain.rpc import Connection, Header
+from keeper.domain.decision import Action, Decision
+from keeper.domain.policy import Policy
+from keeper.domain.snapshot import Snapshot
+from keeper.errors import RpcError, RpcUnavailableError, SnapshotError
+from keeper.execution.executor import Executor, deadline_at, rebalance_call
+from keeper.execution.journal import Journal
+from keeper.execution.records import Intent, Kind, Outcome, Record, Result
+from keeper.hedging.decide import decide as decide_hedge
+from keeper.market.reader import read_snapshot
+from keeper.risk.valuation import ValuationError, margin_mismatch, value
+from keeper.runtime.settlement import Duty, settlement
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+Service = Callable[[Connection, Deployment, Header], Iterable[Duty]]
+
+SERVICES: Final[tuple[Service, ...]] = (settlement,)
+_RETRY_DUTY: Final = 60  # seconds of chain time before a duty that did not succeed is tried again
+_MAX_DUTIES: Final = 8  # per block
+_LOG = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Keeps one vault hedged.
+
+    Args:
+        account: Signs; it must hold the KEEPER role. In a dry run only its address is used.
+        decide: `keeper.hedging.decide.decide`, or another pure function of the same kind.
+        dry_run: Decide and record, but send nothing.
+        poll_seconds: Between looks for a new block.
+        wait_seconds: For a receipt, before a transaction counts as in flight.
+        services: What else is due at a block.
+
+    Raises:
+        WrongChainError: the node serves another chain than the deployment's.
+        RpcUnavailableError: no answer.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        deployment: Deployment,
+        account: LocalAccount,
+        policy: Policy,
+        journal: Journal,
+        decide: Callable[[Snapshot, Policy], Decision] = decide_hedge,
+        *,
+        dry_run: bool = False,
+        poll_seconds: float = 1.0,
+        wait_seconds: float = 60.0,
+        services: Sequence[Service] = SERVICES,
+    ) -> None:
+        connection.require_chain(deployment.chain_id)
+        self._connection, self._deployment, self._account = connection, deployment, account
+        self._policy, self._journal, self._decide = policy, journal, decide
+        self._dry_run, self._poll_seconds, self._services = dry_run, poll_seconds, tuple(services)
+        self._stopped = threading.Event()
+        self._executor = Executor(
+            connection,
+            account,
+            journal,
+            wait_seconds=wait_seconds,
+            poll_seconds=min(poll_seconds, 1.0),
+            sleep=self._stopped.wait,
+        )
+        self._seen = ""
+        self._duty_told: dict[tuple[Kind, str], tuple[str, int]] = {}
+
+    # ------------------------------------------------------------------ following the head
+
+    def run(self, *, once: bool = False) -> None:
+        """Follow the head until `stop()`, SIGTERM or SIGINT; with `once`, deal with the newest block only.
+
+        A node that does not answer is asked again; with `once` it is an error.
+
+        Raises:
+            JournalError: the keeper does nothing that it cannot record.
+            RpcError, RpcUnavailableError: only with `once`.
+        """
+        with self._signals():
+            while not self._stopped.is_set():
+                try:
+                    self.tick()
+                except (RpcUnavailableError, RpcError) as error:
+                    if once:
+                        raise
+                    _LOG.warning("%s", error)
+                if once:
+                    return
+                self._stopped.wait(self._poll_seconds)
+
+    def stop(self) -> None:
+        """End `run` after the current block. Safe from signal handlers and other threads."""
+        self._stopped.set()
+
+    def tick(self) -> Record | None:
+        """Deal with the newest block. Returns its hedging decision; None when it has been dealt with before.
+
+        Raises:
+            JournalError, RpcError, RpcUnavailableError
+        """
+        block = self._connection.header()
+        if block.hash == self._seen:
+            return None
+        in_flight = self._executor.reconcile() if not self._dry_run else ()
+        if not in_flight:
+            block, in_flight = self._do_duties(block)
+        record = self._hedge(block, in_flight)
+        self._seen = block.hash
+        return record
+
+    # ------------------------------------------------------------------ hedging
+
+    def _hedge(self, block: Header, in_flight: Sequence[Intent]) -> Record:
+        snapshot: Snapshot | None = None
+        if in_flight:
+            waiting = ", ".join(f"{intent.purpose} ({intent.attempts[-1].tx_hash})" for intent in in_flight)
+            decision = _plain(block, Action.REFUSE, f"not decided again while it is not known how this ends: {waiting}")
+        else:
+            try:
+                snapshot = read_snapshot(self._connection, self._deployment, self._account.address, block.hash)
+                decision = self._decide_gated(snapshot, block)
+            except SnapshotError as error:
+                decision = _plain(block, Action.REFUSE, error.what)
+        timestamp = block.timestamp if snapshot is None else snapshot.timestamp
+        record = self._journal.record_decision(decision, self._policy, snapshot, timestamp=timestamp)
+        _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
+        if snapshot is not None and decision.action is Action.TRADE and not self._dry_run:
+            deadline = deadline_at(snapshot.timestamp, self._policy.deadline_seconds)
+            sequence = snapshot.vault.sequence
+            call = rebalance_call(self._deployment, decision, record.decision_hash, sequence, deadline)
+            _tell(call.purpose, self._executor.execute(record.id, call))
+        return record
+
+    def _decide_gated(self, snapshot: Snapshot, block: Header) -> Decision:
+        """Whatever decides, it may not when the keeper's valuation and the chain's differ."""
+        try:
+            mismatch = margin_mismatch(value(snapshot), snapshot)
+        except ValuationError as error:
+            return _plain(block, Action.REFUSE, f"the book cannot be valued: {error}")
+        if not mismatch <= self._policy.margin_tolerance:  # a NaN is refused too
+            return _plain(
+                block,
+                Action.REFUSE,
+                f"keeper and chain disagree by {mismatch:.1e} of notional, "
+                f"{self._policy.margin_tolerance:.0e} is allowed",
+            )
+        try:
+            return self._decide(snapshot, self._policy)
+        except Exception as error:
+            # The next block may be fine, and settlement must go on; the record says that someone should look.
+            _LOG.exception("block %d: no decision", block.number)
+            return _plain(block, Action.REFUSE, f"deciding failed: {type(error).__name__}: {error}")
+
+    # ------------------------------------------------------------------ duties
+
+    def _do_duties(self, block: Header) -> tuple[Header, tuple[Intent, ...]]:
+        """Do what is due, one after the other, each on the state that the one before left.
+
+        Returns the newest block, and what is in flight.
+        """
+        for _ in range(_MAX_DUTIES):
+            try:
+                duty = self._next_duty(block)
+            except SnapshotError as error:
+                _LOG.warning("block %d: %s", block.number, error.what)
+                return block, ()
+            if duty is None:
+                return block, ()
+            decision = _plain(block, duty.action, duty.reason)
+            record = self._journal.record_decision(
+                decision, self._policy, None, timestamp=block.timestamp, kind=duty.kind
+            )
+            self._duty_told[duty.kind, duty.subject] = (duty.reason, block.timestamp)
+            _LOG.info("block %d: %s: %s", block.number, duty.kind, duty.reason)
+            if duty.call is None or self._dry_run:
+                continue
+            outcome = self._executor.execute(record.id, duty.call)
+            _tell(duty.call.purpose, outcome)
+            if outcome is None:
+                return block, self._journal.open_intents()
+            if outcome.result is Result.CONFIRMED:
+                del self._duty_told[duty.kind, duty.subject]
+            block = self._connection.header()
+        return block, ()
+
+    def _next_duty(self, block: Header) -> Duty | None:
+        for service in self._services:
+            for duty in service(self._connection, self._deployment, block):
+                reason, told_at = self._duty_told.get((duty.kind, duty.subject), ("", 0))
+                can_act = duty.call is not None and not self._dry_run
+                if duty.reason != reason or (can_act and block.timestamp >= told_at + _RETRY_DUTY):
+                    return duty
+        return None
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the loop after the current block; a second one ends the process as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def on_signal(number: int, _: FrameType | None) -> None:
+            self.stop()
+            signal.signal(number, before[signal.Signals(number)])
+
+        for number in before:
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _plain(block: Header, action: Action, reason: str) -> Decision:
+    return Decision(block.number, block.hash, action, reason)
+
+
+def _tell(purpose: str, outcome: Outcome | None) -> None:
+    if outcome is None:
+        _LOG.warning("%s: sent, not seen mined yet", purpose)
+    elif outcome.result is Result.CONFIRMED:
+        _LOG.info("%s: mined in block %s, %s gas", purpose, outcome.block_number, outcome.gas_used)
+    else:
+        _LOG.warning("%s: %s: %s", purpose, outcome.result, outcome.detail)
