@@ -29,7 +29,7 @@ def normal_table() -> tuple[int, ...]:
 
 def build_table() -> tuple[int, ...]:
     """Compute the table with 40 digits (a few seconds; mpmath is a development dependency)."""
-    import mpmath  # type: ignore[import-untyped]
+    import mpmath
 
     with mpmath.workdps(40):
         nodes = [mpmath.cos(mpmath.pi * (2 * i + 1) / (2 * (DEGREE + 1))) for i in range(DEGREE + 1)]

@@ -1,0 +1,34 @@
+"""What OptionPricer returns, as on chain: USDC and units in WAD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OptionRisk:
+    """IOptionPricer.OptionRisk: the options of one underlying. ``pnl`` has 36 cells, volatility * 12 + spot shock."""
+
+    spot: int
+    twap: int
+    doubt: bool
+    unfixed: bool
+    bid: int
+    mid: int
+    ask: int
+    delta: int
+    gamma: int
+    vega: int
+    short_notional: int
+    pnl: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """IOptionPricer.Marks: price bounds of one series at the worse of spot ±0.5 %, and the time of its slice."""
+
+    bid: int
+    mid: int
+    ask: int
+    spot: int
+    posted_at: int

@@ -1,0 +1,250 @@
+"""OptionPricer and RiskEngine mirrored in Python integers, equal to the contracts to the last unit.
+
+The names are the contracts'. Where a contract reverts, these raise PricingError, a missing slice is a KeyError, and
+the checks of a trade give a Verdict with the reason of the revert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isqrt
+
+from keeper.domain.option_risk import Marks, OptionRisk
+from keeper.domain.series import Position, Series
+from keeper.domain.snapshot import Assessment, Reading, Surface, VenueState, VolSlice
+from keeper.domain.units import WAD, YEAR
+from keeper.pricing import fixed_point as fp
+from keeper.pricing.errors import PricingError
+from keeper.pricing.fixed_point import tdiv
+from keeper.risk.grid import (
+    CELLS,
+    DOUBLE,
+    HALF,
+    LN_MULTIPLIER_Q64,
+    MULTIPLIER_WAD,
+    ONE_AND_A_HALF,
+    SPOT_SHOCKS,
+    VOLS,
+)
+
+_MIN_SIGMA = 10**16
+_MAX_FORWARD = 2**128
+_MARK_SHIFT = 5 * 10**15
+_CONTINGENCY = 2 * 10**16
+_INITIAL = 125 * 10**16
+_DOUBT = 150 * 10**16
+_DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What all series of one expiry share, WAD."""
+
+    posted: VolSlice
+    growth: int = WAD
+    ln_growth: int = 0
+    sqrt_tenor: int = 0
+    up: int = WAD
+    down: int = WAD
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """One series at a spot: WAD but for ``x`` = ln(F/K) in Q64."""
+
+    forward: int
+    strike: int
+    x: int
+    sigma: int
+    sqrt_tenor: int
+
+
+def option_risk(
+    book: Sequence[Position], readings: Sequence[Reading], surface: Surface, timestamp: int
+) -> tuple[OptionRisk, ...]:
+    """``OptionPricer.option_risk``: one entry per reading. ``timestamp`` is the block's, seconds."""
+    ln_spots = [fp.wad_ln(r.price_wad) for r in readings]
+    sums = [[0] * 7 for _ in readings]
+    cells = [[0] * CELLS for _ in readings]
+    unfixed = [False for _ in readings]
+    for position in book:
+        if position.size_wad == 0:
+            continue
+        series = position.series
+        u = series.underlying
+        if series.expiry <= timestamp and readings[u].updated_at >= series.expiry:
+            unfixed[u] = True
+        terms = _terms(surface.slice_of(u, series.expiry), series.expiry, timestamp)
+        point = _point(series, readings[u].price_wad, ln_spots[u], terms)
+        scalars, pnl = _one_series(point, terms, readings[u].price_wad, position.size_wad, series.is_call)
+        sums[u] = [a + b for a, b in zip(sums[u], scalars, strict=True)]
+        cells[u] = [a + b for a, b in zip(cells[u], pnl, strict=True)]
+    return tuple(_total(*columns) for columns in zip(readings, sums, cells, unfixed, strict=True))
+
+
+def _total(reading: Reading, sums: Sequence[int], cells: Sequence[int], unfixed: bool) -> OptionRisk:
+    bid, mid, ask, delta, gamma, vega, short_notional = sums
+    return OptionRisk(
+        spot=reading.price_wad,
+        twap=reading.twap_wad,
+        doubt=reading.doubt,
+        unfixed=unfixed,
+        bid=bid,
+        mid=mid,
+        ask=ask,
+        delta=delta,
+        gamma=gamma,
+        vega=vega,
+        short_notional=short_notional,
+        pnl=tuple(tdiv(c, WAD) for c in cells),
+    )
+
+
+def marks(series: Series, reading: Reading, posted: VolSlice, timestamp: int) -> Marks:
+    """``OptionPricer.marks`` of a series with or without a position."""
+    spot = reading.price_wad
+    terms = _terms(posted, series.expiry, timestamp)
+    at_spot = _point(series, spot, fp.wad_ln(spot), terms)
+    shift = spot * _MARK_SHIFT // WAD
+    bids, asks = [], []
+    for shifted in (spot - shift, spot + shift):
+        p = _point(series, shifted, fp.wad_ln(shifted), terms)
+        bids.append(_value(p, at_spot.sigma - posted.half_spread, series.is_call))
+        asks.append(_value(p, at_spot.sigma + posted.half_spread, series.is_call))
+    return Marks(min(bids), _value(at_spot, at_spot.sigma, series.is_call), max(asks), spot, posted.posted_at)
+
+
+def assess(options: Sequence[OptionRisk], venues: Sequence[VenueState], cash: int) -> Assessment:
+    """``RiskEngine.assess``: options, venues at the oracle price, and cash (WAD, liabilities deducted) together."""
+    count = len(options)
+    units, gap_down, gap_up = [0] * count, [0] * count, [0] * count
+    equity = cash
+    gross = 0
+    for venue in venues:
+        u = venue.underlying
+        equity += venue.equity
+        units[u] += venue.exposure
+        gap_down[u] += venue.stressed_down - venue.equity
+        gap_up[u] += venue.stressed_up - venue.equity
+        gross += abs(venue.exposure) * options[u].spot // WAD
+
+    maintenance = 0
+    gap_loss = 0
+    for u, o in enumerate(options):
+        maintenance += tdiv(o.short_notional * _CONTINGENCY, WAD) - _worst(o, units[u])
+        gap_loss -= min(
+            0,
+            *(o.pnl[v * SPOT_SHOCKS + HALF] + gap_down[u] for v in range(VOLS)),
+            *(o.pnl[v * SPOT_SHOCKS + ONE_AND_A_HALF] + gap_up[u] for v in range(VOLS)),
+        )
+    doubt = any(o.doubt for o in options)
+    initial = tdiv(maintenance * _INITIAL, WAD)
+    nav_bid = equity + sum(o.bid for o in options)
+    return Assessment(
+        nav_bid=nav_bid,
+        nav_mid=equity + sum(o.mid for o in options),
+        nav_ask=equity + sum(o.ask for o in options),
+        maintenance=maintenance,
+        initial=tdiv(initial * _DOUBT, WAD) if doubt else initial,
+        gap_headroom=nav_bid - gap_loss,
+        gross=gross,
+        short_notional=sum(o.short_notional for o in options),
+        spot=_pair([o.spot for o in options]),
+        twap=_pair([o.twap for o in options]),
+        delta=_pair([o.delta + x for o, x in zip(options, units, strict=True)]),
+        gamma=_pair([o.gamma for o in options]),
+        vega=_pair([o.vega for o in options]),
+        doubt=doubt,
+        unfixed=any(o.unfixed for o in options),
+    )
+
+
+def _terms(posted: VolSlice, expiry: int, timestamp: int) -> _Terms:
+    if expiry <= timestamp:
+        return _Terms(posted)
+    to_expiry = expiry - timestamp
+    tenor = to_expiry * WAD // YEAR
+    ln_growth = tdiv(posted.carry * tenor, WAD)
+    power = 3 * 10**17 if to_expiry <= 30 * _DAY else 13 * 10**16
+    ratio = 30 * _DAY * WAD // max(to_expiry, _DAY)
+    m = fp.wad_exp(tdiv(power * fp.wad_ln(ratio), WAD))
+    return _Terms(
+        posted=posted,
+        growth=fp.wad_exp(ln_growth),
+        ln_growth=ln_growth,
+        sqrt_tenor=isqrt(to_expiry * WAD * WAD // YEAR),
+        up=WAD + 6 * m // 10,
+        down=WAD - 3 * m // 10,
+    )
+
+
+def _point(series: Series, spot: int, ln_spot: int, terms: _Terms) -> _Point:
+    x = ln_spot + terms.ln_growth - series.ln_strike_wad
+    forward = spot * terms.growth // WAD
+    if forward >= _MAX_FORWARD:
+        raise PricingError("pricer: forward too large")
+    sigma = fp.essvi_vol(terms.posted, series.expiry, -x)
+    return _Point(forward, series.strike_wad, tdiv(x << 64, WAD), sigma, terms.sqrt_tenor)
+
+
+def _value(p: _Point, sigma: int, is_call: bool) -> int:
+    s = (max(sigma, _MIN_SIGMA) * p.sqrt_tenor << 64) // (WAD * WAD)
+    call = fp.call(p.forward, p.strike, p.x, s)
+    return call if is_call else call - p.forward + p.strike
+
+
+def _one_series(p: _Point, terms: _Terms, spot: int, size: int, is_call: bool) -> tuple[list[int], list[int]]:
+    """Bid, mid, ask, delta, gamma, vega and short notional of a position, then its 36 cells multiplied by 1e18."""
+    half = terms.posted.half_spread
+    against = half if size < 0 else -half
+    s = (p.sigma * p.sqrt_tenor << 64) // (WAD * WAD)
+    mid_call = fp.call(p.forward, p.strike, p.x, s)
+    mid = mid_call if is_call else mid_call - p.forward + p.strike
+    d1 = fp.d1(p.x, s)
+    unit_delta = terms.growth * (fp.cdf(d1) if is_call else fp.cdf(d1) - 2**80) >> 80
+    gamma = vega = 0
+    if s > 0:
+        pdf = fp.pdf(d1)
+        gamma = terms.growth * pdf // spot * 2**64 // s
+        vega = p.forward * pdf // WAD * p.sqrt_tenor // WAD
+    scalars = [
+        tdiv(size * _value(p, p.sigma + against, is_call), WAD),
+        tdiv(size * mid, WAD),
+        tdiv(size * _value(p, p.sigma - against, is_call), WAD),
+        tdiv(size * unit_delta, WAD),
+        tdiv(size * gamma, WAD),
+        tdiv(size * vega, WAD),
+        -tdiv(size * spot, WAD) if size < 0 else 0,
+    ]
+    cells = []
+    for shock in (terms.down, WAD, terms.up):
+        shocked = max(s * shock // WAD, fp.MIN_S)
+        inverse = 2**128 // shocked
+        for multiplier, ln_multiplier in zip(MULTIPLIER_WAD, LN_MULTIPLIER_Q64, strict=True):
+            forward = p.forward * multiplier // WAD
+            before = mid_call if is_call else mid_call + forward - p.forward
+            call = fp.call_at(forward, p.strike, (p.x + ln_multiplier) * inverse >> 64, shocked >> 1)
+            cells.append(size * (call - before))
+    return scalars, cells
+
+
+def _worst(o: OptionRisk, units: int) -> int:
+    """The worst P&L of options and venues over the 33 cells of the margin, never above zero."""
+    unit_value = tdiv(units * o.spot, WAD)
+    worst = 0
+    for v in range(VOLS):
+        for j in range(ONE_AND_A_HALF):
+            pnl = o.pnl[v * SPOT_SHOCKS + j] + tdiv(unit_value * (MULTIPLIER_WAD[j] - WAD), WAD)
+            if j == HALF:
+                pnl = tdiv(pnl, 2)
+            elif j == DOUBLE:
+                pnl = tdiv(pnl * 35, 100)
+            worst = min(worst, pnl)
+    return worst
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    """The contract's arrays have two entries, whatever the number of underlyings."""
+    first, second = (*values, 0)[:2]
+    return first, second
