@@ -1,0 +1,283 @@
+"""The journal gives back exactly what was recorded, and says clearly when it cannot."""
+
+import sqlite3
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keeper.domain.decision import Action, Costs, Decision, DeltaChange, Leg
+from keeper.domain.policy import Policy
+from keeper.domain.series import Position, Series
+from keeper.domain.snapshot import (
+    Assessment,
+    Budgets,
+    Lending,
+    Limits,
+    Mode,
+    PoolState,
+    Reading,
+    Snapshot,
+    Surface,
+    VaultState,
+    Venue,
+    VenueKind,
+    VenueState,
+    VolSlice,
+)
+from keeper.errors import JournalError
+from keeper.execution.journal import Journal, dry_run_url
+from keeper.execution.records import Attempt, Kind, Outcome, Result, decision_hash, from_text, to_text
+
+BLOCK = "0x" + "ab" * 32
+POLICY = Policy()
+
+uints = st.integers(0, 2**256 - 1)
+ints = st.integers(-(2**255), 2**255 - 1)
+floats = st.floats(allow_nan=False)
+texts = st.text(max_size=20)
+
+
+def ints_for(kind, *names):
+    return st.builds(kind, **dict.fromkeys(names, ints))
+
+
+pairs = st.tuples(ints, ints)
+decisions = st.builds(
+    Decision,
+    block_number=uints,
+    block_hash=texts,
+    action=st.sampled_from(Action),
+    reason=texts,
+    legs=st.tuples(ints_for(Leg, "venue", "pool", "delta_change", "limit_price")),
+    deltas=st.tuples(st.builds(DeltaChange, underlying=uints, before=floats, after=floats, band=floats)),
+    costs=st.builds(Costs, fee=floats, impact=floats, gas=floats, carry=floats),
+    risk_before=floats,
+    risk_after=floats,
+    binding=st.tuples(st.tuples(texts, floats)),
+)
+vol_slices = ints_for(VolSlice, "theta", "rho", "phi", "carry", "half_spread", "posted_at")
+pools = st.builds(
+    PoolState,
+    address=texts,
+    fee_pips=uints,
+    sqrt_price_x96=uints,
+    liquidity=uints,
+    tick=ints,
+    usdc_is_token0=st.booleans(),
+    token_decimals=uints,
+)
+lendings = st.builds(
+    Lending,
+    **dict.fromkeys(("borrow_rate", "supply_rate", "liquidation_threshold", "health_floor", "health_target"), floats),
+    collateral_usdc=uints,
+    debt_wad=uints,
+)
+venues = st.builds(
+    Venue,
+    index=uints,
+    kind=st.sampled_from(VenueKind),
+    address=texts,
+    state=ints_for(VenueState, "underlying", "exposure", "equity", "stressed_down", "stressed_up", "health"),
+    pools=st.tuples(pools),
+    lending=st.none() | lendings,
+)
+budgets = ints_for(Budgets, "loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown", "min_deposit")
+snapshots = st.builds(
+    Snapshot,
+    **dict.fromkeys(("chain_id", "block_number", "timestamp", "base_fee_wei", "keeper_balance_wei"), uints),
+    block_hash=texts,
+    vault=st.builds(
+        VaultState,
+        **dict.fromkeys(("idle", "owed", "total_supply", "sequence", "loss_budget"), uints),
+        mode=st.sampled_from(Mode),
+        budgets=budgets,
+    ),
+    limits=ints_for(
+        Limits,
+        *("delta_target", "delta_hard", "gamma_band", "vega_band"),
+        *("notional_total", "notional_expiry", "notional_series", "gross_leverage"),
+    ),
+    readings=st.tuples(st.builds(Reading, price_wad=uints, twap_wad=uints, updated_at=uints, doubt=st.booleans())),
+    book=st.tuples(
+        st.builds(
+            Position,
+            series=st.builds(
+                Series,
+                underlying=uints,
+                is_call=st.booleans(),
+                expiry=uints,
+                strike_wad=uints,
+                ln_strike_wad=uints,
+            ),
+            size_wad=ints,
+        )
+    ),
+    surface=st.builds(Surface, slices=st.tuples(st.tuples(uints, uints, vol_slices))),
+    venues=st.lists(venues, max_size=2).map(tuple),
+    assessment=st.builds(
+        Assessment,
+        **dict.fromkeys(("nav_bid", "nav_mid", "nav_ask", "maintenance", "initial", "gap_headroom"), ints),
+        **dict.fromkeys(("gross", "short_notional"), ints),
+        **dict.fromkeys(("spot", "twap", "delta", "gamma", "vega"), pairs),
+        **dict.fromkeys(("doubt", "unfixed"), st.booleans()),
+    ),
+)
+
+
+def a_decision(block=100, reason="delta is in its band", action=Action.HOLD):
+    return Decision(block, BLOCK, action, reason)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@given(decision=decisions, snapshot=snapshots)
+@settings(deadline=None, max_examples=60)
+def test_decisions_and_snapshots_survive_as_text_to_the_last_bit(decision, snapshot):
+    assert from_text(Decision, to_text(decision)) == decision
+    assert from_text(Snapshot, to_text(snapshot)) == snapshot
+
+
+@given(decision=decisions, snapshot=snapshots, policy=st.builds(Policy, risk_aversion=floats))
+@settings(deadline=None, max_examples=20)
+def test_a_record_is_read_back_as_it_was_written(tmp_path_factory, decision, snapshot, policy):
+    url = f"sqlite:///{tmp_path_factory.mktemp('journal') / 'keel.sqlite'}"
+    decision = Decision(100, BLOCK, decision.action, decision.reason, decision.legs, decision.deltas, decision.costs)
+    journal = Journal(url)
+    journal.record_decision(decision, policy, snapshot, timestamp=1_795_000_000)
+    journal.close()
+
+    again = Journal(url)
+    record = again.decision_at(100)
+    again.close()
+
+    assert (record.decision, record.policy, record.snapshot) == (decision, policy, snapshot)
+    assert record.timestamp == 1_795_000_000
+    assert record.decision_hash == decision_hash(decision, policy, snapshot)
+
+
+def test_the_hash_depends_on_all_that_decided(journal):
+    first = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+
+    assert first.decision_hash != decision_hash(a_decision(reason="other"), POLICY, None)
+    assert first.decision_hash != decision_hash(a_decision(), Policy(risk_aversion=1.0), None)
+
+
+def test_the_same_decision_is_recorded_once(journal):
+    first = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+
+    again = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+
+    assert again.id == first.id
+    assert len(journal.decisions()) == 1
+
+
+def test_the_newest_decision_is_the_last_one_of_its_kind(journal):
+    for block in (100, 101):
+        journal.record_decision(a_decision(block), POLICY, None, timestamp=0)
+    journal.record_decision(a_decision(102), POLICY, None, timestamp=0, kind=Kind.SETTLE)
+
+    assert journal.last_decision().block_number == journal.last_block() == 101
+    assert journal.last_decision(Kind.SETTLE).block_number == 102
+    assert journal.last_decision(None).kind is Kind.SETTLE
+    assert journal.decision_at(102) is None
+    assert journal.nearest_blocks(102) == (101, None)
+    assert [record.block_number for record in journal.decisions(101, 102)] == [101, 102]
+
+
+def test_an_intent_is_open_until_its_outcome(journal):
+    decision = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+    intent = journal.record_intent(decision.id, "rebalance 7", "0x01", b"\x12\x34")
+    attempt = Attempt(nonce=3, tx_hash="0xaa", raw=b"\x02", max_fee=2**70, priority_fee=1)
+
+    intent = journal.record_attempt(intent, attempt)
+
+    assert journal.open_intents() == (intent,)
+    assert intent.attempts == (attempt,)
+    outcome = Outcome(Result.CONFIRMED, "", "0xaa", 101, BLOCK, 900_000, 2**65)
+    journal.record_outcome(intent, outcome)
+    assert journal.open_intents() == ()
+    assert journal.transactions_of(decision.id) == ((intent, outcome),)
+
+
+def test_an_intent_ends_once(journal):
+    decision = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+    intent = journal.record_intent(decision.id, "rebalance 7", "0x01", b"")
+    journal.record_outcome(intent, Outcome(Result.REFUSED, "margin: below initial"))
+
+    with pytest.raises(JournalError, match="refuses the record: UNIQUE constraint"):
+        journal.record_outcome(intent, Outcome(Result.CONFIRMED))
+
+
+def test_dry_runs_have_a_file_of_their_own():
+    assert dry_run_url("sqlite:///var/keel.sqlite") == "sqlite:///var/keel-dry-run.sqlite"
+    assert dry_run_url("postgresql://keel:secret@db/keel") == "postgresql://keel:secret@db/keel-dry-run"
+
+
+def test_a_locked_journal_says_what_to_do(tmp_path, journal, monkeypatch):
+    monkeypatch.setattr("keeper.execution.journal._BUSY_TIMEOUT", 0.05)
+    impatient = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+    other = sqlite3.connect(tmp_path / "keel.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(JournalError, match=r"cannot be used: database is locked.*Another process writes to it"):
+        impatient.record_decision(a_decision(), POLICY, None, timestamp=0)
+
+    other.execute("ROLLBACK")
+    other.close()
+    assert impatient.record_decision(a_decision(), POLICY, None, timestamp=0).id == 1
+    impatient.close()
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path):
+    path = tmp_path / "keel.sqlite"
+    path.write_bytes(b"these are my holiday plans, not a database" * 50)
+
+    with pytest.raises(JournalError, match="is damaged: file is not a database"):
+        Journal(f"sqlite:///{path}")
+    assert path.read_bytes().startswith(b"these are my holiday plans")
+
+
+def test_a_damaged_record_is_reported(tmp_path, journal):
+    journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+    other = sqlite3.connect(tmp_path / "keel.sqlite")
+    other.execute("UPDATE decisions SET decision = '{'")
+    other.commit()
+    other.close()
+
+    with pytest.raises(JournalError, match="is damaged"):
+        journal.last_decision()
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path):
+    other = sqlite3.connect(tmp_path / "keel.sqlite")
+    other.execute("CREATE TABLE recipes (name TEXT)")
+    other.commit()
+    other.close()
+
+    with pytest.raises(JournalError, match=r"is not a journal of Keel.*Nothing was written"):
+        Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+
+
+def test_a_journal_of_another_version_is_left_alone(tmp_path, journal):
+    other = sqlite3.connect(tmp_path / "keel.sqlite")
+    other.execute("UPDATE schema_version SET version = 99")
+    other.commit()
+    other.close()
+
+    with pytest.raises(JournalError, match="has schema 99, this version of Keel writes 1"):
+        Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+
+
+def test_the_file_is_for_its_owner_only(tmp_path, journal):
+    assert (tmp_path / "keel.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_not_a_url_says_so():
+    with pytest.raises(JournalError, match="not a database URL"):
+        Journal("keel.sqlite")
