@@ -177,6 +177,7 @@ def list_venue(venue: IVenue, underlying: uint256):
     roles._check(roles.Role.GOVERNOR)
     for listed: IRiskEngine.Listed in self.venues:
         assert listed.venue != venue, "vault: venue already listed"
+    assert (staticcall venue.state(_W)).underlying == underlying, "vault: wrong underlying"
     log VenueListed(index=len(self.venues), venue=venue.address, underlying=underlying)
     self.venues.append(IRiskEngine.Listed(venue=venue, underlying=underlying))
 
@@ -523,6 +524,7 @@ def _require_holder():
 
 @internal
 def _set_budgets(budgets: Budgets):
+    assert budgets.kill_drawdown <= _W and budgets.leg_slippage <= _W, "vault: budgets"
     self.budgets = budgets
     log BudgetsSet(budgets=budgets)
 

@@ -1,0 +1,154 @@
+"""Vault.wire, list_venue, set_budgets, set_reduce_only, grant_role, revoke_role: who may change it."""
+
+import pytest
+
+from tests.contracts.chain import USDC, WAD, events, reverts
+from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, Budgets, fault, load
+
+
+@pytest.fixture
+def unwired(protocol):
+    """A Vault that does not know its OptionBook yet."""
+    return load("Vault").deploy(protocol.governor, protocol.market.usdc, protocol.risk, Budgets())
+
+
+def test_wire_names_the_option_book(protocol, unwired):
+    unwired.wire(protocol.book, sender=protocol.governor)
+
+    assert unwired.option_book() == protocol.book.address
+
+
+def test_wire_works_once(protocol):
+    with reverts("vault: already wired"):
+        protocol.vault.wire(protocol.stranger, sender=protocol.governor)
+
+
+def test_wire_refuses_others(protocol, unwired):
+    with reverts("roles: not allowed"):
+        unwired.wire(protocol.book, sender=protocol.stranger)
+
+
+def test_list_venue_appends(protocol):
+    venue = fault("LyingVenue")
+
+    protocol.vault.list_venue(venue, ETH, sender=protocol.governor)
+
+    (event,) = events(protocol.vault, "VenueListed")
+    assert (event.index, event.venue, event.underlying) == (2, venue.address, ETH)
+    assert protocol.vault.venues(2) == (venue.address, ETH)
+
+
+def test_list_venue_refuses_a_second_listing(protocol):
+    with reverts("vault: venue already listed"):
+        protocol.vault.list_venue(protocol.spot, ETH, sender=protocol.governor)
+
+
+def test_list_venue_refuses_another_underlying_than_the_venues(protocol):
+    """An index that the RiskEngine does not know would stop every valuation, and with it every exit."""
+    with reverts("vault: wrong underlying"):
+        protocol.vault.list_venue(fault("LyingVenue"), 1, sender=protocol.governor)
+
+
+def test_list_venue_refuses_others(protocol):
+    with reverts("roles: not allowed"):
+        protocol.vault.list_venue(fault("LyingVenue"), ETH, sender=protocol.keeper)
+
+
+def test_set_budgets_replaces_them(protocol):
+    budgets = Budgets(min_deposit=5 * USDC)
+
+    protocol.vault.set_budgets(budgets, sender=protocol.governor)
+
+    (event,) = events(protocol.vault, "BudgetsSet")
+    assert event.budgets == budgets
+    assert protocol.vault.budgets() == budgets
+
+
+def test_set_budgets_refuses_shares_above_one(protocol):
+    """A kill level above 100 % would make checkpoint and rebalance underflow."""
+    with reverts("vault: budgets"):
+        protocol.vault.set_budgets(Budgets(kill_drawdown=WAD + 1), sender=protocol.governor)
+
+
+def test_set_budgets_refuses_others(protocol):
+    with reverts("roles: not allowed"):
+        protocol.vault.set_budgets(Budgets(), sender=protocol.guardian)
+
+
+@pytest.mark.parametrize("role", ["guardian", "governor"])
+def test_reduce_only_is_latched_by_guardian_and_governor(protocol, role):
+    protocol.vault.set_reduce_only(True, sender=getattr(protocol, role))
+
+    (event,) = events(protocol.vault, "ReduceOnlySet")
+    assert event.latched
+    assert protocol.vault.latched()
+    assert not protocol.vault.accepts_new_risk()
+
+
+def test_reduce_only_is_unlatched_by_the_governor_alone(protocol):
+    protocol.vault.set_reduce_only(True, sender=protocol.guardian)
+
+    with reverts("roles: not allowed"):
+        protocol.vault.set_reduce_only(False, sender=protocol.guardian)
+    protocol.vault.set_reduce_only(False, sender=protocol.governor)
+
+    assert not protocol.vault.latched()
+    assert protocol.vault.accepts_new_risk()
+
+
+@pytest.mark.parametrize("role", ["keeper", "stranger"])
+def test_reduce_only_refuses_others(protocol, role):
+    with reverts("roles: not allowed"):
+        protocol.vault.set_reduce_only(True, sender=getattr(protocol, role))
+
+
+CONTRACTS = ("vault", "book", "vol_oracle", "risk")
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_governor_grants_and_revokes(protocol, name):
+    contract = getattr(protocol, name)
+
+    contract.grant_role(protocol.stranger, KEEPER | QUOTER, sender=protocol.governor)
+    (granted,) = events(contract, "RoleGranted")
+    contract.revoke_role(protocol.stranger, QUOTER, sender=protocol.governor)
+    (revoked,) = events(contract, "RoleRevoked")
+
+    assert (granted.account, granted.role) == (protocol.stranger, KEEPER | QUOTER)
+    assert (revoked.account, revoked.role) == (protocol.stranger, QUOTER)
+    assert contract.roles_of(protocol.stranger) == KEEPER
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+@pytest.mark.parametrize("role", ["guardian", "keeper", "stranger"])
+def test_granting_refuses_others(protocol, name, role):
+    with reverts("roles: not allowed"):
+        getattr(protocol, name).grant_role(protocol.stranger, KEEPER, sender=getattr(protocol, role))
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_revoking_refuses_others(protocol, name):
+    with reverts("roles: not allowed"):
+        getattr(protocol, name).revoke_role(protocol.guardian, GUARDIAN, sender=protocol.keeper)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_guardian_revokes_keys_at_once(protocol, name):
+    contract = getattr(protocol, name)
+    contract.grant_role(protocol.keeper, KEEPER | QUOTER, sender=protocol.governor)
+
+    contract.revoke_role(protocol.keeper, KEEPER | QUOTER, sender=protocol.guardian)
+
+    assert contract.roles_of(protocol.keeper) == 0
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+@pytest.mark.parametrize("role", [GOVERNOR, GOVERNOR | KEEPER])
+def test_guardian_cannot_revoke_the_governor(protocol, name, role):
+    with reverts("roles: guardian cannot revoke governor"):
+        getattr(protocol, name).revoke_role(protocol.governor, role, sender=protocol.guardian)
+
+
+def test_deployment_without_governor_is_refused(protocol):
+    with reverts("roles: zero governor"):
+        load("Vault").deploy("0x" + "00" * 20, protocol.market.usdc, protocol.risk, Budgets())

@@ -1,0 +1,105 @@
+"""One lock for Vault and OptionBook: acquire, release, on_fill, book_owed, pay_owed, and what is refused meanwhile."""
+
+import pytest
+
+from tests.contracts.chain import WAD, reverts
+
+GATED_VIEWS = (
+    ("totalAssets", ()),
+    ("assessment", ()),
+    ("mode", ()),
+    ("convertToShares", (1,)),
+    ("convertToAssets", (1,)),
+    ("previewDeposit", (1,)),
+    ("previewMint", (1,)),
+    ("previewWithdraw", (1,)),
+    ("previewRedeem", (1,)),
+)
+
+
+@pytest.fixture
+def held(funded):
+    """The lock is held by the OptionBook, as in the middle of a fill."""
+    funded.vault.acquire(sender=funded.book.address)
+    return funded
+
+
+@pytest.mark.parametrize("role", ["governor", "keeper", "stranger"])
+def test_only_the_option_book_can_take_it(funded, role):
+    with reverts("vault: not a component"):
+        funded.vault.acquire(sender=getattr(funded, role))
+
+
+def test_it_cannot_be_taken_twice(held):
+    with reverts("vault: locked"):
+        held.vault.acquire(sender=held.book.address)
+
+
+def test_only_its_holder_gives_it_back(held):
+    with reverts("vault: not the lock's holder"):
+        held.vault.release(sender=held.governor)
+    held.vault.release(sender=held.book.address)
+
+    assert held.vault.totalAssets() > 0
+
+
+@pytest.mark.parametrize(("view", "arguments"), GATED_VIEWS)
+def test_views_of_value_are_refused_while_it_is_held(held, view, arguments):
+    with reverts("vault: locked"):
+        getattr(held.vault, view)(*arguments)
+
+
+def test_limits_are_zero_while_it_is_held(held):
+    vault, who = held.vault, held.depositor
+
+    assert [vault.maxDeposit(who), vault.maxMint(who), vault.maxWithdraw(who), vault.maxRedeem(who)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p: p.vault.deposit(1, p.depositor, sender=p.depositor),
+        lambda p: p.vault.mint(1, p.depositor, sender=p.depositor),
+        lambda p: p.vault.withdraw(1, p.depositor, p.depositor, sender=p.depositor),
+        lambda p: p.vault.redeem(WAD, p.depositor, p.depositor, sender=p.depositor),
+        lambda p: p.vault.checkpoint(sender=p.stranger),
+        lambda p: p.rebalance(),
+        lambda p: p.book.fund(sender=p.stranger),
+    ],
+    ids=["deposit", "mint", "withdraw", "redeem", "checkpoint", "rebalance", "fund"],
+)
+def test_calls_are_refused_while_it_is_held(held, call):
+    with reverts("vault: locked"):
+        call(held)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda p, who: p.vault.release(sender=who),
+        lambda p, who: p.vault.on_fill([], [], 0, True, 10**12, who, sender=who),
+        lambda p, who: p.vault.book_owed(1, sender=who),
+        lambda p, who: p.vault.pay_owed(sender=who),
+    ],
+    ids=["release", "on_fill", "book_owed", "pay_owed"],
+)
+@pytest.mark.parametrize("role", ["governor", "keeper", "stranger", "book"])
+def test_component_calls_need_it(funded, call, role):
+    who = funded.book.address if role == "book" else getattr(funded, role)
+
+    with reverts("vault: not the lock's holder"):
+        call(funded, who)
+
+
+def test_it_is_free_after_every_kind_of_call(hedged):
+    """Row 44. titanoboa keeps transient storage between calls, so a lock left behind would show here."""
+    series = hedged.book.live_book()[0] >> 87 << 87
+    hedged.buy_back(series, WAD)
+    hedged.vault.checkpoint()
+    hedged.settle(hedged.expiry(), 3_200)
+    hedged.book.fund(sender=hedged.stranger)
+    hedged.book.claim(series, sender=hedged.taker)
+
+    assert hedged.vault.totalAssets() > 0
+    with reverts("vault: not the lock's holder"):
+        hedged.vault.release(sender=hedged.book.address)
