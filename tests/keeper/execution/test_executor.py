@@ -1,0 +1,264 @@
+"""One economic action per intent, whatever breaks between signing and the receipt (RELIABILITY, keeper faults 1-4)."""
+
+import pytest
+from web3.logs import DISCARD
+
+from keeper.chain.abi import function
+from keeper.chain.rpc import Connection
+from keeper.domain.decision import Action, Decision, Leg
+from keeper.domain.policy import Policy
+from keeper.errors import RpcUnavailableError
+from keeper.execution.executor import Call, Executor, deadline_at, rebalance_call
+from keeper.execution.journal import Journal
+from keeper.execution.records import Result
+from keeper.market.reader import read_snapshot
+
+BUY_20 = Leg(venue=0, pool=0, delta_change=20 * 10**18, limit_price=3_010 * 10**18)
+
+
+class LosingConnection(Connection):
+    """Loses sends: before they reach the node, or only the reply."""
+
+    reaches_node = True
+
+    def send_raw(self, transaction):
+        if self.reaches_node:
+            super().send_raw(transaction)
+        raise RpcUnavailableError("The node did not answer.")
+
+
+class CountingConnection(Connection):
+    sends = 0
+
+    def send_raw(self, transaction):
+        self.sends += 1
+        return super().send_raw(transaction)
+
+
+class PowerCut(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture
+def journal(tmp_path):
+    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make_executor(vault, journal):
+    def make(kind=Connection, **options):
+        return Executor(kind(vault.url), vault.keeper, journal, wait_seconds=0.2, poll_seconds=0.01, **options)
+
+    return make
+
+
+def a_decision(vault, journal, leg=BUY_20):
+    snapshot = read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
+    decision = Decision(snapshot.block_number, snapshot.block_hash, Action.TRADE, "for the test", (leg,))
+    return snapshot, journal.record_decision(decision, Policy(), snapshot, timestamp=snapshot.timestamp)
+
+
+def a_rebalance(vault, snapshot, record):
+    deadline = deadline_at(snapshot.timestamp, 100)
+    return rebalance_call(vault.deployment, record.decision, record.decision_hash, snapshot.vault.sequence, deadline)
+
+
+def exposure(vault):
+    snapshot = read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
+    return snapshot.venues[0].state.exposure
+
+
+def nonce(vault):
+    return vault.w3.eth.get_transaction_count(vault.keeper.address)
+
+
+def test_a_rebalance_is_made_once_and_logs_the_decisions_hash(vault, journal, make_executor):
+    snapshot, record = a_decision(vault, journal)
+
+    outcome = make_executor().execute(record.id, a_rebalance(vault, snapshot, record))
+
+    assert outcome.result is Result.CONFIRMED
+    assert exposure(vault) == 20 * 10**18
+    [(intent, recorded)] = journal.transactions_of(record.id)
+    assert recorded == outcome
+    assert len(intent.attempts) == 1
+    receipt = vault.w3.eth.get_transaction_receipt(outcome.tx_hash)
+    assert (outcome.block_number, outcome.gas_used) == (receipt["blockNumber"], receipt["gasUsed"])
+    event = vault.contract("Vault").events.Rebalanced().process_receipt(receipt, errors=DISCARD)[0]
+    assert "0x" + event["args"]["decision_hash"].hex() == record.decision_hash
+    assert journal.open_intents() == ()
+
+
+def test_what_would_revert_is_not_sent_and_the_reason_is_kept(vault, journal, make_executor):
+    nothing_held = Leg(venue=0, pool=0, delta_change=-20 * 10**18, limit_price=2_990 * 10**18)
+    snapshot, record = a_decision(vault, journal, nothing_held)
+    before = nonce(vault)
+
+    outcome = make_executor().execute(record.id, a_rebalance(vault, snapshot, record))
+
+    assert (outcome.result, outcome.detail) == (Result.REFUSED, "venue: more than held")
+    [(intent, recorded)] = journal.transactions_of(record.id)
+    assert (intent.attempts, recorded) == ((), outcome)
+    assert nonce(vault) == before
+
+
+def test_of_two_rebalances_with_one_sequence_the_second_is_refused(vault, journal, make_executor):
+    snapshot, record = a_decision(vault, journal)
+    call = a_rebalance(vault, snapshot, record)
+    executor = make_executor()
+    executor.execute(record.id, call)
+
+    outcome = executor.execute(record.id, call)
+
+    assert (outcome.result, outcome.detail) == (Result.REFUSED, "rebalance: sequence")
+    assert exposure(vault) == 20 * 10**18
+
+
+def test_after_a_crash_between_storing_and_sending_the_stored_transaction_is_sent(
+    vault, journal, make_executor, monkeypatch
+):
+    """Fault 1: exactly one economic action."""
+    snapshot, record = a_decision(vault, journal)
+    doomed = make_executor()
+    monkeypatch.setattr(doomed, "_send", _power_cut)
+    with pytest.raises(PowerCut):
+        doomed.execute(record.id, a_rebalance(vault, snapshot, record))
+    [left] = journal.open_intents()
+
+    in_flight = make_executor().reconcile()
+
+    assert in_flight == ()
+    assert exposure(vault) == 20 * 10**18
+    [(intent, outcome)] = journal.transactions_of(record.id)
+    assert outcome.result is Result.CONFIRMED
+    assert intent.attempts == left.attempts
+    assert outcome.tx_hash == left.attempts[0].tx_hash
+
+
+def test_after_a_crash_before_signing_nothing_is_done(vault, journal, make_executor, monkeypatch):
+    snapshot, record = a_decision(vault, journal)
+    doomed = make_executor()
+    monkeypatch.setattr(doomed, "simulate", _power_cut)
+    with pytest.raises(PowerCut):
+        doomed.execute(record.id, a_rebalance(vault, snapshot, record))
+
+    assert make_executor().reconcile() == ()
+
+    [(_, outcome)] = journal.transactions_of(record.id)
+    assert outcome.result is Result.ABANDONED
+    assert exposure(vault) == 0
+
+
+def _power_cut(*_):
+    raise PowerCut
+
+
+def test_a_lost_reply_is_found_mined_and_not_sent_again(vault, journal, make_executor):
+    """Fault 2: the send was accepted, the reply lost."""
+    snapshot, record = a_decision(vault, journal)
+    assert make_executor(LosingConnection).execute(record.id, a_rebalance(vault, snapshot, record)) is None
+    assert len(journal.open_intents()) == 1
+    connection = CountingConnection(vault.url)
+
+    in_flight = Executor(connection, vault.keeper, journal).reconcile()
+
+    assert in_flight == ()
+    assert connection.sends == 0
+    [(_, outcome)] = journal.transactions_of(record.id)
+    assert outcome.result is Result.CONFIRMED
+    assert exposure(vault) == 20 * 10**18
+
+
+def test_what_waits_in_the_mempool_stays_in_flight_and_is_then_found(vault, journal, make_executor):
+    vault.market.rpc.call("evm_setAutomine", False)
+    snapshot, record = a_decision(vault, journal)
+    executor = make_executor()
+
+    assert executor.execute(record.id, a_rebalance(vault, snapshot, record)) is None
+    assert [intent.purpose for intent in executor.reconcile()] == [f"rebalance {snapshot.vault.sequence}"]
+
+    vault.market.rpc.call("evm_mine")
+    assert executor.reconcile() == ()
+    assert exposure(vault) == 20 * 10**18
+
+
+def test_a_transaction_that_the_mempool_dropped_is_sent_again_as_it_was(vault, journal, make_executor):
+    """Fault 4."""
+    vault.market.rpc.call("evm_setAutomine", False)
+    snapshot, record = a_decision(vault, journal)
+    executor = make_executor()
+    executor.execute(record.id, a_rebalance(vault, snapshot, record))
+    vault.market.rpc.call("anvil_dropAllTransactions")
+    vault.market.rpc.call("evm_setAutomine", True)
+
+    assert executor.reconcile() == ()
+
+    [(intent, outcome)] = journal.transactions_of(record.id)
+    assert (len(intent.attempts), outcome.result) == (1, Result.CONFIRMED)
+    assert exposure(vault) == 20 * 10**18
+
+
+def test_a_dropped_transaction_that_would_fail_by_now_is_given_up(vault, journal, make_executor):
+    snapshot, record = a_decision(vault, journal)
+    executor = make_executor(LosingConnection)
+    executor._connection.reaches_node = False
+    executor.execute(record.id, a_rebalance(vault, snapshot, record))
+    vault.market.step(3_000, timestamp=snapshot.timestamp + 600)
+
+    assert executor.reconcile() == ()
+
+    [(_, outcome)] = journal.transactions_of(record.id)
+    assert (outcome.result, outcome.detail) == (Result.ABANDONED, "no node knows it, and now: rebalance: expired")
+    assert exposure(vault) == 0
+
+
+def test_when_the_nonce_was_used_elsewhere_the_intent_is_superseded(vault, journal, make_executor):
+    """Fault 6."""
+    snapshot, record = a_decision(vault, journal)
+    executor = make_executor(LosingConnection)
+    executor._connection.reaches_node = False
+    executor.execute(record.id, a_rebalance(vault, snapshot, record))
+    vault.send("keeper", "Vault", "checkpoint")
+
+    assert executor.reconcile() == ()
+
+    [(_, outcome)] = journal.transactions_of(record.id)
+    assert outcome.result is Result.SUPERSEDED
+    assert exposure(vault) == 0
+
+
+def test_a_keeper_without_ether_is_told_so_by_the_node_and_burns_no_nonce(vault, journal, make_executor):
+    snapshot, record = a_decision(vault, journal)
+    vault.market.rpc.call("anvil_setBalance", vault.keeper.address, "0x1")
+    before = nonce(vault)
+
+    outcome = make_executor().execute(record.id, a_rebalance(vault, snapshot, record))
+
+    assert outcome.result is Result.REFUSED
+    assert "insufficient" in outcome.detail.lower()
+    assert nonce(vault) == before
+
+
+def test_waiting_for_a_receipt_can_be_interrupted(vault, journal, make_executor):
+    """Fault 21: SIGTERM in mid-send keeps the journal."""
+    vault.market.rpc.call("evm_setAutomine", False)
+    snapshot, record = a_decision(vault, journal)
+    waits = []
+    executor = make_executor(sleep=lambda seconds: waits.append(seconds) is None)
+
+    assert executor.execute(record.id, a_rebalance(vault, snapshot, record)) is None
+
+    assert len(waits) == 1
+    assert len(journal.open_intents()) == 1
+
+
+def test_a_call_by_someone_without_the_role_is_refused_with_the_contracts_reason(vault, journal):
+    _, record = a_decision(vault, journal)
+    stranger = vault.sender("stranger").account
+    call = Call("pause", vault.deployment.address("Vault"), function("Vault", "set_reduce_only").encode(True))
+
+    outcome = Executor(vault.connection, stranger, journal).execute(record.id, call)
+
+    assert (outcome.result, outcome.detail) == (Result.REFUSED, "roles: not allowed")

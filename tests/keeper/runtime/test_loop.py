@@ -1,0 +1,258 @@
+"""The loop on a real vault: each block is decided once, recorded with what it saw, and acted on; or refused, with why."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from keeper.chain.rpc import Connection
+from keeper.domain.decision import Action, Decision
+from keeper.domain.policy import Policy
+from keeper.errors import RpcUnavailableError, WrongChainError
+from keeper.execution.journal import Journal
+from keeper.execution.records import Kind, Result
+from keeper.market.reader import read_snapshot
+from keeper.runtime.loop import Keeper
+
+POLICY = Policy()
+
+
+class SilentConnection(Connection):
+    """Loses every send, as if the node had gone after signing."""
+
+    def send_raw(self, transaction):
+        raise RpcUnavailableError("The node did not answer.")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make_keeper(vault, journal):
+    def make(connection=None, policy=POLICY, **options):
+        options = {"poll_seconds": 0.01, "wait_seconds": 1.0} | options
+        return Keeper(connection or vault.connection, vault.deployment, vault.keeper, policy, journal, **options)
+
+    return make
+
+
+def snapshot_of(vault):
+    return read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
+
+
+def delta_of(vault):
+    return vault.read("Vault", "assessment")[10][0] / 1e18
+
+
+def nonce(vault):
+    return vault.w3.eth.get_transaction_count(vault.keeper.address)
+
+
+def test_an_unhedged_book_is_hedged_into_its_band(vault, journal, make_keeper):
+    band = 0.02 * 1_000_000 / 3_000
+    before = delta_of(vault)
+
+    record = make_keeper().tick()
+
+    assert record.decision.action is Action.TRADE
+    [(intent, outcome)] = journal.transactions_of(record.id)
+    assert outcome.result is Result.CONFIRMED, outcome.detail
+    assert len(intent.attempts) == 1
+    assert abs(delta_of(vault)) < band < abs(before)
+    assert delta_of(vault) == pytest.approx(record.decision.deltas[0].after, abs=0.01)
+
+
+def test_what_was_seen_is_recorded_with_the_decision(vault, journal, make_keeper):
+    seen = snapshot_of(vault)
+
+    record = make_keeper().tick()
+
+    stored = journal.decision_at(seen.block_number)
+    assert stored == record
+    assert (stored.snapshot, stored.policy, stored.timestamp) == (seen, POLICY, seen.timestamp)
+
+
+def test_each_block_is_decided_once(make_keeper, vault):
+    keeper = make_keeper(decide=hold)
+
+    assert keeper.tick() is not None
+    assert keeper.tick() is None
+    vault.market.step(3_001)
+    assert keeper.tick() is not None
+
+
+def hold(snapshot, policy):
+    return Decision(snapshot.block_number, snapshot.block_hash, Action.HOLD, "for the test")
+
+
+def explode(snapshot, policy):
+    raise ZeroDivisionError("no vol")
+
+
+def test_the_gate_refuses_when_keeper_and_chain_disagree(vault, make_keeper, monkeypatch):
+    def tampered(*args):
+        true = read_snapshot(*args)
+        worse = dataclasses.replace(true.assessment, initial=true.assessment.initial + 10**18)
+        return dataclasses.replace(true, assessment=worse)
+
+    monkeypatch.setattr("keeper.runtime.loop.read_snapshot", tampered)
+    before = nonce(vault)
+
+    record = make_keeper(decide=explode).tick()
+
+    assert record.decision.action is Action.REFUSE
+    assert "keeper and chain disagree by" in record.decision.reason
+    assert nonce(vault) == before
+
+
+def test_a_decision_that_fails_is_refused_with_its_error(make_keeper):
+    record = make_keeper(decide=explode).tick()
+
+    assert record.decision.action is Action.REFUSE
+    assert record.decision.reason == "deciding failed: ZeroDivisionError: no vol"
+
+
+def test_a_dead_oracle_is_refused_and_recorded(vault, journal, make_keeper):
+    """Fault 10."""
+    vault.market.warp(4_000)
+
+    record = make_keeper().tick()
+
+    assert record.decision.action is Action.REFUSE
+    assert "PriceOracle.read(0): oracle: stale" in record.decision.reason
+    assert journal.last_decision().snapshot is None
+
+
+def test_a_dry_run_records_and_sends_nothing(vault, journal, make_keeper):
+    before = nonce(vault)
+
+    record = make_keeper(dry_run=True).tick()
+
+    assert record.decision.action is Action.TRADE
+    assert journal.transactions_of(record.id) == ()
+    assert nonce(vault) == before
+
+
+def test_while_a_transaction_is_in_flight_nothing_new_is_decided(vault, journal, make_keeper):
+    """Fault 2: never decided again blindly."""
+    vault.market.rpc.call("evm_setAutomine", False)
+    keeper = make_keeper(wait_seconds=0.05)
+    first = keeper.tick()
+    pending = vault.market.rpc.call("eth_getBlockByNumber", "pending", False)["transactions"]
+    vault.market.rpc.call("anvil_dropAllTransactions")
+    vault.market.rpc.call("evm_mine")
+    vault.market.rpc.call("eth_sendRawTransaction", "0x" + journal.open_intents()[0].attempts[0].raw.hex())
+
+    second = keeper.tick()
+
+    assert first.decision.action is Action.TRADE
+    assert len(pending) == 1
+    assert second.decision.action is Action.REFUSE
+    assert "not known how this ends: rebalance" in second.decision.reason
+    vault.market.rpc.call("evm_mine")
+    assert keeper.tick().decision.action is Action.HOLD
+    assert [result.result for _, result in journal.transactions_of(first.id)] == [Result.CONFIRMED]
+
+
+def test_a_keeper_that_starts_after_a_crash_finishes_what_was_signed_and_does_it_once(vault, journal, make_keeper):
+    crashed = make_keeper(connection=SilentConnection(vault.url))
+    first = crashed.tick()
+
+    record = make_keeper().tick()
+
+    [(intent, outcome)] = journal.transactions_of(first.id)
+    assert (len(intent.attempts), outcome.result) == (1, Result.CONFIRMED)
+    assert vault.read("Vault", "sequence") == 1
+    assert record.block_number >= first.block_number
+
+
+def test_an_expired_series_is_settled_once_its_round_exists_and_then_funded(vault, journal, make_keeper):
+    expiry = min(position.series.expiry for position in snapshot_of(vault).book)
+    vault.market.step(3_300, timestamp=expiry - 60)
+    vault.market.warp(120)
+    keeper = make_keeper(decide=hold)
+
+    keeper.tick()
+    waiting = journal.last_decision(Kind.SETTLE)
+    vault.market.step(3_310, timestamp=expiry + 120)
+    vault.market.step(3_400)
+    record = keeper.tick()
+
+    assert waiting.decision.action is Action.HOLD
+    assert "waits for the oracle round" in waiting.decision.reason
+    settled = journal.last_decision(Kind.SETTLE)
+    assert settled.decision.action is Action.TRADE
+    assert [end.result for _, end in journal.transactions_of(settled.id)] == [Result.CONFIRMED]
+    assert vault.read("PriceOracle", "fixing", 0, expiry) == 3_310 * 10**18
+    assert [position.series.expiry > expiry for position in record.snapshot.book] == [True]
+    assert vault.read("OptionBook", "funded") == 50 * 310 * 10**6
+    assert record.snapshot.vault.owed == 0
+    assert journal.last_decision(Kind.FUND).decision.reason == "fund 15,500.00 of 15,500.00 USDC owed to option holders"
+
+
+def test_waiting_for_a_round_is_recorded_once_and_does_not_stop_the_hedging(vault, journal, make_keeper):
+    expiry = min(position.series.expiry for position in snapshot_of(vault).book)
+    vault.market.step(3_300, timestamp=expiry - 60)
+    keeper = make_keeper(decide=hold)
+
+    records = []
+    for _ in range(3):
+        vault.market.warp(60)
+        records.append(keeper.tick())
+
+    assert [record.decision.reason for record in records] == ["for the test"] * 3
+    assert [record.kind for record in journal.decisions()].count(Kind.SETTLE) == 1
+
+
+def test_a_dry_run_says_that_it_would_settle(vault, journal, make_keeper):
+    expiry = min(position.series.expiry for position in snapshot_of(vault).book)
+    vault.market.step(3_300, timestamp=expiry - 60)
+    vault.market.step(3_300, timestamp=expiry + 60)
+
+    record = make_keeper(dry_run=True, decide=hold).tick()
+
+    assert record.decision.reason == "for the test"
+    assert journal.last_decision(Kind.SETTLE).decision.action is Action.TRADE
+    assert vault.read("PriceOracle", "fixing", 0, expiry) == 0
+
+
+def test_another_chain_is_refused_at_the_start(vault, journal):
+    elsewhere = dataclasses.replace(vault.deployment, chain_id=10)
+
+    with pytest.raises(WrongChainError, match="serves chain 1, the deployment is on chain 10"):
+        Keeper(vault.connection, elsewhere, vault.keeper, POLICY, journal)
+
+
+def test_run_follows_the_head_until_sigterm(vault, journal, make_keeper):
+    before = signal.getsignal(signal.SIGTERM)
+    blocks = []
+
+    def drive():
+        for price in (3_001, 3_002, 3_003):
+            blocks.append(vault.market.step(price).block_number)
+            deadline = time.monotonic() + 5
+            while journal.last_block() != blocks[-1] and time.monotonic() < deadline:
+                time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    make_keeper(decide=hold).run()
+    driver.join()
+
+    recorded = [record.block_number for record in journal.decisions()]
+    assert recorded[-3:] == blocks
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_once_deals_with_the_newest_block_and_ends(journal, make_keeper):
+    make_keeper(decide=hold).run(once=True)
+
+    assert len(journal.decisions()) == 1
