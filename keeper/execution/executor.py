@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from eth_utils.address import to_checksum_address
@@ -22,9 +21,11 @@ from eth_utils.crypto import keccak
 from keeper.chain.abi import function, revert_reason
 from keeper.chain.rpc import Connection
 from keeper.domain.decision import Decision
+from keeper.domain.policy import Policy
+from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError
 from keeper.execution.journal import Journal
-from keeper.execution.records import Attempt, Intent, Outcome, Result
+from keeper.execution.records import Attempt, Call, Intent, Outcome, Result, decision_hash
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -39,25 +40,14 @@ _MAX_DEADLINE: Final = 120  # seconds, Vault._MAX_DEADLINE
 _ALREADY_THERE: Final = ("already known", "already imported", "known transaction")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call to a contract: `purpose` is for people."""
-
-    purpose: str
-    target: str
-    data: bytes
-
-
-def rebalance_call(deployment: Deployment, decision: Decision, digest: str, sequence: int, deadline: int) -> Call:
-    """`Vault.rebalance` with the decision's legs. `deadline` in seconds, chain time."""
+def rebalance_call(deployment: Deployment, decision: Decision, policy: Policy, snapshot: Snapshot) -> Call:
+    """`Vault.rebalance` with the decision's legs, its hash, and a deadline counted from the snapshot's time."""
     legs = [(leg.venue, leg.pool, leg.delta_change, leg.limit_price) for leg in decision.legs]
-    data = function("Vault", "rebalance").encode(legs, sequence, deadline, bytes.fromhex(digest.removeprefix("0x")))
+    sequence = snapshot.vault.sequence
+    deadline = snapshot.timestamp + min(policy.deadline_seconds, _MAX_DEADLINE)
+    digest = bytes.fromhex(decision_hash(decision, policy, snapshot).removeprefix("0x"))
+    data = function("Vault", "rebalance").encode(legs, sequence, deadline, digest)
     return Call(f"rebalance {sequence}", deployment.address("Vault"), data)
-
-
-def deadline_at(timestamp: int, seconds: int) -> int:
-    """Deadline of a rebalance decided at a block's `timestamp`; the Vault takes none further than two minutes ahead."""
-    return timestamp + min(seconds, _MAX_DEADLINE)
 
 
 class Executor:
@@ -82,19 +72,18 @@ class Executor:
         self._connection, self._account, self._journal = connection, account, journal
         self._wait_seconds, self._poll_seconds, self._sleep = wait_seconds, poll_seconds, sleep
 
-    def execute(self, decision_id: int, call: Call) -> Outcome | None:
-        """Make the call, if it would succeed now. None: sent or perhaps sent, not seen mined yet.
+    def execute(self, intent: Intent) -> Outcome | None:
+        """Make the call of a recorded intent, if it would succeed now. None: perhaps sent, not seen mined yet.
 
         Raises:
             JournalError: nothing is done that cannot be recorded.
             RpcUnavailableError: no answer before anything was signed.
         """
-        intent = self._journal.record_intent(decision_id, call.purpose, call.target, call.data)
-        refusal = self.simulate(call)
+        refusal = self.simulate(intent.call)
         if refusal is not None:
             return self._end(intent, Outcome(Result.REFUSED, refusal))
         try:
-            transaction = self._transaction(call)
+            transaction = self._transaction(intent.call)
         except RpcError as error:
             return self._end(intent, Outcome(Result.REFUSED, _reason(error)))
         intent = self._journal.record_attempt(intent, self._sign(transaction))
@@ -131,7 +120,7 @@ class Executor:
             return self._end(intent, Outcome(Result.SUPERSEDED, f"another transaction used nonce {attempt.nonce}"))
         if self._connection.request("eth_getTransactionByHash", attempt.tx_hash) is not None:
             return None
-        refusal = self.simulate(Call(intent.purpose, intent.target, intent.data))
+        refusal = self.simulate(intent.call)
         if refusal is not None:
             # Should it turn up after all, it reverts like this simulation, or the next transaction has its nonce.
             return self._end(intent, Outcome(Result.ABANDONED, f"no node knows it, and now: {refusal}"))

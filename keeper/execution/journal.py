@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -22,7 +23,18 @@ from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import JournalError
-from keeper.execution.records import Attempt, Intent, Kind, Outcome, Record, Result, decision_hash, from_text, to_text
+from keeper.execution.records import (
+    Attempt,
+    Call,
+    Intent,
+    Kind,
+    Outcome,
+    Record,
+    Result,
+    decision_hash,
+    from_text,
+    to_text,
+)
 from keeper.execution.schema import (
     SCHEMA_VERSION,
     AttemptRow,
@@ -93,31 +105,29 @@ class Journal:
         kind: Kind = Kind.HEDGE,
     ) -> Record:
         """Write a decision. The same one again (after a crash) is not written twice."""
-        digest = decision_hash(decision, policy, snapshot)
         with Session(self._engine) as session:
-            row = session.scalar(
-                sa.select(DecisionRow).where(
-                    DecisionRow.kind == kind,
-                    DecisionRow.block_hash == decision.block_hash,
-                    DecisionRow.decision_hash == digest,
-                )
-            )
-            if row is None:
-                row = DecisionRow(
-                    kind=kind,
-                    block_number=decision.block_number,
-                    block_hash=decision.block_hash,
-                    timestamp=timestamp,
-                    action=decision.action,
-                    reason=decision.reason,
-                    decision=to_text(decision),
-                    policy=to_text(policy),
-                    snapshot=zlib.compress(to_text(snapshot).encode()) if snapshot is not None else b"",
-                    decision_hash=digest,
-                )
-                session.add(row)
-                session.commit()
+            row = _decision_row(session, decision, policy, snapshot, timestamp, kind)
+            session.commit()
             return _record(row)
+
+    @_clear
+    def record_action(
+        self,
+        decision: Decision,
+        policy: Policy,
+        snapshot: Snapshot | None,
+        call: Call,
+        *,
+        timestamp: int,
+        kind: Kind = Kind.HEDGE,
+    ) -> tuple[Record, Intent]:
+        """Write a decision together with the call that it wants made, once: both or neither."""
+        with Session(self._engine) as session:
+            row = _decision_row(session, decision, policy, snapshot, timestamp, kind)
+            intent = IntentRow(decision_id=row.id, purpose=call.purpose, target=call.target, data=call.data)
+            session.add(intent)
+            session.commit()
+            return _record(row), _intent(intent, ())
 
     @_clear
     def last_decision(self, kind: Kind | None = Kind.HEDGE) -> Record | None:
@@ -159,15 +169,6 @@ class Journal:
     # ------------------------------------------------------------------ transactions
 
     @_clear
-    def record_intent(self, decision_id: int, purpose: str, target: str, data: bytes) -> Intent:
-        """Write that a call is to be made, once."""
-        with Session(self._engine) as session:
-            row = IntentRow(decision_id=decision_id, purpose=purpose, target=target, data=data)
-            session.add(row)
-            session.commit()
-            return _intent(row, ())
-
-    @_clear
     def record_attempt(self, intent: Intent, attempt: Attempt) -> Intent:
         """Write a signed transaction, before it is sent."""
         with Session(self._engine) as session:
@@ -182,9 +183,7 @@ class Journal:
                 )
             )
             session.commit()
-        return Intent(
-            intent.id, intent.decision_id, intent.purpose, intent.target, intent.data, (*intent.attempts, attempt)
-        )
+        return replace(intent, attempts=(*intent.attempts, attempt))
 
     @_clear
     def record_outcome(self, intent: Intent, outcome: Outcome) -> None:
@@ -314,6 +313,35 @@ def _sentences(label: str) -> Iterator[None]:
         ) from error
 
 
+def _decision_row(
+    session: Session, decision: Decision, policy: Policy, snapshot: Snapshot | None, timestamp: int, kind: Kind
+) -> DecisionRow:
+    """The row of a decision, added unless it is there."""
+    digest = decision_hash(decision, policy, snapshot)
+    same = (
+        DecisionRow.kind == kind,
+        DecisionRow.block_hash == decision.block_hash,
+        DecisionRow.decision_hash == digest,
+    )
+    row = session.scalar(sa.select(DecisionRow).where(*same))
+    if row is None:
+        row = DecisionRow(
+            kind=kind,
+            block_number=decision.block_number,
+            block_hash=decision.block_hash,
+            timestamp=timestamp,
+            action=decision.action,
+            reason=decision.reason,
+            decision=to_text(decision),
+            policy=to_text(policy),
+            snapshot=zlib.compress(to_text(snapshot).encode()) if snapshot is not None else b"",
+            decision_hash=digest,
+        )
+        session.add(row)
+        session.flush()
+    return row
+
+
 def _record(row: DecisionRow) -> Record:
     return Record(
         id=row.id,
@@ -334,7 +362,7 @@ def _attempts(session: Session, intent_id: int) -> tuple[Attempt, ...]:
 
 
 def _intent(row: IntentRow, attempts: tuple[Attempt, ...]) -> Intent:
-    return Intent(row.id, row.decision_id, row.purpose, row.target, row.data, attempts)
+    return Intent(row.id, row.decision_id, Call(row.purpose, row.target, row.data), attempts)
 
 
 def _outcome(row: OutcomeRow | None) -> Outcome | None:

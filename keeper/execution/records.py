@@ -66,15 +66,22 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A call to a contract: `purpose` is for people."""
+
+    purpose: str
+    target: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A call to make once, with the transactions that were signed for it so far, oldest first."""
 
     id: int
     decision_id: int
-    purpose: str
-    target: str
-    data: bytes
-    attempts: tuple[Attempt, ...]
+    call: Call
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

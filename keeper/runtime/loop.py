@@ -16,7 +16,7 @@ from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError, SnapshotError
-from keeper.execution.executor import Executor, deadline_at, rebalance_call
+from keeper.execution.executor import Executor, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
@@ -129,7 +129,7 @@ class Keeper:
     def _hedge(self, block: Header, in_flight: Sequence[Intent]) -> Record:
         snapshot: Snapshot | None = None
         if in_flight:
-            waiting = ", ".join(f"{intent.purpose} ({intent.attempts[-1].tx_hash})" for intent in in_flight)
+            waiting = ", ".join(f"{intent.call.purpose} ({intent.attempts[-1].tx_hash})" for intent in in_flight)
             decision = _plain(block, Action.REFUSE, f"not decided again while it is not known how this ends: {waiting}")
         else:
             try:
@@ -137,14 +137,15 @@ class Keeper:
                 decision = self._decide_gated(snapshot, block)
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)
-        timestamp = block.timestamp if snapshot is None else snapshot.timestamp
-        record = self._journal.record_decision(decision, self._policy, snapshot, timestamp=timestamp)
         _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
-        if snapshot is not None and decision.action is Action.TRADE and not self._dry_run:
-            deadline = deadline_at(snapshot.timestamp, self._policy.deadline_seconds)
-            sequence = snapshot.vault.sequence
-            call = rebalance_call(self._deployment, decision, record.decision_hash, sequence, deadline)
-            _tell(call.purpose, self._executor.execute(record.id, call))
+        if snapshot is None or decision.action is not Action.TRADE or self._dry_run:
+            timestamp = block.timestamp if snapshot is None else snapshot.timestamp
+            return self._journal.record_decision(decision, self._policy, snapshot, timestamp=timestamp)
+        call = rebalance_call(self._deployment, decision, self._policy, snapshot)
+        record, intent = self._journal.record_action(
+            decision, self._policy, snapshot, call, timestamp=snapshot.timestamp
+        )
+        _tell(intent, self._executor.execute(intent))
         return record
 
     def _decide_gated(self, snapshot: Snapshot, block: Header) -> Decision:
@@ -183,15 +184,16 @@ class Keeper:
             if duty is None:
                 return block, ()
             decision = _plain(block, duty.action, duty.reason)
-            record = self._journal.record_decision(
-                decision, self._policy, None, timestamp=block.timestamp, kind=duty.kind
-            )
             self._duty_told[duty.kind, duty.subject] = (duty.reason, block.timestamp)
             _LOG.info("block %d: %s: %s", block.number, duty.kind, duty.reason)
             if duty.call is None or self._dry_run:
+                self._journal.record_decision(decision, self._policy, None, timestamp=block.timestamp, kind=duty.kind)
                 continue
-            outcome = self._executor.execute(record.id, duty.call)
-            _tell(duty.call.purpose, outcome)
+            _, intent = self._journal.record_action(
+                decision, self._policy, None, duty.call, timestamp=block.timestamp, kind=duty.kind
+            )
+            outcome = self._executor.execute(intent)
+            _tell(intent, outcome)
             if outcome is None:
                 return block, self._journal.open_intents()
             if outcome.result is Result.CONFIRMED:
@@ -233,7 +235,8 @@ def _plain(block: Header, action: Action, reason: str) -> Decision:
     return Decision(block.number, block.hash, action, reason)
 
 
-def _tell(purpose: str, outcome: Outcome | None) -> None:
+def _tell(intent: Intent, outcome: Outcome | None) -> None:
+    purpose = intent.call.purpose
     if outcome is None:
         _LOG.warning("%s: sent, not seen mined yet", purpose)
     elif outcome.result is Result.CONFIRMED:

@@ -13,8 +13,7 @@ from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Action
 from keeper.domain.series import UNDERLYINGS, Position
 from keeper.domain.units import USDC
-from keeper.execution.executor import Call
-from keeper.execution.records import Kind
+from keeper.execution.records import Call, Kind
 from keeper.market.rounds import find_proof
 
 

@@ -3,16 +3,16 @@
 import pytest
 from web3.logs import DISCARD
 
-from keeper.chain.abi import function
 from keeper.chain.rpc import Connection
 from keeper.domain.decision import Action, Decision, Leg
 from keeper.domain.policy import Policy
 from keeper.errors import RpcUnavailableError
-from keeper.execution.executor import Call, Executor, deadline_at, rebalance_call
+from keeper.execution.executor import Executor, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Result
 from keeper.market.reader import read_snapshot
 
+POLICY = Policy(deadline_seconds=100)
 BUY_20 = Leg(venue=0, pool=0, delta_change=20 * 10**18, limit_price=3_010 * 10**18)
 
 
@@ -54,15 +54,12 @@ def make_executor(vault, journal):
     return make
 
 
-def a_decision(vault, journal, leg=BUY_20):
+def an_intent(vault, journal, leg=BUY_20):
+    """A decision to trade one leg, and the intent to do it."""
     snapshot = read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
     decision = Decision(snapshot.block_number, snapshot.block_hash, Action.TRADE, "for the test", (leg,))
-    return snapshot, journal.record_decision(decision, Policy(), snapshot, timestamp=snapshot.timestamp)
-
-
-def a_rebalance(vault, snapshot, record):
-    deadline = deadline_at(snapshot.timestamp, 100)
-    return rebalance_call(vault.deployment, record.decision, record.decision_hash, snapshot.vault.sequence, deadline)
+    call = rebalance_call(vault.deployment, decision, POLICY, snapshot)
+    return journal.record_action(decision, POLICY, snapshot, call, timestamp=snapshot.timestamp)
 
 
 def exposure(vault):
@@ -75,9 +72,9 @@ def nonce(vault):
 
 
 def test_a_rebalance_is_made_once_and_logs_the_decisions_hash(vault, journal, make_executor):
-    snapshot, record = a_decision(vault, journal)
+    record, intent = an_intent(vault, journal)
 
-    outcome = make_executor().execute(record.id, a_rebalance(vault, snapshot, record))
+    outcome = make_executor().execute(intent)
 
     assert outcome.result is Result.CONFIRMED
     assert exposure(vault) == 20 * 10**18
@@ -93,10 +90,10 @@ def test_a_rebalance_is_made_once_and_logs_the_decisions_hash(vault, journal, ma
 
 def test_what_would_revert_is_not_sent_and_the_reason_is_kept(vault, journal, make_executor):
     nothing_held = Leg(venue=0, pool=0, delta_change=-20 * 10**18, limit_price=2_990 * 10**18)
-    snapshot, record = a_decision(vault, journal, nothing_held)
+    record, intent = an_intent(vault, journal, nothing_held)
     before = nonce(vault)
 
-    outcome = make_executor().execute(record.id, a_rebalance(vault, snapshot, record))
+    outcome = make_executor().execute(intent)
 
     assert (outcome.result, outcome.detail) == (Result.REFUSED, "venue: more than held")
     [(intent, recorded)] = journal.transactions_of(record.id)
@@ -105,12 +102,12 @@ def test_what_would_revert_is_not_sent_and_the_reason_is_kept(vault, journal, ma
 
 
 def test_of_two_rebalances_with_one_sequence_the_second_is_refused(vault, journal, make_executor):
-    snapshot, record = a_decision(vault, journal)
-    call = a_rebalance(vault, snapshot, record)
+    _, intent = an_intent(vault, journal)
+    _, again = an_intent(vault, journal)
     executor = make_executor()
-    executor.execute(record.id, call)
+    executor.execute(intent)
 
-    outcome = executor.execute(record.id, call)
+    outcome = executor.execute(again)
 
     assert (outcome.result, outcome.detail) == (Result.REFUSED, "rebalance: sequence")
     assert exposure(vault) == 20 * 10**18
@@ -120,11 +117,11 @@ def test_after_a_crash_between_storing_and_sending_the_stored_transaction_is_sen
     vault, journal, make_executor, monkeypatch
 ):
     """Fault 1: exactly one economic action."""
-    snapshot, record = a_decision(vault, journal)
+    record, intent = an_intent(vault, journal)
     doomed = make_executor()
     monkeypatch.setattr(doomed, "_send", _power_cut)
     with pytest.raises(PowerCut):
-        doomed.execute(record.id, a_rebalance(vault, snapshot, record))
+        doomed.execute(intent)
     [left] = journal.open_intents()
 
     in_flight = make_executor().reconcile()
@@ -138,11 +135,11 @@ def test_after_a_crash_between_storing_and_sending_the_stored_transaction_is_sen
 
 
 def test_after_a_crash_before_signing_nothing_is_done(vault, journal, make_executor, monkeypatch):
-    snapshot, record = a_decision(vault, journal)
+    record, intent = an_intent(vault, journal)
     doomed = make_executor()
     monkeypatch.setattr(doomed, "simulate", _power_cut)
     with pytest.raises(PowerCut):
-        doomed.execute(record.id, a_rebalance(vault, snapshot, record))
+        doomed.execute(intent)
 
     assert make_executor().reconcile() == ()
 
@@ -157,8 +154,8 @@ def _power_cut(*_):
 
 def test_a_lost_reply_is_found_mined_and_not_sent_again(vault, journal, make_executor):
     """Fault 2: the send was accepted, the reply lost."""
-    snapshot, record = a_decision(vault, journal)
-    assert make_executor(LosingConnection).execute(record.id, a_rebalance(vault, snapshot, record)) is None
+    record, intent = an_intent(vault, journal)
+    assert make_executor(LosingConnection).execute(intent) is None
     assert len(journal.open_intents()) == 1
     connection = CountingConnection(vault.url)
 
@@ -173,11 +170,11 @@ def test_a_lost_reply_is_found_mined_and_not_sent_again(vault, journal, make_exe
 
 def test_what_waits_in_the_mempool_stays_in_flight_and_is_then_found(vault, journal, make_executor):
     vault.market.rpc.call("evm_setAutomine", False)
-    snapshot, record = a_decision(vault, journal)
+    _, intent = an_intent(vault, journal)
     executor = make_executor()
 
-    assert executor.execute(record.id, a_rebalance(vault, snapshot, record)) is None
-    assert [intent.purpose for intent in executor.reconcile()] == [f"rebalance {snapshot.vault.sequence}"]
+    assert executor.execute(intent) is None
+    assert [left.call.purpose for left in executor.reconcile()] == ["rebalance 0"]
 
     vault.market.rpc.call("evm_mine")
     assert executor.reconcile() == ()
@@ -187,9 +184,9 @@ def test_what_waits_in_the_mempool_stays_in_flight_and_is_then_found(vault, jour
 def test_a_transaction_that_the_mempool_dropped_is_sent_again_as_it_was(vault, journal, make_executor):
     """Fault 4."""
     vault.market.rpc.call("evm_setAutomine", False)
-    snapshot, record = a_decision(vault, journal)
+    record, intent = an_intent(vault, journal)
     executor = make_executor()
-    executor.execute(record.id, a_rebalance(vault, snapshot, record))
+    executor.execute(intent)
     vault.market.rpc.call("anvil_dropAllTransactions")
     vault.market.rpc.call("evm_setAutomine", True)
 
@@ -201,11 +198,11 @@ def test_a_transaction_that_the_mempool_dropped_is_sent_again_as_it_was(vault, j
 
 
 def test_a_dropped_transaction_that_would_fail_by_now_is_given_up(vault, journal, make_executor):
-    snapshot, record = a_decision(vault, journal)
+    record, intent = an_intent(vault, journal)
     executor = make_executor(LosingConnection)
     executor._connection.reaches_node = False
-    executor.execute(record.id, a_rebalance(vault, snapshot, record))
-    vault.market.step(3_000, timestamp=snapshot.timestamp + 600)
+    executor.execute(intent)
+    vault.market.step(3_000, timestamp=record.timestamp + 600)
 
     assert executor.reconcile() == ()
 
@@ -216,10 +213,10 @@ def test_a_dropped_transaction_that_would_fail_by_now_is_given_up(vault, journal
 
 def test_when_the_nonce_was_used_elsewhere_the_intent_is_superseded(vault, journal, make_executor):
     """Fault 6."""
-    snapshot, record = a_decision(vault, journal)
+    record, intent = an_intent(vault, journal)
     executor = make_executor(LosingConnection)
     executor._connection.reaches_node = False
-    executor.execute(record.id, a_rebalance(vault, snapshot, record))
+    executor.execute(intent)
     vault.send("keeper", "Vault", "checkpoint")
 
     assert executor.reconcile() == ()
@@ -230,11 +227,11 @@ def test_when_the_nonce_was_used_elsewhere_the_intent_is_superseded(vault, journ
 
 
 def test_a_keeper_without_ether_is_told_so_by_the_node_and_burns_no_nonce(vault, journal, make_executor):
-    snapshot, record = a_decision(vault, journal)
+    _, intent = an_intent(vault, journal)
     vault.market.rpc.call("anvil_setBalance", vault.keeper.address, "0x1")
     before = nonce(vault)
 
-    outcome = make_executor().execute(record.id, a_rebalance(vault, snapshot, record))
+    outcome = make_executor().execute(intent)
 
     assert outcome.result is Result.REFUSED
     assert "insufficient" in outcome.detail.lower()
@@ -244,21 +241,20 @@ def test_a_keeper_without_ether_is_told_so_by_the_node_and_burns_no_nonce(vault,
 def test_waiting_for_a_receipt_can_be_interrupted(vault, journal, make_executor):
     """Fault 21: SIGTERM in mid-send keeps the journal."""
     vault.market.rpc.call("evm_setAutomine", False)
-    snapshot, record = a_decision(vault, journal)
+    _, intent = an_intent(vault, journal)
     waits = []
     executor = make_executor(sleep=lambda seconds: waits.append(seconds) is None)
 
-    assert executor.execute(record.id, a_rebalance(vault, snapshot, record)) is None
+    assert executor.execute(intent) is None
 
     assert len(waits) == 1
     assert len(journal.open_intents()) == 1
 
 
 def test_a_call_by_someone_without_the_role_is_refused_with_the_contracts_reason(vault, journal):
-    _, record = a_decision(vault, journal)
+    _, intent = an_intent(vault, journal)
     stranger = vault.sender("stranger").account
-    call = Call("pause", vault.deployment.address("Vault"), function("Vault", "set_reduce_only").encode(True))
 
-    outcome = Executor(vault.connection, stranger, journal).execute(record.id, call)
+    outcome = Executor(vault.connection, stranger, journal).execute(intent)
 
     assert (outcome.result, outcome.detail) == (Result.REFUSED, "roles: not allowed")

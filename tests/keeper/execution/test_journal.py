@@ -27,10 +27,11 @@ from keeper.domain.snapshot import (
 )
 from keeper.errors import JournalError
 from keeper.execution.journal import Journal, dry_run_url
-from keeper.execution.records import Attempt, Kind, Outcome, Result, decision_hash, from_text, to_text
+from keeper.execution.records import Attempt, Call, Kind, Outcome, Result, decision_hash, from_text, to_text
 
 BLOCK = "0x" + "ab" * 32
 POLICY = Policy()
+CALL = Call("rebalance 7", "0x01", b"\x12\x34")
 
 uints = st.integers(0, 2**256 - 1)
 ints = st.integers(-(2**255), 2**255 - 1)
@@ -191,8 +192,7 @@ def test_the_newest_decision_is_the_last_one_of_its_kind(journal):
 
 
 def test_an_intent_is_open_until_its_outcome(journal):
-    decision = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
-    intent = journal.record_intent(decision.id, "rebalance 7", "0x01", b"\x12\x34")
+    decision, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
     attempt = Attempt(nonce=3, tx_hash="0xaa", raw=b"\x02", max_fee=2**70, priority_fee=1)
 
     intent = journal.record_attempt(intent, attempt)
@@ -205,9 +205,17 @@ def test_an_intent_is_open_until_its_outcome(journal):
     assert journal.transactions_of(decision.id) == ((intent, outcome),)
 
 
+def test_a_decision_that_is_acted_on_again_keeps_its_record_and_gets_a_new_intent(journal):
+    first, _ = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+
+    second, _ = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+
+    assert second == first
+    assert len(journal.transactions_of(first.id)) == 2
+
+
 def test_an_intent_ends_once(journal):
-    decision = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
-    intent = journal.record_intent(decision.id, "rebalance 7", "0x01", b"")
+    _, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
     journal.record_outcome(intent, Outcome(Result.REFUSED, "margin: below initial"))
 
     with pytest.raises(JournalError, match="refuses the record: UNIQUE constraint"):

@@ -1,4 +1,4 @@
-"""The loop on a real vault: each block is decided once, recorded with what it saw, and acted on; or refused, with why."""
+"""The loop on a real vault: each block is decided once, recorded with what it saw, and acted on or refused."""
 
 import dataclasses
 import os
