@@ -21,7 +21,7 @@ from keeper.pricing.errors import PricingError
 
 FloatArray = npt.NDArray[np.float64]
 
-INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+_INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +41,11 @@ def d1_of(x: FloatArray, s: FloatArray) -> FloatArray:
     positive = s > 0.0
     limit = np.where(x == 0.0, 0.0, np.copysign(np.inf, x))
     return np.asarray(np.where(positive, x / np.where(positive, s, 1.0) + 0.5 * s, limit))
+
+
+def normal_pdf(d: FloatArray) -> FloatArray:
+    """Density of the standard normal distribution, zero beyond 40 (it underflows at 38.6)."""
+    return np.asarray(_INV_SQRT_2PI * np.exp(-0.5 * np.square(np.clip(d, -40.0, 40.0))))
 
 
 def time_value(forward: FloatArray, strike: FloatArray, x: FloatArray, s: FloatArray) -> FloatArray:
@@ -92,7 +97,7 @@ def greeks(
     s = sigma * root_t
     x = np.log(forward / k)
     d1 = d1_of(x, s)
-    pdf = INV_SQRT_2PI * np.exp(-0.5 * d1 * d1)
+    pdf = normal_pdf(d1)
     forward_delta = np.where(is_call, ndtr(d1), -ndtr(-d1))
     delta = growth * forward_delta
     vega = forward * pdf * root_t

@@ -18,7 +18,7 @@ from keeper.domain.series import Position
 from keeper.domain.snapshot import Reading, Snapshot, Venue
 from keeper.domain.units import USDC, WAD, YEAR
 from keeper.domain.valuation import FloatArray, OptionTotals, PositionValue, Valuation, VenueTotals
-from keeper.pricing.black76 import INV_SQRT_2PI, d1_of, time_value
+from keeper.pricing.black76 import d1_of, normal_pdf, time_value
 from keeper.pricing.essvi import total_variance
 from keeper.risk.grid import CELLS, LN_MULTIPLIERS, MULTIPLIERS
 from keeper.risk.margin import margins
@@ -173,7 +173,7 @@ def _lines(book: _Book, positions: Sequence[Position]) -> tuple[PositionValue, .
     mid = _calls(book, s) + parity
 
     d1 = d1_of(book.x, np.maximum(s, MIN_S))
-    pdf = INV_SQRT_2PI * np.exp(-0.5 * d1 * d1)
+    pdf = normal_pdf(d1)
     growth = book.forward / book.spot
     forward_delta = np.where(book.is_call, ndtr(d1), -ndtr(-d1))
     live = s > 0.0
