@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keeper.domain.valuation import FloatArray
+
 STEP_SECONDS = 300
 _STEPS_PER_YEAR = 365 * 86400 / STEP_SECONDS
 _JUMPS = 3
@@ -23,6 +25,8 @@ class MarketStep:
 
 def quiet(steps: int, *, price: float, vol: float, seed: int, step_seconds: int = 3600) -> tuple[MarketStep, ...]:
     """A diffusion at ``vol`` that ends where it began (a Brownian bridge): the hours before the crash."""
+    if not steps:
+        return ()
     rng = np.random.default_rng(seed)
     scale = vol * np.sqrt(step_seconds / (365 * 86400))
     walk = np.cumsum(rng.normal(0.0, scale, steps))
@@ -31,7 +35,7 @@ def quiet(steps: int, *, price: float, vol: float, seed: int, step_seconds: int 
 
 
 def crash(hours: float, *, price: float, vol: float, seed: int, fall: float = 0.28) -> tuple[MarketStep, ...]:
-    """A Merton jump-diffusion in five-minute steps, tilted so that its lowest price is exactly ``fall`` below the start.
+    """A Merton jump-diffusion in five-minute steps, tilted so that its low is exactly ``fall`` below the start.
 
     The low comes in the last third; what follows is the path's own bounce.
     """
@@ -50,7 +54,7 @@ def crash(hours: float, *, price: float, vol: float, seed: int, fall: float = 0.
     )
 
 
-def _tilted(log_path: np.ndarray, low: int, target: float) -> np.ndarray:
+def _tilted(log_path: FloatArray, low: int, target: float) -> FloatArray:
     """The path plus a straight line down to ``low``, flat after it, such that the path's minimum is ``target``."""
     ramp = np.minimum(np.arange(1, len(log_path) + 1) / (low + 1), 1.0)
     lower, upper = -5.0, 5.0
