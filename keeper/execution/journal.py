@@ -63,6 +63,16 @@ def dry_run_url(url: str) -> str:
     return dry.render_as_string(hide_password=False)
 
 
+def exists(url: str) -> bool:
+    """Whether there is a file at a SQLite URL; databases of other kinds are taken to be there.
+
+    Raises:
+        JournalError: not a database URL.
+    """
+    parsed = _parse(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
+
+
 def _clear(method: Callable[Concatenate[Journal, P], R]) -> Callable[Concatenate[Journal, P], R]:
     """Database errors as sentences."""
 

@@ -1,0 +1,189 @@
+"""The `keel` command: one function per command, each a thin layer over keeper.operations.
+
+Imports are inside the functions: `keel --help` must not wait for web3 and numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from keeper.errors import KeelError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from keeper.config import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+REFUSED: Final = 4
+_WIDTH: Final = 110  # of tables where there is no terminal
+
+_EPILOG: Final = """\b
+Exit codes: 0 done, 1 other errors, 2 settings or usage, 3 the node, 4 the chain cannot be read or the keeper refuses
+to act, 5 the key, 6 the journal."""
+
+
+class _Keel(click.Group):
+    """Errors that people can act on are printed as they are; others by name, unless --debug asks for the traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeelError as error:
+            if ctx.params["debug"]:
+                raise
+            _say(f"Error: {error.what}", error.kept, error.todo)
+            ctx.exit(error.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            # A library's words on a request may hold the node's URL, and with it a key.
+            is_network = type(error).__module__.partition(".")[0] in ("requests", "urllib3")
+            words = type(error).__name__ + ("" if is_network else f": {error}")
+            _say(f"Unexpected error: {words}", "Run `keel --debug ...` for the traceback, and report it.")
+            ctx.exit(1)
+
+
+@click.group(cls=_Keel, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks and more of the log.")
+@click.version_option(package_name="keel", prog_name="keel")
+def cli(debug: bool) -> None:
+    """Keel: an on-chain options vault that keeps itself upright.
+
+    \b
+    keel run --dry-run     decide at every block and record why; send nothing
+    keel status            the vault now: NAV, margin, delta, hedges, options
+    keel explain now       what the keeper would do at this block, and why
+
+    Settings are in keel.toml; keel.toml.example explains each.
+    """
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        stream=sys.stderr,
+    )
+    logging.getLogger("keeper").setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def _config(function: F) -> F:
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Settings file; keel.toml in this directory by default.",
+    )(function)
+
+
+def _json(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(function)
+
+
+@cli.command()
+@click.option("--dry-run", is_flag=True, help="Decide and record, but send nothing; uses a journal of its own.")
+@click.option("--once", is_flag=True, help="Deal with the newest block and end.")
+@_config
+def run(dry_run: bool, once: bool, config: Path | None) -> None:
+    """Keep the vault hedged: decide at every block, record why, act.
+
+    It follows the chain until SIGTERM or Ctrl-C, which end it after the current block. Besides hedging it settles
+    expired series and funds what is owed to option holders.
+
+    \b
+    Examples:
+      keel run --dry-run --once     what would it do now? (exit code 4 if it refuses)
+      KEEL_PASSPHRASE=... keel run --config mainnet.toml
+    """
+    settings = _settings(config)
+    from keeper.domain.decision import Action
+    from keeper.operations.run import run_keeper
+
+    record = run_keeper(settings, dry_run=dry_run, once=once, ask=_ask if sys.stdin.isatty() else None)
+    if once and record is not None and record.decision.action is Action.REFUSE:
+        sys.exit(REFUSED)
+
+
+@cli.command()
+@_json
+@_config
+def status(as_json: bool, config: Path | None) -> None:
+    """The vault at the newest block: NAV, margin, exposure against its bands, hedges, options, last decision.
+
+    \b
+    Examples:
+      keel status
+      keel status --json | jq .nav_bid
+    """
+    settings = _settings(config)
+    from keeper.operations.status import read_status, render
+
+    found = read_status(settings)
+    _show(found.to_json() if as_json else render(found))
+
+
+@cli.command()
+@click.argument("block", metavar="BLOCK|now")
+@click.option("--dry-run", is_flag=True, help="Look into the journal of dry runs.")
+@_json
+@_config
+def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> None:
+    """Why the keeper traded at BLOCK, or did not; with `now`, what it would do at the newest block.
+
+    Past blocks come from the journal, so the node need not remember them.
+
+    \b
+    Examples:
+      keel explain 26450123
+      keel explain now --json
+    """
+    if block != "now" and not block.isdecimal():
+        raise click.BadParameter(f"{block!r} is neither a block number nor `now`.", param_hint="BLOCK")
+    settings = _settings(config)
+    from keeper.operations.explain import explain_block, explain_now, render
+
+    found = explain_now(settings) if block == "now" else explain_block(settings, int(block), dry_run=dry_run)
+    _show(found.to_json() if as_json else render(found))
+
+
+def _settings(config: Path | None) -> Settings:
+    from keeper.config import load
+
+    return load(config)
+
+
+def _ask(prompt: str) -> str:
+    answer: str = click.prompt(prompt, hide_input=True, err=True)
+    return answer
+
+
+def _show(what: dict[str, Any] | RenderableType) -> None:
+    if isinstance(what, dict):
+        click.echo(json.dumps(what, indent=2))
+        return
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(what)
+
+
+def _say(*lines: str) -> None:
+    for line in lines:
+        if line:
+            click.echo(line, err=True)
+
+
+def main() -> None:
+    """Entry point of the `keel` command."""
+    cli(prog_name="keel")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""Settings of the operator: `keel.toml` (and two environment variables) to frozen values, or one clear message.
+
+`keel.toml.example` shows every key with its default. KEEL_RPC_URL overrides `rpc_url`,
+because such URLs are secrets more often than not. A passphrase is never read from here (keeper/chain/accounts.py).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from keeper.domain.policy import Policy
+from keeper.errors import ConfigError
+
+DEFAULT_PATH: Final = Path("keel.toml")
+RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Positive = Annotated[float, Field(gt=0)]
+_FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_DEFAULTS: Final = Policy()
+
+
+class PolicySettings(BaseModel):
+    """The `[policy]` table: keys, meaning and defaults are those of keeper.domain.policy.Policy."""
+
+    model_config = _FROZEN
+
+    risk_aversion: _Positive = _DEFAULTS.risk_aversion
+    risk_horizon_days: Annotated[float, Field(gt=0, le=365)] = _DEFAULTS.risk_horizon_days
+    default_vol: Annotated[float, Field(gt=0, le=5)] = _DEFAULTS.default_vol
+    band_use: Annotated[float, Field(gt=0, le=1)] = _DEFAULTS.band_use
+    limit_slippage: Annotated[float, Field(ge=0, le=0.05)] = _DEFAULTS.limit_slippage
+    min_idle: _Share = _DEFAULTS.min_idle
+    min_trade: Annotated[float, Field(ge=0)] = _DEFAULTS.min_trade
+    margin_tolerance: Annotated[float, Field(gt=0, le=1e-3)] = _DEFAULTS.margin_tolerance
+    deadline_seconds: Annotated[int, Field(ge=1, le=120)] = _DEFAULTS.deadline_seconds
+    max_loss_use: Annotated[float, Field(gt=0, le=1)] = _DEFAULTS.max_loss_use
+    rebalance_gas: Annotated[int, Field(ge=21_000, le=16_777_216)] = _DEFAULTS.rebalance_gas
+
+
+class Settings(BaseModel):
+    """`keel.toml`. Relative paths are from the working directory, as everywhere on a command line.
+
+    Attributes:
+        rpc_url: http or https URL of a node; empty when none is configured.
+        deployment: Manifest; by default `deployments/<chain_id>.json` of the node's chain.
+        journal_url: SQLAlchemy URL. Dry runs write to another file beside it.
+        keystore: Path of an encrypted key file, or the alias of an ape account.
+        passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
+        poll_seconds: Between looks for a new block.
+        rpc_timeout_seconds: For one request.
+        receipt_timeout_seconds: For a transaction to be mined before the keeper goes on and looks again.
+    """
+
+    model_config = _FROZEN
+
+    rpc_url: str = ""
+    deployment: str = ""
+    journal_url: str = "sqlite:///keel.sqlite"
+    keystore: str = ""
+    passphrase_file: str = ""
+    poll_seconds: Annotated[float, Field(ge=0.001, le=600)] = 1.0
+    rpc_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    receipt_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    policy_table: PolicySettings = Field(default_factory=PolicySettings, alias="policy")
+
+    @property
+    def policy(self) -> Policy:
+        """The domain's policy."""
+        return Policy(**self.policy_table.model_dump())
+
+
+def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read settings from `path`, or from keel.toml if there is one; else the defaults.
+
+    Raises:
+        ConfigError: the file is named and missing, is not TOML, or a key in it cannot be right. Names file and key.
+    """
+    where = path or DEFAULT_PATH
+    table = _table(where) if path is not None or where.exists() else {}
+    try:
+        settings = Settings.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{where}: {_problem(error)}.", kept="Nothing was started.", todo="See keel.toml.example."
+        ) from None
+    rpc_url = environment.get(RPC_URL_VARIABLE) or settings.rpc_url
+    return settings.model_copy(update={"rpc_url": rpc_url})
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no config file {path}.", todo="Copy keel.toml.example there, and change what you need."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config file {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The config file {path} is not TOML: {error}.") from None
+
+
+def _problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"there is no key `{key}`; the keys {_near(problem['loc'])}"
+    message = problem["msg"].removeprefix("Input ")
+    return f"`{key}` {message}, not {problem['input']!r}"
+
+
+def _near(location: tuple[int | str, ...]) -> str:
+    if len(location) > 1:
+        return f"of [policy] are {', '.join(asdict(_DEFAULTS))}"
+    keys = [field.alias or name for name, field in Settings.model_fields.items()]
+    return f"are {', '.join(keys)}"

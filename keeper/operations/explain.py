@@ -1,0 +1,159 @@
+"""`keel explain`: why the keeper did what it did at a block, or what it would do now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from keeper.config import Settings
+from keeper.domain.decision import Decision
+from keeper.domain.policy import Policy
+from keeper.domain.series import UNDERLYINGS
+from keeper.domain.snapshot import Snapshot
+from keeper.domain.units import WAD
+from keeper.errors import JournalError, KeelError
+from keeper.execution.journal import Journal, dry_run_url, exists
+from keeper.execution.records import Intent, Outcome, decision_hash
+from keeper.hedging.decide import decide
+from keeper.market.reader import read_snapshot
+from keeper.operations.session import open_session
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """What became of a call; ``result`` is "in flight" while that is not known."""
+
+    purpose: str
+    result: str
+    detail: str
+    tx_hash: str | None
+    block_number: int | None
+    gas_used: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with all that it saw; ``snapshot`` is None when the chain could not be read."""
+
+    decision: Decision
+    decision_hash: str
+    timestamp: int
+    policy: Policy
+    snapshot: Snapshot | None
+    transactions: tuple[Transaction, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; integers are as on chain."""
+        return asdict(self)
+
+
+def explain_block(settings: Settings, block_number: int, *, dry_run: bool = False) -> Explanation:
+    """What was recorded at a block. Needs the journal, not the node.
+
+    Raises:
+        KeelError: nothing was recorded there; says which blocks are near.
+    """
+    url = dry_run_url(settings.journal_url) if dry_run else settings.journal_url
+    if not exists(url):
+        raise JournalError(f"There is no journal {url} yet.", todo="Start `keel run` first, or set `journal_url`.")
+    journal = Journal(url)
+    try:
+        record = journal.decision_at(block_number)
+        if record is None:
+            before, after = journal.nearest_blocks(block_number)
+            near = " and ".join(str(block) for block in (before, after) if block is not None)
+            raise KeelError(
+                f"The journal {journal.label} has no decision on block {block_number}.",
+                todo=f"The nearest ones are on {near}." if near else "Start `keel run` first: it has none at all.",
+            )
+        transactions = tuple(_transaction(*entry) for entry in journal.transactions_of(record.id))
+    finally:
+        journal.close()
+    return Explanation(
+        record.decision, record.decision_hash, record.timestamp, record.policy, record.snapshot, transactions
+    )
+
+
+def explain_now(settings: Settings) -> Explanation:
+    """What the keeper would do at the newest block. Nothing is recorded or sent.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    session = open_session(settings)
+    snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address())
+    policy = settings.policy
+    decision = decide(snapshot, policy)
+    digest = decision_hash(decision, policy, snapshot)
+    return Explanation(decision, digest, snapshot.timestamp, policy, snapshot)
+
+
+def render(explanation: Explanation) -> Group:
+    """For a terminal."""
+    decision = explanation.decision
+    when = datetime.fromtimestamp(explanation.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    parts: list[RenderableType] = [
+        Text(f"Block {decision.block_number}, {when}: {decision.action}", style="bold"),
+        Text(f"{decision.reason}\n"),
+    ]
+    if decision.deltas:
+        parts.append(_deltas(decision))
+    if decision.legs:
+        parts.append(_legs(decision, explanation.snapshot))
+        costs = decision.costs
+        parts.append(
+            Text(
+                f"Costs {costs.total:,.2f} USDC: fee {costs.fee:,.2f}, impact {costs.impact:,.2f}, "
+                f"gas {costs.gas:,.2f}, carry {costs.carry:,.2f}. "
+                f"Risk {decision.risk_before:,.2f} before, {decision.risk_after:,.2f} after."
+            )
+        )
+    if decision.binding:
+        limits = ", ".join(f"{name} ({price:.3g})" for name, price in decision.binding)
+        parts.append(Text(f"Limits that bind, with their shadow prices: {limits}."))
+    for transaction in explanation.transactions:
+        parts.append(Text(_line(transaction)))
+    parts.append(Text(f"Decision hash {explanation.decision_hash}", style="dim"))
+    return Group(*parts)
+
+
+def _deltas(decision: Decision) -> Table:
+    table = Table("underlying", "delta before", "delta after", "band", title="Delta", title_justify="left")
+    for change in decision.deltas:
+        numbers = (f"{change.before:+,.4f}", f"{change.after:+,.4f}", f"±{change.band:,.4f}")
+        table.add_row(UNDERLYINGS[change.underlying], *numbers)
+    return table
+
+
+def _legs(decision: Decision, snapshot: Snapshot | None) -> Table:
+    table = Table("venue", "pool", "change", "limit price", title="Trades", title_justify="left")
+    for leg in decision.legs:
+        kind = f"{leg.venue} {snapshot.venues[leg.venue].kind}" if snapshot is not None else str(leg.venue)
+        table.add_row(kind, str(leg.pool), f"{leg.delta_change / WAD:+,.6f}", f"{leg.limit_price / WAD:,.2f}")
+    return table
+
+
+def _transaction(intent: Intent, outcome: Outcome | None) -> Transaction:
+    if outcome is None:
+        last = intent.attempts[-1].tx_hash if intent.attempts else None
+        return Transaction(intent.call.purpose, "in flight", "its end is not known yet", last, None, None)
+    return Transaction(
+        intent.call.purpose,
+        outcome.result,
+        outcome.detail,
+        outcome.tx_hash,
+        outcome.block_number,
+        outcome.gas_used,
+    )
+
+
+def _line(transaction: Transaction) -> str:
+    what = f"Transaction {transaction.purpose}: {transaction.result}"
+    if transaction.block_number is not None:
+        what += f" in block {transaction.block_number}, {transaction.gas_used:,} gas, {transaction.tx_hash}"
+    return f"{what}: {transaction.detail}" if transaction.detail else what

@@ -1,0 +1,59 @@
+"""`keel run`: the keeper as a process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from keeper.chain.address_book import MULTICALL3
+from keeper.config import Settings
+from keeper.errors import ConfigError
+from keeper.execution.records import Record
+from keeper.operations.session import Session, open_session
+from keeper.runtime.loop import Keeper
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_keeper(
+    settings: Settings, *, dry_run: bool, once: bool, ask: Callable[[str], str] | None = None
+) -> Record | None:
+    """Follow the head until stopped, or deal with the newest block only. Returns the last hedging decision.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    session = open_session(settings)
+    _require_multicall(session)
+    journal = session.journal(dry_run=dry_run)
+    try:
+        keeper = Keeper(
+            session.connection,
+            session.deployment,
+            session.account(ask),
+            settings.policy,
+            journal,
+            dry_run=dry_run,
+            poll_seconds=settings.poll_seconds,
+            wait_seconds=settings.receipt_timeout_seconds,
+        )
+        _LOG.info(
+            "keeper of vault %s on chain %d, journal %s%s",
+            session.deployment.address("Vault"),
+            session.connection.chain_id,
+            journal.label,
+            ", dry run: nothing is sent" if dry_run else "",
+        )
+        keeper.run(once=once)
+        return journal.last_decision()
+    finally:
+        journal.close()
+
+
+def _require_multicall(session: Session) -> None:
+    if session.connection.request("eth_getCode", MULTICALL3, "latest") in ("0x", None):
+        raise ConfigError(
+            f"There is no Multicall3 at {MULTICALL3} on chain {session.connection.chain_id}.",
+            kept="Nothing was sent.",
+            todo="Deploy it there first (the address is the same on every chain), or connect to another chain.",
+        )

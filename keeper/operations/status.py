@@ -1,0 +1,192 @@
+"""`keel status`: the vault now, as the contracts and the keeper see it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+
+from keeper.config import Settings
+from keeper.domain.series import UNDERLYINGS
+from keeper.domain.snapshot import Snapshot
+from keeper.domain.units import MAX_UINT256, USDC, WAD
+from keeper.execution.journal import Journal, exists
+from keeper.market.reader import read_snapshot
+from keeper.operations.session import open_session
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One underlying: price in USDC, delta and the target band in units, gamma and vega as the contracts have them."""
+
+    underlying: str
+    price: float
+    delta: float
+    band: float
+    gamma: float
+    vega: float
+
+
+@dataclass(frozen=True, slots=True)
+class VenueLine:
+    """One venue: exposure in units, equity in USDC; ``health`` is None for an unlevered one."""
+
+    kind: str
+    underlying: str
+    exposure: float
+    equity: float
+    health: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LastDecision:
+    """The newest decision in the live journal."""
+
+    block_number: int
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Amounts in USDC; ``loss_budget`` is a share of NAV, ``keeper_ether`` in ether."""
+
+    chain_id: int
+    block_number: int
+    time: str
+    vault: str
+    mode: str
+    nav_bid: float
+    nav_mid: float
+    nav_ask: float
+    share_price: float
+    idle: float
+    owed: float
+    maintenance_margin: float
+    initial_margin: float
+    gap_headroom: float
+    loss_budget: float
+    oracle_doubt: bool
+    keeper: str
+    keeper_ether: float
+    exposures: tuple[Exposure, ...]
+    venues: tuple[VenueLine, ...]
+    positions: tuple[tuple[str, float], ...]
+    last_decision: LastDecision | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def read_status(settings: Settings) -> Status:
+    """Read it from the node and the journal.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    session = open_session(settings)
+    keeper = session.keeper_address()
+    snapshot = read_snapshot(session.connection, session.deployment, keeper)
+    told = _last_decision(settings.journal_url)
+    return _status(snapshot, session.deployment.address("Vault"), keeper, told)
+
+
+def _last_decision(journal_url: str) -> LastDecision | None:
+    if not exists(journal_url):
+        return None
+    journal = Journal(journal_url)
+    try:
+        last = journal.last_decision()
+    finally:
+        journal.close()
+    return None if last is None else LastDecision(last.block_number, last.decision.action, last.decision.reason)
+
+
+def _status(snapshot: Snapshot, vault: str, keeper: str, last: LastDecision | None) -> Status:
+    chain, account = snapshot.assessment, snapshot.vault
+    # The share price of ERC-4626 with its virtual shares, USDC per share.
+    share_price = (chain.nav_mid / WAD + 1 / USDC) / (account.total_supply + 10**12) * WAD
+    return Status(
+        chain_id=snapshot.chain_id,
+        block_number=snapshot.block_number,
+        time=datetime.fromtimestamp(snapshot.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        vault=vault,
+        mode=account.mode,
+        nav_bid=chain.nav_bid / WAD,
+        nav_mid=chain.nav_mid / WAD,
+        nav_ask=chain.nav_ask / WAD,
+        share_price=share_price,
+        idle=account.idle / USDC,
+        owed=account.owed / USDC,
+        maintenance_margin=chain.maintenance / WAD,
+        initial_margin=chain.initial / WAD,
+        gap_headroom=chain.gap_headroom / WAD,
+        loss_budget=account.loss_budget / WAD,
+        oracle_doubt=chain.doubt,
+        keeper=keeper,
+        keeper_ether=snapshot.keeper_balance_wei / WAD,
+        exposures=tuple(_exposure(snapshot, u) for u in range(len(snapshot.readings))),
+        venues=tuple(
+            VenueLine(
+                kind=venue.kind,
+                underlying=UNDERLYINGS[venue.state.underlying],
+                exposure=venue.state.exposure / WAD,
+                equity=venue.state.equity / WAD,
+                health=None if venue.state.health == MAX_UINT256 else venue.state.health / WAD,
+            )
+            for venue in snapshot.venues
+        ),
+        positions=tuple((position.series.label, position.size_wad / WAD) for position in snapshot.book),
+        last_decision=last,
+    )
+
+
+def _exposure(snapshot: Snapshot, u: int) -> Exposure:
+    chain = snapshot.assessment
+    price = chain.spot[u] / WAD
+    band = max(chain.nav_bid, 0) / WAD * (snapshot.limits.delta_target / WAD) / price
+    return Exposure(UNDERLYINGS[u], price, chain.delta[u] / WAD, band, chain.gamma[u] / WAD, chain.vega[u] / WAD)
+
+
+def render(status: Status) -> Group:
+    """For a terminal."""
+    facts = Table(title=f"Vault {status.vault}", show_header=False, title_justify="left")
+    facts.add_column(style="bold")
+    facts.add_column()
+    doubt = ", oracle in doubt" if status.oracle_doubt else ""
+    for name, text in (
+        ("block", f"{status.block_number}, {status.time}, chain {status.chain_id}"),
+        ("mode", f"{status.mode}{doubt}"),
+        ("NAV", f"{status.nav_bid:,.2f} bid, {status.nav_mid:,.2f} mid, {status.nav_ask:,.2f} ask (USDC)"),
+        ("share", f"{status.share_price:.6f} USDC"),
+        ("cash", f"{status.idle:,.2f} USDC idle, {status.owed:,.2f} owed"),
+        ("margin", f"{status.maintenance_margin:,.2f} maintenance, {status.initial_margin:,.2f} initial"),
+        ("gap headroom", f"{status.gap_headroom:,.2f} USDC after the worst move of 50 %"),
+        ("loss budget", f"{status.loss_budget * 1e4:.2f} bp of NAV"),
+        ("keeper", f"{status.keeper}, {status.keeper_ether:.4f} ether"),
+        ("last decision", _last(status.last_decision)),
+    ):
+        facts.add_row(name, text)
+
+    exposures = Table("underlying", "price", "delta", "band", "gamma", "vega", title="Exposure", title_justify="left")
+    for e in status.exposures:
+        numbers = (f"{e.price:,.2f}", f"{e.delta:+,.3f}", f"±{e.band:,.3f}", f"{e.gamma:+.5f}", f"{e.vega:+,.0f}")
+        exposures.add_row(e.underlying, *numbers)
+
+    venues = Table("venue", "underlying", "exposure", "equity", "health", title="Hedges", title_justify="left")
+    for v in status.venues:
+        health = "-" if v.health is None else f"{v.health:.3f}"
+        venues.add_row(v.kind, v.underlying, f"{v.exposure:+,.4f}", f"{v.equity:,.2f}", health)
+
+    options = Table("series", "size", title="Options", title_justify="left")
+    for label, size in status.positions:
+        options.add_row(label, f"{size:+,.4f}")
+    return Group(facts, exposures, venues, options)
+
+
+def _last(decision: LastDecision | None) -> str:
+    return "none yet" if decision is None else f"block {decision.block_number}: {decision.action}: {decision.reason}"
