@@ -13,7 +13,8 @@
         USDC is more than 1 % away from its peg. Doubt is computed, never latched.
 
         Fixing. The price at an expiry is that of the first Chainlink round at or after it, proven by its predecessor, in terms
-        of the last USDC/USD round at or before it. Anyone may submit the proof; there is only one answer, and it never changes.
+        of the last USDC/USD round at or before it, both of the phase then in force. Anyone may submit the proof; there is only
+        one answer, and it never changes.
 @custom:kill Holds no funds. A dead feed stops marking by itself.
 """
 
@@ -118,15 +119,16 @@ def fix(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id: u
     answer, updated_at = self._round(market.feed, round_id)
     assert updated_at >= expiry and expiry <= block.timestamp, "fixing: round before expiry"
     assert self._updated_at(market.feed, self._previous(market.feed, round_id)) < expiry, "fixing: not the first round"
+    self._check_in_force(market.feed, round_id, expiry)
 
     usdc: uint256 = 0
     usdc_updated_at: uint256 = 0
     usdc, usdc_updated_at = self._round(USDC_FEED, usdc_round_id)
     assert usdc_updated_at <= expiry, "fixing: USDC round after expiry"
     assert expiry - usdc_updated_at <= USDC_MAX_AGE, "fixing: USDC round too old"
-    following: uint80 = self._next(USDC_FEED, usdc_round_id)
-    if following != 0:
-        assert self._updated_at(USDC_FEED, following) > expiry, "fixing: not the last USDC round"
+    if usdc_round_id != self._last_of_phase(USDC_FEED, convert(usdc_round_id, uint256) >> 64):
+        assert self._updated_at(USDC_FEED, usdc_round_id + 1) > expiry, "fixing: not the last USDC round"
+    self._check_in_force(USDC_FEED, usdc_round_id, expiry + 1)
 
     price: uint256 = answer * _W // usdc
     self.fixing[underlying][expiry] = price
@@ -236,6 +238,8 @@ def _previous(feed: IChainlinkProxy, round_id: uint80) -> uint80:
         return round_id - 1
     phase: uint256 = convert(round_id, uint256) >> 64
     for i: uint256 in range(_MAX_PHASES):
+        if phase == 0:
+            break
         phase -= 1
         last: uint80 = self._last_of_phase(feed, phase)
         if last != 0:
@@ -245,18 +249,16 @@ def _previous(feed: IChainlinkProxy, round_id: uint80) -> uint80:
 
 @internal
 @view
-def _next(feed: IChainlinkProxy, round_id: uint80) -> uint80:
+def _check_in_force(feed: IChainlinkProxy, round_id: uint80, since: uint256):
     """
-    @notice The round after, or zero when there is none yet.
+    @notice Every later phase must begin at `since` or after it. An aggregator can go on after its successor took over:
+            without this rule both would have a first round after an expiry, and whoever fixes could choose.
     """
     phase: uint256 = convert(round_id, uint256) >> 64
-    if round_id != self._last_of_phase(feed, phase):
-        return round_id + 1
-    current: uint256 = convert(staticcall feed.phaseId(), uint256)
-    for i: uint256 in range(_MAX_PHASES):
+    later_phases: uint256 = convert(staticcall feed.phaseId(), uint256) - phase
+    assert later_phases <= _MAX_PHASES, "fixing: too many phases"
+    for i: uint256 in range(later_phases, bound=_MAX_PHASES):
         phase += 1
-        if phase > current:
-            return 0
         if self._last_of_phase(feed, phase) != 0:
-            return convert((phase << 64) | 1, uint80)
-    raise "fixing: too many phases"
+            first: uint80 = convert((phase << 64) | 1, uint80)
+            assert self._updated_at(feed, first) >= since, "fixing: later phase in force"

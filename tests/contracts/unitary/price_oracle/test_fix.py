@@ -1,0 +1,212 @@
+"""PriceOracle.fix: the first round at or after an expiry, proven by its predecessor; one answer, for ever."""
+
+import pytest
+
+from keeper.simulation import addresses
+from keeper.simulation.driver import OPERATOR
+from tests.contracts.chain import DAY, HOUR, WAD, events, reverts
+from tests.contracts.protocol import ETH, fault, load
+
+PHASE = 1 << 64
+
+
+@pytest.fixture
+def expiry(protocol):
+    """An hour from now."""
+    return protocol.market.now + HOUR
+
+
+@pytest.fixture
+def proof(protocol, expiry):
+    """A minute after the expiry; rounds at -60 s (2,990), +0 s (3,010) and +60 s (3,020). The proof is the middle one."""
+    market = protocol.market
+    market.pass_time(HOUR - 60)
+    market.submit(2_990)
+    market.pass_time(60)
+    usdc_round = market.usdc_feed.latestRound()
+    round_id = market.submit(3_010)
+    market.pass_time(60)
+    market.submit(3_020)
+    return round_id, usdc_round
+
+
+def test_fixes_the_first_round_at_or_after_the_expiry(protocol, expiry, proof):
+    price = protocol.price_oracle.fix(ETH, expiry, *proof, sender=protocol.stranger)
+
+    (event,) = events(protocol.price_oracle, "Fixed")
+    assert (event.underlying, event.expiry, event.price) == (ETH, expiry, price)
+    assert (event.round_id, event.usdc_round_id) == proof
+    assert price == protocol.price_oracle.fixing(ETH, expiry) == 3_010 * WAD
+
+
+def test_is_in_usdc(protocol, expiry):
+    market = protocol.market
+    usdc_round = market.submit_usdc(0.98)
+    market.pass_time(HOUR)
+    round_id = market.submit(2_940)
+    market.pass_time(1)
+    market.submit_usdc(1.0)
+
+    assert protocol.price_oracle.fix(ETH, expiry, round_id, usdc_round) == 3_000 * WAD
+
+
+def test_never_changes(protocol, expiry, proof):
+    """Row 25: with any later proof, right or wrong, the answer is the first one."""
+    fixed = protocol.price_oracle.fix(ETH, expiry, *proof)
+    later = protocol.market.submit(9_999)
+
+    assert protocol.price_oracle.fix(ETH, expiry, later, proof[1]) == fixed
+    assert protocol.price_oracle.fix(ETH, expiry, 0, 0) == fixed
+    assert protocol.price_oracle.fixing(ETH, expiry) == fixed
+
+
+def test_a_round_before_the_expiry_is_refused(protocol, expiry, proof):
+    with reverts("fixing: round before expiry"):
+        protocol.price_oracle.fix(ETH, expiry, proof[0] - 1, proof[1])
+
+
+def test_a_later_round_is_refused(protocol, expiry, proof):
+    with reverts("fixing: not the first round"):
+        protocol.price_oracle.fix(ETH, expiry, proof[0] + 1, proof[1])
+
+
+def test_an_expiry_to_come_cannot_be_fixed(protocol):
+    market = protocol.market
+    latest = market.submit(3_000)
+
+    with reverts("fixing: round before expiry"):
+        protocol.price_oracle.fix(ETH, market.now + 1, latest, market.usdc_feed.latestRound())
+
+
+def test_a_round_that_does_not_exist_is_refused_by_the_feed(protocol, expiry, proof):
+    with reverts("No data present"):
+        protocol.price_oracle.fix(ETH, expiry, proof[0] + 2, proof[1])
+
+
+def test_a_phase_to_come_is_refused(protocol, expiry, proof):
+    with reverts("fixing: future phase"):
+        protocol.price_oracle.fix(ETH, expiry, proof[0] + PHASE, proof[1])
+
+
+# ---------------------------------------------------------------- phases
+
+
+def test_the_first_round_of_a_new_phase_follows_the_last_of_the_old(protocol, expiry):
+    market = protocol.market
+    usdc_round = market.usdc_feed.latestRound()
+    market.replace_aggregator()
+    market.pass_time(HOUR)
+    round_id = market.submit(3_050)
+
+    assert round_id % PHASE == 1
+    assert protocol.price_oracle.fix(ETH, expiry, round_id, usdc_round) == 3_050 * WAD
+
+
+def test_an_empty_phase_in_between_is_skipped(protocol, expiry):
+    market = protocol.market
+    usdc_round = market.usdc_feed.latestRound()
+    market.replace_aggregator()
+    market.replace_aggregator()
+    market.pass_time(HOUR)
+    round_id = market.submit(3_050)
+
+    assert protocol.price_oracle.fix(ETH, expiry, round_id, usdc_round) == 3_050 * WAD
+
+
+def test_the_old_phase_still_proves_an_expiry_before_the_change(protocol, expiry, proof):
+    protocol.market.replace_aggregator()
+    protocol.market.submit(4_000)
+
+    assert protocol.price_oracle.fix(ETH, expiry, *proof) == 3_010 * WAD
+
+
+def test_the_first_round_of_a_new_phase_is_refused_when_the_old_one_has_the_answer(protocol, expiry, proof):
+    protocol.market.replace_aggregator()
+    round_id = protocol.market.submit(4_000)
+
+    with reverts("fixing: not the first round"):
+        protocol.price_oracle.fix(ETH, expiry, round_id, proof[1])
+
+
+def test_an_old_aggregator_that_goes_on_gives_no_second_answer(protocol, expiry):
+    """Both aggregators have a first round after the expiry; the one in force at the expiry counts."""
+    market = protocol.market
+    usdc_round, old = market.usdc_feed.latestRound(), market.aggregator
+    old_phase = market.feed.phaseId()
+    market.replace_aggregator()
+    market.submit(3_000)
+    market.pass_time(HOUR)
+    old.submit(old.latestRound() + 1, 2_000 * 10**8, sender=OPERATOR)
+    right = market.submit(3_050)
+    wrong = (old_phase << 64) | old.latestRound()
+
+    with reverts("fixing: later phase in force"):
+        protocol.price_oracle.fix(ETH, expiry, wrong, usdc_round)
+
+    assert protocol.price_oracle.fix(ETH, expiry, right, usdc_round) == 3_050 * WAD
+
+
+# ---------------------------------------------------------------- the USDC round
+
+
+def test_an_earlier_usdc_round_is_refused(protocol, expiry, proof):
+    with reverts("fixing: not the last USDC round"):
+        protocol.price_oracle.fix(ETH, expiry, proof[0], proof[1] - 1)
+
+
+def test_a_usdc_round_after_the_expiry_is_refused(protocol, expiry, proof):
+    later = protocol.market.submit_usdc(0.9)
+
+    with reverts("fixing: USDC round after expiry"):
+        protocol.price_oracle.fix(ETH, expiry, proof[0], later)
+
+
+def test_a_usdc_round_is_the_last_one_though_newer_ones_follow(protocol, expiry, proof):
+    protocol.market.submit_usdc(0.9)
+
+    assert protocol.price_oracle.fix(ETH, expiry, *proof) == 3_010 * WAD
+
+
+def test_an_old_usdc_round_is_refused(protocol):
+    market = protocol.market
+    usdc_round = market.usdc_feed.latestRound()
+    market.pass_time(90_000 - DAY)
+    expiry = market.now + DAY + 1
+    market.pass_time(DAY + 1)
+    round_id = market.submit(3_000)
+
+    with reverts("fixing: USDC round too old"):
+        protocol.price_oracle.fix(ETH, expiry, round_id, usdc_round)
+
+
+# ---------------------------------------------------------------- lying feeds
+
+
+def lied_to(market, feed):
+    row = (feed, 3_900, addresses.POOL_USDC_WETH_500, True, 18)
+    return load("PriceOracle").deploy([row], market.usdc_feed, 90_000)
+
+
+def test_a_round_without_answer_is_refused(market):
+    feed = fault("LyingFeed", 8, 1)
+    feed.set_round(PHASE | 1, 0, market.now)
+
+    with reverts("fixing: no such round"):
+        lied_to(market, feed).fix(0, market.now, PHASE | 1, 0)
+
+
+def test_a_first_round_ever_has_no_predecessor(market):
+    feed = fault("LyingFeed", 8, 1)
+    feed.set_round(PHASE | 1, 3_000 * 10**8, market.now)
+
+    with reverts("fixing: no previous round"):
+        lied_to(market, feed).fix(0, market.now, PHASE | 1, 0)
+
+
+def test_more_later_phases_than_can_be_checked_are_refused(market):
+    feed = fault("LyingFeed", 8, 66)
+    feed.set_round(PHASE | 1, 3_000 * 10**8, market.now - 1)
+    feed.set_round(PHASE | 2, 3_000 * 10**8, market.now)
+
+    with reverts("fixing: too many phases"):
+        lied_to(market, feed).fix(0, market.now, PHASE | 2, 0)

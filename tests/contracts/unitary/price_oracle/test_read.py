@@ -1,0 +1,135 @@
+"""PriceOracle.read, count and the constructor: spot in USDC, checked against age, TWAP and peg."""
+
+import boa
+import pytest
+
+from keeper.simulation import addresses
+from tests.contracts.chain import WAD, reverts
+from tests.contracts.protocol import ETH, fault, load
+
+
+def oracle(market, feed=None, usdc_feed=None, pool=None):
+    """A PriceOracle with one of its sources replaced."""
+    pool = pool or addresses.POOL_USDC_WETH_500
+    row = (feed or market.feed, 3_900, pool, True, 18)
+    return load("PriceOracle").deploy([row], usdc_feed or market.usdc_feed, 90_000)
+
+
+@pytest.fixture
+def liar(market):
+    """A feed that answers what it is told, here 3,000 USD now."""
+    feed = fault("LyingFeed", 8, 1)
+    feed.set_round((1 << 64) | 1, 3_000 * 10**8, market.now)
+    return feed
+
+
+def test_price_is_the_feeds_answer_in_usdc(protocol):
+    protocol.market.submit(3_030)
+    protocol.market.submit_usdc(1.01)
+
+    reading = protocol.price_oracle.read(ETH)
+
+    assert reading.price == 3_000 * WAD
+    assert reading.updated_at == protocol.market.now
+
+
+def test_twap_follows_the_pool_over_five_minutes(protocol):
+    protocol.market.push_pool(3_060)
+    at_once = protocol.price_oracle.read(ETH).twap
+    protocol.market.pass_time(150)
+    half_way = protocol.price_oracle.read(ETH).twap
+    protocol.market.pass_time(150)
+
+    assert abs(at_once - 3_000 * WAD) < WAD
+    assert abs(half_way - 3_029.9 * WAD) < WAD
+    assert abs(protocol.price_oracle.read(ETH).twap - 3_060 * WAD) < WAD
+
+
+@pytest.mark.parametrize(("pool_price", "doubt"), [(3_080, False), (3_100, True), (2_920, False), (2_900, True)])
+def test_doubt_when_the_twap_is_three_per_cent_off(protocol, pool_price, doubt):
+    protocol.market.push_pool(pool_price)
+    protocol.market.wait(360)
+
+    assert protocol.price_oracle.read(ETH).doubt is doubt
+
+
+@pytest.mark.parametrize(("usdc", "doubt"), [(0.9901, False), (0.9899, True), (1.0099, False), (1.0101, True)])
+def test_doubt_when_usdc_leaves_its_peg(protocol, usdc, doubt):
+    protocol.market.submit(3_000 * usdc)
+    protocol.market.submit_usdc(usdc)
+
+    assert protocol.price_oracle.read(ETH).doubt is doubt
+
+
+def test_doubt_ends_by_itself(protocol):
+    protocol.market.push_pool(3_200)
+    protocol.market.wait(360)
+    protocol.market.push_pool(3_000)
+    protocol.market.wait(360)
+
+    assert not protocol.price_oracle.read(ETH).doubt
+
+
+def test_a_pool_without_history_gives_no_twap_and_doubt(market):
+    factory = boa.loads_abi(
+        '[{"type":"function","name":"createPool","stateMutability":"nonpayable","inputs":[{"name":"a","type":"address"},'
+        '{"name":"b","type":"address"},{"name":"fee","type":"uint24"}],"outputs":[{"name":"","type":"address"}]}]'
+    ).at(addresses.UNISWAP_FACTORY)
+    pool = factory.createPool(addresses.USDC, addresses.WETH, 100)
+
+    reading = oracle(market, pool=pool).read(0)
+
+    assert (reading.price, reading.twap, reading.doubt) == (3_000 * WAD, 0, True)
+
+
+def test_a_stale_answer_is_refused(protocol):
+    protocol.market.pass_time(3_900)
+    protocol.price_oracle.read(ETH)
+    protocol.market.pass_time(1)
+
+    with reverts("oracle: stale"):
+        protocol.price_oracle.read(ETH)
+
+
+def test_a_stale_answer_for_usdc_is_refused(protocol):
+    protocol.market.pass_time(90_001)
+    protocol.market.submit(3_000)
+
+    with reverts("oracle: stale"):
+        protocol.price_oracle.read(ETH)
+
+
+def test_an_answer_from_the_future_is_refused(market, liar):
+    liar.set_round((1 << 64) | 2, 3_000 * 10**8, market.now + 1)
+
+    with reverts("oracle: stale"):
+        oracle(market, feed=liar).read(0)
+
+
+@pytest.mark.parametrize("answer", [0, -1, -3_000 * 10**8])
+@pytest.mark.parametrize("which", ["feed", "usdc_feed"])
+def test_an_answer_of_zero_or_less_is_refused(market, liar, answer, which):
+    liar.set_round((1 << 64) | 2, answer, market.now)
+
+    with reverts("oracle: no answer"):
+        oracle(market, **{which: liar}).read(0)
+
+
+def test_an_unknown_underlying_is_refused(protocol):
+    with reverts():
+        protocol.price_oracle.read(1)
+
+
+def test_counts_its_markets(protocol):
+    assert protocol.price_oracle.count() == 1
+
+
+@pytest.mark.parametrize("which", ["feed", "usdc_feed"])
+def test_feeds_need_eight_decimals(market, which):
+    with reverts("oracle: feed decimals"):
+        oracle(market, **{which: fault("LyingFeed", 18, 1)})
+
+
+def test_at_least_one_market_is_needed(market):
+    with reverts("oracle: no markets"):
+        load("PriceOracle").deploy([], market.usdc_feed, 90_000)
