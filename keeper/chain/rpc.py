@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from web3 import Web3
 
 _ATTEMPTS: Final = 3
-_FIRST_WAIT: Final = 0.1  # seconds, doubled each time, with jitter
+_FIRST_WAIT: Final = 0.1  # seconds, doubled each time
+_JITTER: Final = 0.1  # seconds at most, on top
 
 
 def mask_url(url: str) -> str:
@@ -95,7 +96,9 @@ class Connection:
             RpcUnavailableError: no answer.
             RpcError: the node's own error.
         """
-        for attempt in stamina.retry_context(RpcUnavailableError, attempts=_ATTEMPTS, wait_initial=_FIRST_WAIT):
+        for attempt in stamina.retry_context(
+            RpcUnavailableError, attempts=_ATTEMPTS, wait_initial=_FIRST_WAIT, wait_jitter=_JITTER
+        ):
             with attempt:
                 return self._once(method, params)
         raise AssertionError("unreachable: the last attempt raises")
