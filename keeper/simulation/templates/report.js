@@ -8,7 +8,7 @@ for (const figure of document.querySelectorAll("figure[data-chart]")) {
     outputs.forEach((output, k) => { output.textContent = data.values[k][i]; });
   };
   const last = data.times.length - 1;
-  for (const svg of figure.querySelectorAll("svg")) {
+  for (const svg of figure.querySelectorAll("svg[data-x]")) {
     const xs = svg.dataset.x.split(",").map(Number);
     const cursor = svg.querySelector(".cursor");
     svg.addEventListener("pointermove", (event) => {

@@ -375,6 +375,19 @@ def test_the_report_draws_every_line_at_every_width():
     assert all(svg.count('class="move rebalance"') == len(record.trades) for svg in delta)
 
 
+def test_each_legend_has_a_read_out_for_every_line_at_every_step():
+    record = made_record()
+
+    figures_found = re.findall(r"<figure data-chart>.*?</figure>", render(record), re.DOTALL)
+
+    assert len(figures_found) == 5
+    for figure in figures_found:
+        data = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', figure, re.DOTALL)[0])
+        assert len(data["times"]) == len(record.steps)
+        assert len(data["values"]) == figure.count("<output>")
+        assert {len(values) for values in data["values"]} == {len(record.steps)}
+
+
 def test_a_trade_that_ends_outside_its_band_is_marked(tiny):
     html = render(tiny)
 
