@@ -12,6 +12,7 @@ class Policy:
     Attributes:
         risk_aversion: Weight of variance: a P&L variance v (USDC^2 over the horizon) costs risk_aversion / NAV * v / 2.
         risk_horizon_days: How long an unhedged delta is assumed to stay.
+        capital_charge: Annual cost of idle cash that a hedge ties up: it is what depositors leave with.
         default_vol: Annualised volatility that is assumed without options on the book.
         band_use: Share of the contracts' target delta band that the keeper uses for itself.
         limit_slippage: Distance of a leg's limit price from the pool's expected average price.
@@ -25,6 +26,7 @@ class Policy:
 
     risk_aversion: float = 30.0
     risk_horizon_days: float = 1.0
+    capital_charge: float = 0.15
     default_vol: float = 0.6
     band_use: float = 0.9
     limit_slippage: float = 0.002

@@ -13,6 +13,7 @@ from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.problem import Book, book_of, build
 from keeper.hedging.program import Array, Program, Solution, SolverError, solve
+from keeper.risk.limits import REASONS, excesses
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
 from keeper.venues.aave_v3 import needs_restoring, short_instruments, spare_collateral
 from keeper.venues.instrument import Instrument, Reference
@@ -21,6 +22,7 @@ from keeper.venues.uniswap_v3 import average_price, spot_instruments
 _ETH = 0  # gas is paid in ether, priced as the first underlying
 _UNIT_WAD = 10**12  # trades are rounded to 1e-6 units
 _CLOSING = 1.001  # a buy-back of almost the whole debt asks for more than it, and the venue takes what there is
+_SHRINKS = 0.899  # of a breach's excess: the contract's nine tenths, less what the trade's own cost moves
 _SHADOW_PRICE = 1e-6  # smallest one worth telling
 
 
@@ -119,7 +121,7 @@ def _trades(z: Array, instruments: tuple[Instrument, ...], book: Book, policy: P
 
 def _benefit(program: Program, solution: Solution, instruments: tuple[Instrument, ...], book: Book) -> float:
     """How much better the solution is than not trading, share of NAV, gas not counted."""
-    idle = np.zeros(program.size)
+    idle = np.zeros_like(solution.z)
     outside = 2 * (len(instruments) + len(book.exposures))  # where the excesses over the delta band begin
     idle[outside:] = program.bound[outside:]
     return program.objective(idle) - solution.objective
@@ -169,13 +171,16 @@ def _deltas(valuation: Valuation, book: Book, trades: tuple[_Trade, ...]) -> tup
 
 
 def _costs(trades: tuple[_Trade, ...], gas: float) -> Costs:
-    fee = impact = carry = 0.0
+    fee = carry = 0.0
+    flows: dict[tuple[str, bool], tuple[float, float]] = {}
     for trade in trades:
-        side = trade.instrument.buy if trade.units > 0 else trade.instrument.sell
-        size = abs(trade.units)
+        buys, size = trade.units > 0, abs(trade.units)
+        side = trade.instrument.buy if buys else trade.instrument.sell
         fee += side.fee * size
-        impact += side.impact * size**2
         carry += side.carry * size
+        _, so_far = flows.get((trade.instrument.pool_address, buys), (0.0, 0.0))
+        flows[trade.instrument.pool_address, buys] = (side.impact, so_far + size)
+    impact = sum(per_square * size**2 for per_square, size in flows.values())
     return Costs(fee=fee, impact=impact, gas=gas, carry=carry)
 
 
@@ -208,17 +213,20 @@ def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, stuck
 
 
 def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:
-    """Whether the contract would refuse every hedge: it wants a breached limit to improve, and none can by delta."""
+    """Whether the contract would refuse the trade: of the breached limits one must shrink by a tenth of its excess.
+
+    Where margin, gap or leverage is breached the simulation has the last word: they move with the trade as well.
+    """
     chain, limits = snapshot.assessment, snapshot.limits
-    nav = chain.nav_bid
-    if chain.initial > nav or chain.gap_headroom < 0 or chain.gross * WAD > limits.gross_leverage * nav:
+    excess = excesses(chain, chain.nav_bid, limits.delta_target, limits)
+    breached = {reason for reason, amount in zip(REASONS, excess, strict=True) if amount > 0}
+    if not breached or not breached <= {"risk: delta band", "risk: gamma band", "risk: vega band"}:
         return False
-    if any(abs(change.before) > change.band for change in deltas):
-        return False
-    for spot, gamma, vega in zip(chain.spot, chain.gamma, chain.vega, strict=True):
-        if abs(gamma) * spot // WAD * spot // 100 > limits.gamma_band * nav or abs(vega) * WAD > limits.vega_band * nav:
-            return True
-    return False
+    for change in deltas:
+        before, after = abs(change.before) - change.band, abs(change.after) - change.band
+        if before > 0 and max(after, 0.0) <= _SHRINKS * before:
+            return False
+    return True
 
 
 def _why_trade(

@@ -4,7 +4,8 @@ Variables, all as shares of NAV: for each instrument i the amount bought b_i and
 underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t_u of delta over the keeper's band.
 
     min   risk_aversion / 2 * sum_u sigma_u^2 h (d_u + sum_i (b_i - s_i))^2            variance of what stays unhedged
-        + sum_i fee_i (b_i + s_i) + impact_i (b_i^2 + s_i^2) + carry_i                 what trading and holding costs
+        + sum_i (fee_i + carry_i + capital_charge cash_i) (b_i + s_i)                  what trading and holding costs
+        + sum_pools impact_p ((sum b_i)^2 + (sum s_i)^2)                               what moving a pool's price costs
         + penalty * sum_u t_u
 
 subject to the limits that the contracts check after a rebalance, each "inside, or no farther than before":
@@ -29,10 +30,10 @@ from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
-from keeper.hedging.program import Array, Program
+from keeper.hedging.program import Array, Program, Square
 from keeper.risk.grid import DAMPING_FACTORS, HALF, MULTIPLIERS, ONE_AND_A_HALF, VOLS
 from keeper.risk.margin import gap_rows, initial_factor, margin_rows
-from keeper.venues.instrument import Instrument
+from keeper.venues.instrument import Instrument, Side
 
 _MARGIN_MOVES = MULTIPLIERS[:ONE_AND_A_HALF]
 _MARGIN_DAMPING = DAMPING_FACTORS[:ONE_AND_A_HALF]
@@ -134,24 +135,26 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
         net[instrument.underlying, n + i] = -1.0
     start = np.array([exposure.delta for exposure in book.exposures]) / book.nav
 
-    quadratic = np.zeros((size, size))
+    squares = [
+        Square(policy.risk_aversion * exposure.sigma**2 * horizon, net[u], float(start[u]))
+        for u, exposure in enumerate(book.exposures)
+    ]
     linear = np.zeros(size)
-    for u, exposure in enumerate(book.exposures):
-        weight = policy.risk_aversion * exposure.sigma**2 * horizon
-        quadratic += weight * np.outer(net[u], net[u])
-        linear += weight * start[u] * net[u]
     bound = np.full(size, np.inf)
-    cash, loss = np.zeros(size), np.zeros(size)
-    gross = np.zeros(size)
+    cash, loss, gross = np.zeros(size), np.zeros(size), np.zeros(size)
+    flows: dict[tuple[str, int], tuple[float, Array]] = {}  # what each pool has to take, per direction
     for i, instrument in enumerate(instruments):
         spot = book.exposures[instrument.underlying].spot
         for column, side, sign in ((i, instrument.buy, 1), (n + i, instrument.sell, -1)):
-            quadratic[column, column] += 2 * side.impact * book.nav / spot**2
-            linear[column] += (side.fee + side.carry * policy.risk_horizon_days) / spot
+            capital = policy.capital_charge / 365.0 * side.cash
+            linear[column] = (side.fee + (side.carry + capital) * policy.risk_horizon_days) / spot
             bound[column] = side.capacity * spot / book.nav if side.is_allowed else 0.0
             cash[column] = side.cash / spot
             loss[column] = side.oracle_loss / spot
             gross[column] = sign * instrument.direction
+            _, flow = flows.setdefault((instrument.pool_address, sign), (_impact(side, spot, book.nav), np.zeros(size)))
+            flow[column] = 1.0
+    squares += [Square(weight, flow) for weight, flow in flows.values()]
     linear[t] = _BAND_PENALTY
 
     rows: list[Array] = []
@@ -194,4 +197,9 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
     add("gross leverage", gross, at_most=max(0.0, book.gross_limit - book.gross / book.nav))
     add("free cash", cash, at_most=max(0.0, book.free_cash / book.nav))
     add("loss bucket", loss, at_most=book.loss_budget)
-    return Program(quadratic, linear, np.array(rows), np.array(lower), np.array(upper), bound, tuple(names))
+    return Program(linear, tuple(squares), np.array(rows), np.array(lower), np.array(upper), bound, tuple(names))
+
+
+def _impact(side: Side, spot: float, nav: float) -> float:
+    """Weight of the square: impact x^2 in units is this / 2 times the share of NAV squared."""
+    return 2 * side.impact * nav / spot**2

@@ -1,23 +1,24 @@
-"""A convex quadratic program and its solution by HiGHS.
+"""A convex program and its solution by HiGHS.
 
-min  1/2 z'Qz + c'z   subject to   lower <= A z <= upper,   0 <= z <= bound
+    min  c'z + sum_k weight_k / 2 * (v_k'z + offset_k)^2   subject to   lower <= A z <= upper,   0 <= z <= bound
+
+The squares are few and each is of one linear form, so they are solved as linear programs with cutting planes (Kelley
+1960): each square is held up by tangents, and where the last solution lies above them one more is added, warm, until
+objective and lower bound meet. HiGHS's own active-set method for quadratic programs cycles on degenerate books.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    import highspy
-
 Array = npt.NDArray[np.float64]
 
-_FEASIBILITY = 1e-7
+_FEASIBILITY = 1e-6
+_GAP = 1e-9
+_MAX_ROUNDS = 60
 _TIME_LIMIT_SECONDS = 2.0
 
 
@@ -26,15 +27,28 @@ class SolverError(Exception):
 
 
 @dataclass(frozen=True)
+class Square:
+    """``weight / 2 * (direction @ z + offset)**2`` with weight >= 0."""
+
+    weight: float
+    direction: Array
+    offset: float = 0.0
+
+    def at(self, z: Array) -> float:
+        """Value at ``z``."""
+        return 0.5 * self.weight * self.point(z) ** 2
+
+    def point(self, z: Array) -> float:
+        """The linear form at ``z``."""
+        return float(self.direction @ z) + self.offset
+
+
+@dataclass(frozen=True)
 class Program:
-    """Arrays of the program.
+    """Arrays: ``linear`` and ``bound`` (n,), ``rows`` (m, n), ``lower``, ``upper`` and ``names`` (m,)."""
 
-    ``quadratic`` (n, n) is positive semidefinite; ``linear`` and ``bound`` are (n,), ``rows`` is (m, n), ``lower`` and
-    ``upper`` are (m,), and each of the m rows has its name.
-    """
-
-    quadratic: Array
     linear: Array
+    squares: tuple[Square, ...]
     rows: Array
     lower: Array
     upper: Array
@@ -43,7 +57,7 @@ class Program:
 
     def objective(self, z: Array) -> float:
         """Value of the objective at ``z``."""
-        return float(0.5 * z @ self.quadratic @ z + self.linear @ z)
+        return float(self.linear @ z) + sum(square.at(z) for square in self.squares)
 
     def violation(self, z: Array) -> float:
         """Largest violation of a row or a bound at ``z``."""
@@ -51,74 +65,67 @@ class Program:
         gaps = [self.lower - activity, activity - self.upper, -z, z - self.bound]
         return max(float(np.max(gap, initial=0.0)) for gap in gaps)
 
-    @cached_property
-    def size(self) -> int:
-        """Number of variables."""
-        return len(self.linear)
-
 
 @dataclass(frozen=True)
 class Solution:
-    """``z`` (n,), the rows' shadow prices (m,) and the objective."""
+    """``z`` (n,), the rows' shadow prices (m,), the objective, and the lower bound that proves it."""
 
     z: Array
     shadow_prices: Array
     objective: float
+    lower_bound: float
 
 
 def solve(program: Program) -> Solution:
-    """Solve with HiGHS (active set).
+    """Solve to a gap of 1e-9.
 
     Raises:
-        SolverError: infeasible, unbounded, not finite, out of time, or the answer violates a row when checked.
+        SolverError: infeasible, unbounded, not finite, not converged, or the answer violates a row when checked.
     """
     import highspy  # here, so that commands which solve nothing start fast
 
+    n, k = len(program.linear), len(program.squares)
+    if not (np.all(np.isfinite(program.linear)) and np.all(np.isfinite(program.rows))):
+        raise SolverError("the program has numbers that are not finite")
     highs = highspy.Highs()  # type: ignore[no-untyped-call]
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("time_limit", _TIME_LIMIT_SECONDS)
     highs.setOptionValue("threads", 1)
-    if highs.passModel(_model(program)) == highspy.HighsStatus.kError:
-        raise SolverError("HiGHS does not accept the program")
-    highs.run()
-    status = highs.getModelStatus()
-    if status != highspy.HighsModelStatus.kOptimal:
-        raise SolverError(f"HiGHS says {highs.modelStatusToString(status)}")
-    solution = highs.getSolution()
-    z = np.clip(np.array(solution.col_value), 0.0, program.bound)
-    if not np.all(np.isfinite(z)):
-        raise SolverError("HiGHS gave a solution that is not finite")
+    for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
+        highs.setOptionValue(tolerance, 1e-10)
+    columns = np.arange(n, dtype=np.int32)
+    nothing = np.array([], dtype=np.int32)
+    for cost, bound in zip(program.linear, program.bound, strict=True):
+        highs.addCol(float(cost), 0.0, float(bound), 0, nothing, np.array([]))
+    for _ in program.squares:
+        highs.addCol(1.0, 0.0, highspy.kHighsInf, 0, nothing, np.array([]))
+    for row, low, high in zip(program.rows, program.lower, program.upper, strict=True):
+        highs.addRow(float(low), float(high), n, columns, row)
+
+    for _ in range(_MAX_ROUNDS):
+        highs.run()
+        status = highs.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise SolverError(f"HiGHS says {highs.modelStatusToString(status)}")
+        values = np.array(highs.getSolution().col_value)
+        z, held_up = np.clip(values[:n], 0.0, program.bound), values[n : n + k]
+        objective = program.objective(z)
+        lower_bound = float(highs.getInfo().objective_function_value)
+        if objective - lower_bound <= _GAP:
+            break
+        for i, square in enumerate(program.squares):
+            if square.at(z) - held_up[i] > _GAP / (2 * k):
+                # e >= weight * y * (v'z + offset) - weight * y^2 / 2, the tangent at y
+                y = square.point(z)
+                slope = square.weight * y
+                row = np.append(-slope * square.direction, 1.0)
+                where = np.append(columns, np.int32(n + i))
+                highs.addRow(slope * (square.offset - y / 2), highspy.kHighsInf, n + 1, where, row)
+    else:
+        raise SolverError(f"the cutting planes have not met after {_MAX_ROUNDS} rounds")
+
     violation = program.violation(z)
-    if violation > _FEASIBILITY * 10:
+    if not violation <= _FEASIBILITY:
         raise SolverError(f"HiGHS gave a solution that violates a limit by {violation:.1e}")
-    return Solution(z, np.array(solution.row_dual), program.objective(z))
-
-
-def _model(program: Program) -> highspy.HighsModel:
-    import highspy
-
-    model = highspy.HighsModel()
-    lp = model.lp_
-    lp.num_col_, lp.num_row_ = program.size, len(program.names)
-    lp.col_cost_ = program.linear
-    lp.col_lower_ = np.zeros(program.size)
-    lp.col_upper_ = program.bound
-    lp.row_lower_, lp.row_upper_ = program.lower, program.upper
-    columns, rows = np.nonzero(program.rows.T)
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = _starts(columns, program.size)
-    lp.a_matrix_.index_ = rows.astype(np.int32)
-    lp.a_matrix_.value_ = program.rows.T[columns, rows]
-    lower_triangle = np.tril(program.quadratic)
-    columns, rows = np.nonzero(lower_triangle.T)
-    model.hessian_.dim_ = program.size
-    model.hessian_.format_ = highspy.HessianFormat.kTriangular
-    model.hessian_.start_ = _starts(columns, program.size)
-    model.hessian_.index_ = rows.astype(np.int32)
-    model.hessian_.value_ = lower_triangle.T[columns, rows]
-    return model
-
-
-def _starts(columns: npt.NDArray[np.intp], size: int) -> npt.NDArray[np.int32]:
-    counts = np.bincount(columns, minlength=size)
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    shadow_prices = np.array(highs.getSolution().row_dual)[: len(program.names)]
+    return Solution(z, shadow_prices, objective, lower_bound)

@@ -62,6 +62,7 @@ def short_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, .
             Instrument(
                 venue=venue.index,
                 pool=index,
+                pool_address=pool.address,
                 underlying=venue.state.underlying,
                 name=f"short, Aave v3 and Uniswap v3 {fee_rate(pool):.2%}",
                 direction=-1,

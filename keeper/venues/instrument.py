@@ -34,6 +34,7 @@ class Instrument:
 
     Attributes:
         venue, pool: Indices as in ``Vault.rebalance``.
+        pool_address: Of the pool: instruments that share one share its depth.
         underlying: Index of the underlying.
         direction: +1 for a venue that holds the underlying, -1 for one that owes it.
         price: Marginal price in the pool, USDC per unit.
@@ -42,6 +43,7 @@ class Instrument:
 
     venue: int
     pool: int
+    pool_address: str
     underlying: int
     name: str
     direction: int

@@ -82,6 +82,7 @@ def spot_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, ..
             Instrument(
                 venue=venue.index,
                 pool=index,
+                pool_address=pool.address,
                 underlying=venue.state.underlying,
                 name=f"spot, Uniswap v3 {fee_rate(pool):.2%}",
                 direction=1,

@@ -1,0 +1,330 @@
+"""Keel's story once, in small, on a fork: deposit, sell options, hedge through a crash, settle, redeem.
+
+The day before an expiry two depositors bring 1,000,000 USDC and takers buy six options. A quiet day passes in hourly
+steps, then the market crashes in five-minute steps while the keeper, one live process, hedges. Within the crash the
+first expiry is fixed and paid. At the end a depositor redeems and the books are checked to the unit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eth_account import Account
+
+from keeper.chain.address_book import MAINNET
+from keeper.chain.deployments import Deployment, save
+from keeper.chain.rpc import Connection
+from keeper.chain.sender import Sender
+from keeper.domain.series import Series, next_expiry
+from keeper.domain.units import USDC, from_usdc, from_wad
+from keeper.errors import KeelError
+from keeper.operations.contracts import bind, usdc_of
+from keeper.operations.deploy import Keys, deploy
+from keeper.operations.options import claim, fill, list_series, make_quote, post_vol
+from keeper.operations.vault import deposit, redeem
+from keeper.risk.mirror import option_risk
+from keeper.simulation.accounting import Ledger, checks, profit_by_source
+from keeper.simulation.driver import BLOCK_TIME, MarketDriver
+from keeper.simulation.fork import Fork
+from keeper.simulation.keeper_process import KeeperProcess
+from keeper.simulation.observer import Observer
+from keeper.simulation.path import STEP_SECONDS, MarketStep, crash, quiet
+from keeper.simulation.record import CashFlow, DemoRecord, FillRecord, SettlementRecord
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
+
+_ETH = 0
+_HOUR = 3600
+_SALE_BEFORE_EXPIRY = 31 * _HOUR  # at least a day, which is the shortest tenor that the vault sells
+_EXPIRY_IN_CRASH = 0.75  # of the crash's hours: when the first expiry comes
+_START_VOL = 0.55
+_POST_EVERY = 6  # steps between posts of the surface
+_GAS_MONEY = 100 * 10**18
+_EDGE = 0.01  # what the vault asks above its own mark
+_DEPOSITS = {"first depositor": 600_000, "second depositor": 400_000}
+_TAKER_USDC = 200_000
+
+# What takers buy: call or put, which of the two expiries, strike as a share of spot, units, who.
+_TRADES = (
+    (True, 0, 1.05, 40.0, "first taker"),
+    (False, 0, 0.95, 40.0, "second taker"),
+    (False, 0, 0.90, 40.0, "first taker"),
+    (True, 1, 1.10, 45.0, "second taker"),
+    (False, 1, 0.90, 45.0, "first taker"),
+    (False, 1, 0.85, 45.0, "second taker"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSettings:
+    """Length of the crash in hours, seed of the path, and where everything goes."""
+
+    hours: float
+    seed: int
+    folder: Path
+
+
+def run_demo(settings: DemoSettings, progress: Callable[[str, float], None]) -> DemoRecord:
+    """Run the story on a fresh fork.
+
+    Args:
+        progress: Called with what is going on and the share of the story that is done.
+
+    Raises:
+        KeelError: a part of the story could not be carried out; what there is stays in the folder.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    for stale in settings.folder.glob("keeper.*"):
+        stale.unlink()
+    began = time.monotonic()
+    progress("forking mainnet", 0.0)
+    with Fork() as fork:
+        story = _Story(settings, fork, progress)
+        story.open()
+        with story.keeper:
+            story.hedge()
+            story.close()
+        return story.record(time.monotonic() - began)
+
+
+class _Story:
+    def __init__(self, settings: DemoSettings, fork: Fork, progress: Callable[[str, float], None]) -> None:
+        self.settings, self.fork, self.progress = settings, fork, progress
+        self.market = MarketDriver(fork.w3)
+        self.accounts: dict[str, LocalAccount] = {}
+        self.fills: list[FillRecord] = []
+        self.settlements: list[SettlementRecord] = []
+        self.flows: list[CashFlow] = []
+        self.bought: list[tuple[Series, str]] = []
+        self.claimed = 0
+
+    # ------------------------------------------------------------------ the day before
+
+    def open(self) -> None:
+        """Deploy, deposit, post the surface, list and sell."""
+        now = self.market.timestamp()
+        self.price = self.market.feed_price("ETH")
+        first = next_expiry(now + _SALE_BEFORE_EXPIRY)
+        self.expiries = (first, next_expiry(first))
+        self.crash_from = first - round(self.settings.hours * _EXPIRY_IN_CRASH * _HOUR / STEP_SECONDS) * STEP_SECONDS
+        self.market.step(self.price, timestamp=first - _SALE_BEFORE_EXPIRY, base_fee=10**9)
+
+        self.progress("deploying the contracts", 0.01)
+        self.deployment = self._deploy()
+        manifest = save(self.deployment, self.settings.folder / "deployment.json")
+        connection = Connection(self.fork.url)
+        self.observer = Observer(connection, self.deployment, self._account("keeper").address)
+        self.ledger = Ledger(self.fork.w3, self.deployment)
+        self.keeper = KeeperProcess(self.settings.folder, self.fork.url, manifest, self._account("keeper"))
+
+        self.progress("depositing", 0.02)
+        for who, amount in _DEPOSITS.items():
+            self.market.fund_usdc(self._account(who).address, amount * USDC)
+            deposit(self._sender(who), self.deployment, amount * USDC)
+            self.observer.cash.deposits += amount * USDC
+            self._note_flow(who, amount, self._shares(who))
+        self._post_surface(_START_VOL)
+        self.progress("selling options", 0.03)
+        for is_call, expiry, moneyness, size, taker in _TRADES:
+            self._sell(is_call, self.expiries[expiry], moneyness, size, taker)
+
+    def _deploy(self) -> Deployment:
+        roles = ("guardian", "keeper", "quoter", "vol_poster")
+        keys = Keys(**{role: self._account(role).address for role in roles})
+        return deploy(self._sender("governor"), MAINNET, keys)
+
+    def _sell(self, is_call: bool, expiry: int, moneyness: float, size: float, taker: str) -> None:
+        strike = round(self.price * moneyness / 50) * 50
+        series = list_series(self._sender("keeper"), self.deployment, _ETH, is_call, expiry, strike)
+        quoter = self._account("quoter")
+        address = self._account(taker).address
+        if not usdc_of(self.fork.w3, self.deployment).functions.balanceOf(address).call():
+            self.market.fund_usdc(address, _TAKER_USDC * USDC)
+        before = self._idle()
+        signed = make_quote(self.fork.w3, self.deployment, quoter, series, size, edge=_EDGE, taker=address)
+        fill(self._sender(taker), self.deployment, signed)
+        premium = self._idle() - before
+        self.observer.cash.premiums += premium
+        self.bought.append((series, taker))
+        self.fills.append(
+            FillRecord(
+                timestamp=self.market.timestamp(),
+                series=series.label,
+                vault_sells=True,
+                size=size,
+                price=from_wad(signed.quote.price),
+                premium=from_usdc(premium),
+                vol=_START_VOL,
+            )
+        )
+
+    # ------------------------------------------------------------------ the market moves, the keeper hedges
+
+    def hedge(self) -> None:
+        """The quiet day in hours, then the crash in five-minute steps."""
+        settings, start = self.settings, self.market.timestamp()
+        calm = quiet(max((self.crash_from - start) // _HOUR, 0), price=self.price, vol=_START_VOL, seed=settings.seed)
+        storm = crash(settings.hours, price=self.price, vol=_START_VOL, seed=settings.seed)
+        times = [self.crash_from - _HOUR * (len(calm) - 1 - i) for i in range(len(calm))]
+        times += [self.crash_from + STEP_SECONDS * (i + 1) for i in range(len(storm))]
+        steps = list(zip(times, (*calm, *storm), strict=True))
+        for i, (timestamp, market) in enumerate(steps):
+            what = "a quiet day" if i < len(calm) else "the crash"
+            self.progress(f"{what}, ETH at {market.price:,.0f} USD", 0.05 + 0.9 * i / len(steps))
+            self._step(timestamp, market, post=i % _POST_EVERY == 0)
+
+    def _step(self, timestamp: int, market: MarketStep, post: bool) -> None:
+        """One step: the price moves first, so that the pools' TWAP has followed when the keeper looks."""
+        previous = self.market.timestamp()
+        self.market.step(market.price, timestamp=previous + BLOCK_TIME, base_fee=market.base_fee)
+        if post:
+            self._post_surface(market.vol)
+        self.market.step(market.price, timestamp=max(timestamp, self.market.timestamp() + 1), base_fee=market.base_fee)
+        self.observer.market_moved()
+        self._let_keeper_act()
+        record = self.keeper.journal.last_decision()
+        if record is None:
+            raise KeelError("The keeper's journal holds no decision.", kept=f"It is {self.keeper.journal_path}.")
+        self.observer.keeper_acted(market, record.decision)
+        self._claim_what_is_settled()
+
+    def _let_keeper_act(self) -> None:
+        """Wait until the keeper has decided on the newest block, its own transactions' blocks included."""
+        seen = -1
+        while seen != (head := self.fork.w3.eth.block_number):
+            self.keeper.wait_for(head)
+            seen = head
+        self.ledger.collect(self.keeper.journal, 0)
+
+    def _claim_what_is_settled(self) -> None:
+        book = bind(self.fork.w3, self.deployment, "OptionBook").functions
+        for series, holder in list(self.bought):
+            done, payout = book.settlement(series.id).call()
+            if not done:
+                continue
+            self.bought.remove((series, holder))
+            size = bind(self.fork.w3, self.deployment, "OptionToken").functions.balanceOf(
+                self._account(holder).address, series.id
+            )
+            held = size.call()
+            self.observer.cash.payouts += -(-held * payout // 10**30)
+            before = self._usdc(holder)
+            claim(self._sender(holder), self.deployment, series)
+            paid = self._usdc(holder) - before
+            self.claimed += paid
+            fixing = bind(self.fork.w3, self.deployment, "PriceOracle").functions.fixing(_ETH, series.expiry).call()
+            self.settlements.append(
+                SettlementRecord(
+                    timestamp=self.market.timestamp(),
+                    series=series.label,
+                    fixing=from_wad(fixing),
+                    payout=from_wad(payout),
+                    size=from_wad(held),
+                    paid=from_usdc(paid),
+                )
+            )
+
+    def _post_surface(self, vol: float) -> None:
+        """Post the market's volatility for each live expiry, as near to it as the oracle's speed limit lets."""
+        oracle = bind(self.fork.w3, self.deployment, "VolOracle").functions
+        now = self.market.timestamp()
+        for expiry in self.expiries:
+            if expiry <= now + _HOUR:
+                continue
+            target = vol
+            for _ in range(6):
+                try:
+                    post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, target)
+                    break
+                except KeelError:
+                    posted = from_wad(oracle.vol(_ETH, expiry, 0).call())
+                    target = posted + (target - posted) / 2
+
+    # ------------------------------------------------------------------ the end
+
+    def close(self) -> None:
+        """One depositor leaves with everything."""
+        self.progress("redeeming", 0.96)
+        who = "second depositor"
+        shares = self._shares(who)
+        before = self._usdc(who)
+        redeem(self._sender(who), self.deployment, shares)
+        paid = self._usdc(who) - before
+        self.observer.cash.redemptions += paid
+        self._note_flow(who, -from_usdc(paid), -shares)
+        self._let_keeper_act()
+
+    def record(self, seconds: float) -> DemoRecord:
+        """Check the books and put everything together."""
+        self.progress("checking the books", 0.98)
+        snapshot = self.observer.read()
+        cash = self.observer.cash
+        risks = option_risk(snapshot.book, snapshot.readings, snapshot.surface, snapshot.timestamp)
+        options_mid = sum(risk.mid for risk in risks)
+        trades = self.ledger.trades
+        trading = sum(trade.fees + trade.impact + trade.basis for trade in trades)
+        return DemoRecord(
+            seed=self.settings.seed,
+            hours=self.settings.hours,
+            seconds=seconds,
+            crash_from=self.crash_from,
+            steps=tuple(self.observer.steps),
+            trades=tuple(trades),
+            fills=tuple(self.fills),
+            settlements=tuple(self.settlements),
+            flows=tuple(self.flows),
+            costs={
+                "pool fees": sum(trade.fees for trade in trades),
+                "price impact": sum(trade.impact for trade in trades),
+                "pool away from oracle": sum(trade.basis for trade in trades),
+                "interest": -self.observer.carry,
+                "gas (paid by the keeper)": sum(trade.gas for trade in trades),
+            },
+            profit=profit_by_source(snapshot, cash, self.ledger.leg_usdc, options_mid, self.observer.carry, trading),
+            checks=checks(
+                self.fork.w3,
+                self.deployment,
+                snapshot,
+                cash,
+                self.ledger.leg_usdc,
+                options_mid,
+                self.claimed,
+                depositors=[self._account(who).address for who in _DEPOSITS],
+                holders=[self._account(who).address for who in {taker for *_, taker in _TRADES}],
+            ),
+        )
+
+    # ------------------------------------------------------------------ people
+
+    def _account(self, who: str) -> LocalAccount:
+        """The same account for a name in every run, with money for gas."""
+        if who not in self.accounts:
+            account: LocalAccount = Account.from_key(hashlib.sha256(f"keel demo: {who}".encode()).digest())
+            self.market.fund_eth(account.address, _GAS_MONEY)
+            self.accounts[who] = account
+        return self.accounts[who]
+
+    def _sender(self, who: str) -> Sender:
+        return Sender(self.fork.w3, self._account(who))
+
+    def _usdc(self, who: str) -> int:
+        amount: int = usdc_of(self.fork.w3, self.deployment).functions.balanceOf(self._account(who).address).call()
+        return amount
+
+    def _shares(self, who: str) -> int:
+        vault = bind(self.fork.w3, self.deployment, "Vault").functions
+        shares: int = vault.balanceOf(self._account(who).address).call()
+        return shares
+
+    def _idle(self) -> int:
+        idle: int = bind(self.fork.w3, self.deployment, "Vault").functions.idle().call()
+        return idle
+
+    def _note_flow(self, who: str, usdc: float, shares: int) -> None:
+        self.flows.append(CashFlow(self.market.timestamp(), who, usdc, from_wad(shares)))

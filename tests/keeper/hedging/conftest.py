@@ -1,0 +1,130 @@
+"""Snapshots made by hand. The chain's side is the integer mirror: keeper and chain agree unless a test wants not."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keeper.domain.series import Position, Series, next_expiry
+from keeper.domain.snapshot import (
+    Budgets,
+    Lending,
+    Limits,
+    Mode,
+    PoolState,
+    Reading,
+    Snapshot,
+    Surface,
+    VaultState,
+    Venue,
+    VenueKind,
+    VenueState,
+    VolSlice,
+)
+from keeper.domain.units import MAX_UINT256, USDC, WAD, YEAR, to_wad
+from keeper.pricing.fixed_point import wad_ln
+from keeper.risk.mirror import assess, option_risk
+
+NOW = 1_795_050_000
+EXPIRY = next_expiry(NOW + 86_400)
+LIMITS = Limits(*(to_wad(x) for x in (0.02, 0.10, 0.02, 0.12, 1.0, 0.5, 0.2, 2.0)))
+BUDGETS = Budgets(*(to_wad(x) for x in (0.002, 0.002, 0.0075, 0.15)), 100 * USDC)
+
+
+def option(is_call: bool, strike: float, size: float, expiry: int = EXPIRY) -> Position:
+    """A position of ``size`` units; + = the vault is long."""
+    strike_wad = to_wad(strike)
+    return Position(Series(0, is_call, expiry, strike_wad, wad_ln(strike_wad)), to_wad(size))
+
+
+def slice_at(vol: float, expiry: int = EXPIRY) -> VolSlice:
+    """A flat-ish slice with at-the-money volatility ``vol``, posted now."""
+    theta = vol * vol * (expiry - NOW) / YEAR
+    return VolSlice(to_wad(theta), to_wad(-0.2), to_wad(0.6 / math.sqrt(theta)), 0, to_wad(0.02), NOW)
+
+
+def pool_at(price: float, depth: float = 40e6) -> PoolState:
+    """The USDC/WETH 0.05 % pool at ``price`` with a virtual reserve of ``depth`` USDC."""
+    root = math.sqrt(1e12 / price)
+    reserve = depth / price  # units of WETH
+    liquidity = int(reserve * 1e12 * math.sqrt(price))
+    tick = int(math.log(1e12 / price, 1.0001))
+    return PoolState("0x" + "11" * 20, 500, int(root * 2**96), liquidity, tick, True, 18)
+
+
+def make_snapshot(
+    book: tuple[Position, ...] = (),
+    *,
+    spot: float = 3_000.0,
+    twap: float | None = None,
+    pool: float | None = None,
+    vol: float = 0.6,
+    idle: float = 1_000_000.0,
+    held: float = 0.0,
+    debt: float = 0.0,
+    health: float = 1.8,
+    loss_budget: float = 0.002,
+    base_fee_gwei: float = 1.0,
+    depth: float = 40e6,
+) -> Snapshot:
+    """A vault with ``idle`` USDC, ``held`` ETH of spot and a short of ``debt`` ETH at health factor ``health``."""
+    state_pool = pool_at(pool or spot, depth)
+    price = to_wad(spot)
+    reading = Reading(price, to_wad(twap if twap is not None else spot), NOW - 60, False)
+    collateral = debt * spot * health / 0.78
+    spot_state = _linear(0, held, held * spot, spot, MAX_UINT256)
+    short_state = _linear(0, -debt, collateral - debt * spot, spot, to_wad(health) if debt else MAX_UINT256)
+    lending = Lending(0.027, 0.04, 0.78, 1.5, 1.8, int(collateral * USDC), to_wad(debt))
+    venues = (
+        Venue(0, VenueKind.UNISWAP_V3_SPOT, "0x" + "22" * 20, spot_state, (state_pool,)),
+        Venue(1, VenueKind.AAVE_V3_SHORT, "0x" + "33" * 20, short_state, (state_pool,), lending),
+    )
+    expiries = sorted({position.series.expiry for position in book})
+    surface = Surface(tuple((0, expiry, slice_at(vol, expiry)) for expiry in expiries))
+    assessment = assess(
+        option_risk(book, (reading,), surface, NOW), [venue.state for venue in venues], int(idle * USDC) * 10**12
+    )
+    return Snapshot(
+        chain_id=1,
+        block_number=100,
+        block_hash="0x" + "ab" * 32,
+        timestamp=NOW,
+        base_fee_wei=int(base_fee_gwei * 1e9),
+        keeper_balance_wei=10**18,
+        vault=VaultState(int(idle * USDC), 0, 10**24, 7, Mode.NORMAL, to_wad(loss_budget), BUDGETS),
+        limits=LIMITS,
+        readings=(reading,),
+        book=book,
+        surface=surface,
+        venues=venues,
+        assessment=assessment,
+    )
+
+
+def after_trades(snapshot: Snapshot, legs: tuple[Any, ...]) -> Snapshot:
+    """The snapshot as if the legs had traded at the oracle price without cost: what the contract would check."""
+    venues = list(snapshot.venues)
+    for leg in legs:
+        venue = venues[leg.venue]
+        spot = snapshot.readings[0].price_wad / WAD
+        exposure = (venue.state.exposure + leg.delta_change) / WAD
+        if venue.kind is VenueKind.AAVE_V3_SHORT:
+            exposure = min(exposure, 0.0)
+        equity = venue.state.equity / WAD  # cash and venue change places: the sum is what counts
+        venues[leg.venue] = replace(venue, state=_linear(0, exposure, equity, spot, venue.state.health))
+    risks = option_risk(snapshot.book, snapshot.readings, snapshot.surface, snapshot.timestamp)
+    cash = (snapshot.vault.idle - snapshot.vault.owed) * 10**12
+    return replace(snapshot, venues=tuple(venues), assessment=assess(risks, [v.state for v in venues], cash))
+
+
+def _linear(underlying: int, units: float, equity: float, spot: float, health: int) -> VenueState:
+    down, up = equity - units * spot / 2, equity + units * spot / 2
+    return VenueState(underlying, to_wad(units), to_wad(equity), to_wad(down), to_wad(up), health)
+
+
+@pytest.fixture
+def snapshot_of() -> Callable[..., Snapshot]:
+    """`snapshot_of(book, spot=..., ...)`."""
+    return make_snapshot
