@@ -40,7 +40,8 @@ def d1_of(x: FloatArray, s: FloatArray) -> FloatArray:
     """d1 for x = ln(F/K) and s = σ√T >= 0; where s = 0 its limit, -inf, 0 or inf."""
     positive = s > 0.0
     limit = np.where(x == 0.0, 0.0, np.copysign(np.inf, x))
-    return np.asarray(np.where(positive, x / np.where(positive, s, 1.0) + 0.5 * s, limit))
+    with np.errstate(over="ignore"):  # a tiny s: infinity is right
+        return np.asarray(np.where(positive, x / np.where(positive, s, 1.0) + 0.5 * s, limit))
 
 
 def normal_pdf(d: FloatArray) -> FloatArray:
@@ -101,7 +102,9 @@ def greeks(
     forward_delta = np.where(is_call, ndtr(d1), -ndtr(-d1))
     delta = growth * forward_delta
     vega = forward * pdf * root_t
-    gamma = np.where(s > 0.0, growth * pdf / (s0 * np.where(s > 0.0, s, 1.0)), 0.0)
+    with np.errstate(over="ignore"):
+        gamma = growth * pdf / (s0 * np.where(s > 0.0, s, 1.0))
+    gamma = np.where((s > 0.0) & np.isfinite(gamma), gamma, 0.0)
     decay = np.where(t > 0.0, vega * sigma / (2.0 * np.where(t > 0.0, t, 1.0)), 0.0)
     intrinsic = np.maximum(np.where(is_call, forward - k, k - forward), 0.0)
     return Greeks(

@@ -79,8 +79,8 @@ def margin_mismatch(valuation: Valuation, snapshot: Snapshot) -> float:
     """Largest difference of the valuation from the chain's own assessment in the snapshot, per unit of notional.
 
     Compares maintenance and initial margin, ``nav_bid``, gap headroom and each delta times spot. The unit is the
-    options' gross notional at spot; at least a thousandth of NAV and 1 USDC, below which only rounding would be
-    measured.
+    options' gross notional at spot, at least a thousandth of NAV and of the venues' gross exposure and at least 1 USDC:
+    below that only the rounding of floats would be measured.
     """
     chain, own = snapshot.assessment, valuation.margins
     differences = [
@@ -91,7 +91,7 @@ def margin_mismatch(valuation: Valuation, snapshot: Snapshot) -> float:
     ]
     for u, (delta, options) in enumerate(zip(valuation.deltas, valuation.options, strict=True)):
         differences.append((delta - chain.delta[u] / WAD) * options.spot)
-    unit = max(valuation.gross_notional, 1e-3 * abs(own.nav_mid), 1.0)
+    unit = max(valuation.gross_notional, 1e-3 * max(abs(own.nav_mid), own.gross), 1.0)
     return max(abs(d) for d in differences) / unit
 
 

@@ -1,0 +1,151 @@
+"""The mirror of the checks of a trade: the contract's verdict for the contract's reason, and what checks promise."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from keeper.domain.series import Position
+from keeper.domain.snapshot import Assessment
+from keeper.domain.units import WAD
+from keeper.risk.limits import check_fill, check_rebalance
+from tests.keeper.evm import Reverted
+from tests.keeper.risk.books import DAY, LIMITS, NOW, option
+from tests.keeper.risk.conftest import Contracts
+
+EXPIRY = NOW + 20 * DAY
+CALL = option(0, True, EXPIRY, 3000.0, 0.0).series
+
+CALM = Assessment(
+    nav_bid=1_000_000 * WAD,
+    nav_mid=1_000_000 * WAD,
+    nav_ask=1_000_000 * WAD,
+    maintenance=80_000 * WAD,
+    initial=100_000 * WAD,
+    gap_headroom=300_000 * WAD,
+    gross=100_000 * WAD,
+    short_notional=100_000 * WAD,
+    spot=(3000 * WAD, 90_000 * WAD),
+    twap=(3000 * WAD, 90_000 * WAD),
+    delta=(WAD, WAD // 10),
+    gamma=(-(10**15), -(10**12)),
+    vega=(-10_000 * WAD, -10_000 * WAD),
+    doubt=False,
+    unfixed=False,
+)
+near_limits = st.sampled_from([0, 1, 10, 11, 50, 95, 100, 105, 120])
+
+
+@st.composite
+def assessments(draw: st.DrawFn) -> Assessment:
+    """Every quantity at a few hundredths of its limit, inside it, at it and beyond it: breaches of all kinds."""
+
+    def pair(limit: int) -> tuple[int, int]:
+        first, second = (draw(st.sampled_from([-1, 1])) * limit * draw(near_limits) // 100 for _ in range(2))
+        return first, second
+
+    nav = CALM.nav_bid
+    delta_eth, delta_btc = pair(nav // 10)
+    gamma_eth, gamma_btc = pair(nav * 2)
+    return replace(
+        CALM,
+        initial=nav * draw(near_limits) // 100,
+        gap_headroom=nav - nav * draw(near_limits) // 100,
+        gross=2 * nav * draw(near_limits) // 100,
+        short_notional=nav * draw(near_limits) // 100,
+        delta=(delta_eth // 3000, delta_btc // 90_000),
+        gamma=(gamma_eth // 3000**2, gamma_btc // 90_000**2),
+        vega=pair(nav * 12 // 100),
+    )
+
+
+def contracts_reason(call: object, *args: object) -> str | None:
+    """Why the contract refuses, None when it does not."""
+    try:
+        call(*args)  # type: ignore[operator]
+    except Reverted as reverted:
+        return str(reverted)
+    return None
+
+
+@settings(max_examples=300)
+@given(assessments(), assessments())
+def test_the_verdict_on_a_rebalance_is_the_contracts(
+    contracts: Contracts, before: Assessment, after: Assessment
+) -> None:
+    verdict = check_rebalance(before, after, LIMITS)
+
+    event(str(verdict.reason))
+    assert verdict.reason == contracts_reason(contracts.check_rebalance, before, after)
+
+
+@settings(max_examples=200)
+@given(assessments(), st.integers(0, 8), st.integers(0, 120))
+def test_the_verdict_on_a_change_of_one_quantity_is_the_contracts(
+    contracts: Contracts, before: Assessment, index: int, percent: int
+) -> None:
+    """One quantity at a time, so that verdicts of all kinds occur, the good ones too."""
+    fields = ("initial", "gap_headroom", "gross", "delta", "gamma", "vega")
+    name, underlying = (fields[index], None) if index < 3 else (fields[3 + (index - 3) % 3], (index - 3) // 3)
+    old = getattr(before, name)
+    new = (
+        old * percent // 100
+        if underlying is None
+        else tuple(v * percent // 100 if u == underlying else v for u, v in enumerate(old))
+    )
+    after = replace(before, **{name: new})
+
+    verdict = check_rebalance(before, after, LIMITS)
+
+    event(str(verdict.reason))
+    assert verdict.reason == contracts_reason(contracts.check_rebalance, before, after)
+
+
+book_sizes = st.lists(st.tuples(st.booleans(), st.sampled_from([0, 7, 30]), st.integers(-150, 50)), max_size=4)
+
+
+@settings(max_examples=300)
+@given(st.one_of(st.just(CALM), assessments()), st.booleans(), st.booleans(), book_sizes, st.integers(-150, 50))
+def test_the_verdict_on_a_fill_is_the_contracts(
+    contracts: Contracts,
+    before: Assessment,
+    is_sale: bool,
+    grows: bool,
+    others: list[tuple[bool, int, int]],
+    size: int,
+) -> None:
+    after = replace(before, short_notional=before.short_notional * (13 if grows else 9) // 10)
+    book = [option(0, c, EXPIRY + days * DAY, 3500.0, float(n)) for c, days, n in others]
+    book.append(Position(CALL, size * WAD))
+
+    verdict = check_fill(before, after, book, CALL, is_sale, LIMITS)
+
+    event(str(verdict.reason))
+    assert verdict.reason == contracts_reason(contracts.check_fill, before, after, book, CALL, is_sale)
+
+
+def test_a_book_inside_all_limits_may_be_rebalanced() -> None:
+    verdict = check_rebalance(CALM, replace(CALM, delta=(0, 0)), LIMITS)
+
+    assert verdict.stands
+    assert verdict.excess_after == (0,) * 9
+
+
+def test_a_breach_must_shrink_by_a_tenth() -> None:
+    breached = replace(CALM, delta=(10 * WAD, 0))  # 30,000 USDC where 20,000 may be
+    closer = replace(CALM, delta=(10 * WAD - 33 * 10**16, 0))  # 990 of 10,000 better
+    close_enough = replace(CALM, delta=(10 * WAD - 34 * 10**16, 0))
+
+    assert check_rebalance(breached, closer, LIMITS).reason == "risk: no breach improves"
+    assert check_rebalance(breached, close_enough, LIMITS).stands
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [(-66, None), (-67, "risk: series notional")], ids=["at the limit", "beyond it"]
+)
+def test_a_sale_may_not_pass_the_limit_of_its_series(size: int, reason: str | None) -> None:
+    book = [Position(CALL, size * WAD)]
+
+    assert check_fill(CALM, CALM, book, CALL, True, LIMITS).reason == reason
+    assert check_fill(CALM, CALM, book, CALL, False, LIMITS).stands
