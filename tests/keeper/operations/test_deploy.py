@@ -1,0 +1,53 @@
+"""Deployment: wired as asked for, verified, and refused on the wrong chain."""
+
+from dataclasses import replace
+
+import pytest
+
+from keeper.chain.address_book import MAINNET, address_book
+from keeper.domain.snapshot import VenueKind
+from keeper.errors import KeelError
+from keeper.operations.deploy import Keys, deploy, verify
+from tests.keeper.vault_on_fork import VaultOnFork
+
+NOBODY = "0x" + "00" * 19 + "01"
+
+
+def test_a_deployment_verifies(vault: VaultOnFork) -> None:
+    verify(vault.sender("stranger"), vault.deployment)
+
+    assert [venue.kind for venue in vault.deployment.venues] == [VenueKind.UNISWAP_V3_SPOT, VenueKind.AAVE_V3_SHORT]
+
+
+def test_contracts_stay_under_the_limit_of_size(vault: VaultOnFork) -> None:
+    for name, contract in vault.deployment.contracts.items():
+        assert len(vault.w3.eth.get_code(contract.address)) <= 24_576, name
+
+
+def test_a_revoked_role_does_not_verify(vault: VaultOnFork) -> None:
+    vault.send("governor", "Vault", "revoke_role", vault.keeper.address, 4)
+
+    with pytest.raises(KeelError, match="Vault: role of keeper"):
+        verify(vault.sender("stranger"), vault.deployment)
+
+
+def test_other_code_at_an_address_does_not_verify(vault: VaultOnFork) -> None:
+    code = vault.w3.eth.get_code(vault.deployment.address("OptionToken"))
+    vault.market.rpc.call("anvil_setCode", vault.deployment.address("OptionToken"), "0x" + code.hex() + "00")
+
+    with pytest.raises(KeelError, match="code of OptionToken"):
+        verify(vault.sender("stranger"), vault.deployment)
+
+
+def test_an_address_book_of_another_chain_is_refused_before_anything_is_sent(vault: VaultOnFork) -> None:
+    block = vault.w3.eth.block_number
+
+    with pytest.raises(KeelError, match=r"for chain 10, the node is on chain 1\..*Nothing was sent"):
+        deploy(vault.sender("stranger"), replace(MAINNET, chain_id=10), Keys(NOBODY, NOBODY, NOBODY, NOBODY))
+
+    assert vault.w3.eth.block_number == block
+
+
+def test_an_unknown_chain_has_no_address_book() -> None:
+    with pytest.raises(KeelError, match="no address book for chain 99"):
+        address_book(99)
