@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from keeper.domain.policy import Policy
 from keeper.errors import ConfigError
@@ -21,28 +21,30 @@ from keeper.errors import ConfigError
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
 
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Positive = Annotated[float, Field(gt=0)]
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
 
+# What can be right for each key of [policy]; those that are not here may be anything from zero up.
+_BOUNDS: Final[dict[str, Any]] = {
+    "risk_aversion": Field(gt=0),
+    "risk_horizon_days": Field(gt=0, le=365),
+    "capital_charge": Field(ge=0, le=10),
+    "default_vol": Field(gt=0, le=5),
+    "band_use": Field(gt=0, le=1),
+    "limit_slippage": Field(ge=0, le=0.05),
+    "min_idle": Field(ge=0, le=1),
+    "margin_tolerance": Field(gt=0, le=1e-3),
+    "deadline_seconds": Field(ge=1, le=120),
+    "max_loss_use": Field(gt=0, le=1),
+    "rebalance_gas": Field(ge=21_000, le=16_777_216),
+}
+_POLICY_FIELDS: Final[dict[str, Any]] = {
+    name: (Annotated[type(default), _BOUNDS.get(name, Field(ge=0))], default)
+    for name, default in asdict(_DEFAULTS).items()
+}
 
-class PolicySettings(BaseModel):
-    """The `[policy]` table: keys, meaning and defaults are those of keeper.domain.policy.Policy."""
-
-    model_config = _FROZEN
-
-    risk_aversion: _Positive = _DEFAULTS.risk_aversion
-    risk_horizon_days: Annotated[float, Field(gt=0, le=365)] = _DEFAULTS.risk_horizon_days
-    default_vol: Annotated[float, Field(gt=0, le=5)] = _DEFAULTS.default_vol
-    band_use: Annotated[float, Field(gt=0, le=1)] = _DEFAULTS.band_use
-    limit_slippage: Annotated[float, Field(ge=0, le=0.05)] = _DEFAULTS.limit_slippage
-    min_idle: _Share = _DEFAULTS.min_idle
-    min_trade: Annotated[float, Field(ge=0)] = _DEFAULTS.min_trade
-    margin_tolerance: Annotated[float, Field(gt=0, le=1e-3)] = _DEFAULTS.margin_tolerance
-    deadline_seconds: Annotated[int, Field(ge=1, le=120)] = _DEFAULTS.deadline_seconds
-    max_loss_use: Annotated[float, Field(gt=0, le=1)] = _DEFAULTS.max_loss_use
-    rebalance_gas: Annotated[int, Field(ge=21_000, le=16_777_216)] = _DEFAULTS.rebalance_gas
+# The `[policy]` table: keys, meaning and defaults are those of keeper.domain.policy.Policy.
+PolicySettings: Final = create_model("PolicySettings", __config__=_FROZEN, **_POLICY_FIELDS)
 
 
 class Settings(BaseModel):
@@ -69,12 +71,12 @@ class Settings(BaseModel):
     poll_seconds: Annotated[float, Field(ge=0.001, le=600)] = 1.0
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     receipt_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    policy_table: PolicySettings = Field(default_factory=PolicySettings, alias="policy")
+    policy_table: PolicySettings = Field(default_factory=PolicySettings, alias="policy")  # type: ignore[valid-type]
 
     @property
     def policy(self) -> Policy:
         """The domain's policy."""
-        return Policy(**self.policy_table.model_dump())
+        return Policy(**self.policy_table.model_dump())  # type: ignore[attr-defined]
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:

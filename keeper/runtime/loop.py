@@ -114,10 +114,11 @@ class Keeper:
         Raises:
             JournalError, RpcError, RpcUnavailableError
         """
+        # Before looking at the chain, so that what has ended by now is in the block that is decided on.
+        in_flight = self._executor.reconcile() if not self._dry_run else ()
         block = self._connection.header()
         if block.hash == self._seen:
             return None
-        in_flight = self._executor.reconcile() if not self._dry_run else ()
         if not in_flight:
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
