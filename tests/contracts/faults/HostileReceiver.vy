@@ -44,7 +44,9 @@ def onERC1155Received(operator: address, owner: address, id: uint256, amount: ui
         self.succeeded, self.response = raw_call(
             self.target, self.data, max_outsize=1024, revert_on_failure=False
         )
-    return empty(bytes4) if self.refuses else 0xf23a6e61
+    if self.refuses:
+        return 0xdeadbeef
+    return 0xf23a6e61
 
 
 @external

@@ -1,0 +1,199 @@
+"""AaveV3Short: borrows and sells WETH against USDC on the real Aave, and obeys the Vault alone."""
+
+import pytest
+
+from keeper.simulation import addresses
+from tests.contracts.chain import DAY, USDC, WAD, reverts
+from tests.contracts.protocol import ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, load, replace_code
+
+LOOSE = Limits(*(100 * WAD,) * 8)
+POOLS = (addresses.POOL_USDC_WETH_500,)
+THRESHOLD = 0.78  # of USDC on the snapshot's Aave
+
+
+def deploy(protocol, pools=POOLS, a_token=addresses.AAVE_USDC, debt=addresses.AAVE_WETH_DEBT, **changes):
+    aave = changes.get("aave", addresses.AAVE_POOL)
+    floor, target = changes.get("floor", HEALTH_FLOOR), changes.get("target", HEALTH_TARGET)
+    common = (protocol.vault, ETH, addresses.USDC, addresses.WETH, 18, list(pools))
+    return load("venues/AaveV3Short").deploy(*common, aave, addresses.AAVE_ORACLE, a_token, debt, floor, target)
+
+
+@pytest.fixture
+def short(funded):
+    """Four WETH short, no bands."""
+    funded.risk.set_limits(LOOSE, sender=funded.governor)
+    funded.rebalance(funded.leg(SHORT, -4))
+    return funded
+
+
+def state(protocol, price=3_000):
+    return protocol.short.state(price * WAD)
+
+
+def test_a_short_is_collateral_less_debt(short):
+    now = state(short)
+
+    assert now.underlying == ETH
+    assert abs(now.exposure + 4 * WAD) <= 1
+    assert now.equity == pytest.approx(12_000 * (1.8 / THRESHOLD - 1) * WAD, rel=1e-9)
+    assert now.health == pytest.approx(1.8 * WAD, rel=1e-9)
+
+
+def test_equity_falls_as_the_price_rises_and_is_never_negative(short):
+    at = {price: state(short, price).equity for price in (3_000, 3_100, 10_000)}
+
+    assert at[3_000] - at[3_100] == pytest.approx(400 * WAD, rel=1e-9)
+    assert at[10_000] == 0
+
+
+def test_stressed_equity_includes_its_own_liquidation(short):
+    """At 4,500 health is 1.2, nothing is liquidated. At 5,999 * 1.5 it is 0.6: the bonus of 4.5 % on the debt is lost."""
+    now, far = state(short), state(short, 5_999)
+
+    assert now.stressed_up == state(short, 4_500).equity
+    assert now.stressed_down == state(short, 1_500).equity
+    assert far.stressed_up == 0
+
+
+def test_without_debt_health_is_unlimited(protocol):
+    assert state(protocol).health == 2**256 - 1
+    assert (state(protocol).equity, state(protocol).exposure) == (0, 0)
+
+
+def test_funding_of_an_opening_is_what_the_target_misses(protocol):
+    collateral = 4 * 3_000 * 1.8 / THRESHOLD
+
+    assert protocol.short.funding(-4 * WAD, 2_990 * WAD) == pytest.approx((collateral - 4 * 2_990) * USDC, abs=2)
+
+
+def test_closing_needs_no_cash(short):
+    assert short.short.funding(4 * WAD, 3_015 * WAD) == 0
+
+
+def test_debt_interest_lowers_equity_and_collateral_interest_raises_it(short):
+    before = short.short.state(3_000 * WAD)
+    short.market.wait(30 * DAY)
+
+    after = short.short.state(3_000 * WAD)
+
+    assert after.exposure < before.exposure
+    supply_interest = after.equity - before.equity + (before.exposure - after.exposure) * 3_000
+    assert supply_interest > 0
+
+
+@pytest.mark.parametrize("role", ["governor", "keeper", "stranger"])
+def test_trading_refuses_others(protocol, role):
+    with reverts("venue: only vault"):
+        protocol.short.trade(0, -WAD, 3_000 * WAD, sender=getattr(protocol, role))
+
+
+@pytest.mark.parametrize("role", ["governor", "stranger"])
+def test_the_swap_callback_refuses_everybody_but_the_pool_of_the_swap(short, role):
+    """Attack: making the venue borrow, or withdraw its collateral, for a swap that it did not make."""
+    for amounts in ((-3_000 * USDC, WAD), (3_000 * USDC, -WAD)):
+        with reverts("venue: not the pool"):
+            short.short.uniswapV3SwapCallback(*amounts, b"", sender=getattr(short, role))
+        with reverts("venue: not the pool"):
+            short.short.uniswapV3SwapCallback(*amounts, b"", sender=addresses.POOL_USDC_WETH_500)
+
+
+def test_a_gift_of_atokens_counts_for_nothing(short):
+    market, giver = short.market, short.stranger
+    market.mint(giver, 50_000 * USDC)
+    market.usdc.approve(market.aave, 50_000 * USDC, sender=giver)
+    before = state(short)
+
+    market.aave.supply(market.usdc, 50_000 * USDC, short.short, 0, sender=giver)
+
+    assert state(short) == before
+    assert short.short.funding(-WAD, 2_990 * WAD) > 0
+
+
+def test_a_gift_of_atokens_does_not_come_out_with_the_collateral(short):
+    market, giver, idle = short.market, short.stranger, short.vault.idle()
+    equity = state(short).equity // 10**12
+    market.mint(giver, 50_000 * USDC)
+    market.usdc.approve(market.aave, 50_000 * USDC, sender=giver)
+    market.aave.supply(market.usdc, 50_000 * USDC, short.short, 0, sender=giver)
+
+    short.rebalance(short.leg(SHORT, 4.1))
+
+    assert idle + equity - 20 * USDC < short.vault.idle() <= idle + equity
+    assert short.short.supplied() == 0
+
+
+def test_health_below_the_floor_is_refused(funded):
+    """With floor and target equal the rounding of Aave's own balances already ends below."""
+    venue = deploy(funded, floor=HEALTH_TARGET, target=HEALTH_TARGET)
+    funded.vault.list_venue(venue, ETH, sender=funded.governor)
+    funded.risk.set_limits(LOOSE, sender=funded.governor)
+
+    with reverts("venue: health below floor"):
+        funded.rebalance(funded.leg(2, -3))
+
+
+def test_health_that_fell_below_the_floor_is_restored(short):
+    short.market.move(3_700)
+    fallen = state(short, 3_700).health
+
+    short.rebalance(short.leg(SHORT, 0))
+
+    assert fallen < HEALTH_FLOOR
+    assert state(short, 3_700).health == pytest.approx(HEALTH_TARGET, rel=1e-7)
+
+
+def test_without_cash_a_fallen_short_can_still_be_bought_back(short):
+    short.market.move(3_700)
+    short.overwrite("idle", 0)
+
+    with reverts("vault: not enough idle cash"):
+        short.rebalance(short.leg(SHORT, 0))
+    short.rebalance(short.leg(SHORT, 4.1))
+
+    assert state(short, 3_700).exposure == 0
+
+
+def test_a_token_that_returns_false_is_refused(short):
+    replace_code(addresses.WETH, "RefusingToken", short.short)
+
+    with reverts("venue: transfer"):
+        short.rebalance(short.leg(SHORT, -1))
+
+
+def test_an_aave_that_does_not_repay_is_refused(short):
+    replace_code(addresses.AAVE_POOL, "LyingAave")
+
+    with reverts("venue: repay"):
+        short.rebalance(short.leg(SHORT, 1))
+
+
+def test_an_aave_that_does_not_pay_out_is_refused(short):
+    short.market.move(2_700)
+    replace_code(addresses.AAVE_POOL, "LyingAave")
+
+    with reverts("venue: withdraw"):
+        short.rebalance(short.leg(SHORT, 0))
+
+
+def test_needs_a_pool(protocol):
+    with reverts("venue: no pool"):
+        deploy(protocol, pools=())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"a_token": addresses.AAVE_WETH}, {"a_token": addresses.AAVE_USDC, "aave": addresses.AAVE_ORACLE}]
+)
+def test_another_atoken_is_refused(protocol, changes):
+    with reverts("venue: wrong aToken"):
+        deploy(protocol, **changes)
+
+
+def test_another_debt_token_is_refused(protocol):
+    with reverts("venue: wrong debt token"):
+        deploy(protocol, debt=addresses.AAVE_USDC_DEBT)
+
+
+@pytest.mark.parametrize("health", [{"floor": WAD}, {"floor": 19 * WAD // 10}])
+def test_a_floor_of_one_or_above_the_target_is_refused(protocol, health):
+    with reverts("venue: health"):
+        deploy(protocol, **health)

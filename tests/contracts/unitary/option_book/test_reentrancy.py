@@ -1,0 +1,127 @@
+"""A hostile taker that calls back from its ERC-1155 hook: refused or harmless, and everything is free afterwards."""
+
+import pytest
+
+from tests.contracts.chain import USDC, WAD, reverts
+from tests.contracts.protocol import ETH, fault
+
+
+@pytest.fixture
+def hostile(funded, series):
+    """A taker with a hook, with USDC for options and shares, and some shares of its own."""
+    receiver = fault("HostileReceiver")
+    funded.market.mint(receiver.address, 100_000 * USDC)
+    for spender in (funded.book, funded.vault):
+        funded.market.usdc.approve(spender, 2**256 - 1, sender=receiver.address)
+    funded.vault.deposit(10_000 * USDC, receiver, sender=receiver.address)
+    return receiver
+
+
+def buy(protocol, receiver, series, size=WAD, target=None, data=b""):
+    """Fill a quote as the receiver, whose hook then calls `target`."""
+    quote = protocol.quote(series, size=size)
+    call = protocol.book.fill.prepare_calldata(quote, size, protocol.quoter.address, protocol.sign(quote))
+    if target is not None:
+        receiver.plan(target, data)
+    receiver.perform(protocol.book, call)
+
+
+def calls_back(protocol, receiver, series):
+    """Calls that the hook tries, by name: target and calldata."""
+    vault, book, who = protocol.vault, protocol.book, receiver.address
+    quote = protocol.quote(series, size=WAD)
+    fill = (quote, WAD, protocol.quoter.address, protocol.sign(quote))
+    return {
+        "deposit": (vault, vault.deposit.prepare_calldata(1_000 * USDC, who)),
+        "mint": (vault, vault.mint.prepare_calldata(1_000 * WAD, who)),
+        "withdraw": (vault, vault.withdraw.prepare_calldata(1_000 * USDC, who, who)),
+        "redeem": (vault, vault.redeem.prepare_calldata(1_000 * WAD, who, who)),
+        "checkpoint": (vault, vault.checkpoint.prepare_calldata()),
+        "acquire": (vault, vault.acquire.prepare_calldata()),
+        "release": (vault, vault.release.prepare_calldata()),
+        "totalAssets": (vault, vault.totalAssets.prepare_calldata()),
+        "previewRedeem": (vault, vault.previewRedeem.prepare_calldata(WAD)),
+        "assessment": (vault, vault.assessment.prepare_calldata()),
+        "fill": (book, book.fill.prepare_calldata(*fill)),
+        "fund": (book, book.fund.prepare_calldata()),
+        "claim": (book, book.claim.prepare_calldata(series)),
+        "settle": (book, book.settle.prepare_calldata(ETH, protocol.expiry(), 0, 0)),
+        "delist_series": (book, book.delist_series.prepare_calldata(series)),
+        "live_book": (book, book.live_book.prepare_calldata()),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deposit",
+        "mint",
+        "withdraw",
+        "redeem",
+        "checkpoint",
+        "acquire",
+        "release",
+        "totalAssets",
+        "previewRedeem",
+        "assessment",
+        "fill",
+        "fund",
+        "claim",
+        "settle",
+        "delist_series",
+        "live_book",
+    ],
+)
+def test_calls_and_views_from_the_hook_are_refused(funded, series, hostile, name):
+    """Attacks: callback reentrancy, read-only reentrancy."""
+    target, data = calls_back(funded, hostile, series)[name]
+
+    buy(funded, hostile, series, target=target, data=data)
+
+    assert hostile.calls() == 1
+    assert not hostile.succeeded()
+    assert funded.token.balanceOf(hostile, series) == WAD
+    assert funded.book.written(series) == (WAD, 0)
+
+
+def test_limits_read_from_the_hook_are_zero(funded, series, hostile):
+    data = funded.vault.maxRedeem.prepare_calldata(hostile.address)
+
+    buy(funded, hostile, series, target=funded.vault, data=data)
+
+    assert hostile.succeeded()
+    assert int.from_bytes(hostile.response()) == 0
+    assert funded.vault.maxRedeem(hostile) > 0
+
+
+def test_options_can_be_passed_on_from_the_hook_harmlessly(funded, series, hostile):
+    data = funded.token.safeTransferFrom.prepare_calldata(hostile.address, funded.stranger, series, WAD, b"")
+
+    buy(funded, hostile, series, target=funded.token, data=data)
+
+    assert funded.token.balanceOf(funded.stranger, series) == funded.token.total_supply(series) == WAD
+    assert funded.book.written(series) == (WAD, 0)
+
+
+def test_a_receiver_that_refuses_tokens_undoes_the_fill(funded, series, hostile):
+    """Attack: hostile receiver."""
+    hostile.refuse()
+    before = funded.vault.assessment()
+
+    with reverts():
+        buy(funded, hostile, series)
+
+    assert funded.vault.assessment() == before
+    assert funded.book.written(series) == (0, 0)
+
+
+def test_everything_is_free_after_a_hostile_fill(funded, series, hostile):
+    """Row 44."""
+    target, data = calls_back(funded, hostile, series)["deposit"]
+    buy(funded, hostile, series, target=target, data=data)
+
+    funded.vault.redeem(1_000 * WAD, hostile, hostile, sender=hostile.address)
+    funded.sell(series)
+    funded.rebalance()
+
+    assert funded.vault.totalAssets() > 0
