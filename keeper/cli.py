@@ -89,7 +89,11 @@ def _json(function: F) -> F:
 
 
 @cli.command()
-@click.option("--dry-run", is_flag=True, help="Decide and record, but send nothing; uses a journal of its own.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Decide and record, but send nothing: needs no passphrase, and uses a journal of its own.",
+)
 @click.option("--once", is_flag=True, help="Deal with the newest block and end.")
 @_config
 def run(dry_run: bool, once: bool, config: Path | None) -> None:

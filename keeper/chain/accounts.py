@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,20 @@ if TYPE_CHECKING:
 
 PASSPHRASE_VARIABLE: Final = "KEEL_PASSPHRASE"
 APE_ACCOUNTS: Final = Path(".ape") / "accounts"  # in the home directory; ape's own format is the key file's
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOnly:
+    """An account without its key, for dry runs."""
+
+    address: str
+
+    def sign_transaction(self, transaction_dict: Any) -> Any:
+        """
+        Raises:
+            AccountError: always.
+        """
+        raise AccountError(f"There is no key for {self.address} here.", kept="Nothing was sent.")
 
 
 def keystore_path(keystore: str, home: Path | None = None) -> Path:

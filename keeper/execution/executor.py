@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -28,8 +28,6 @@ from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Intent, Outcome, Result, decision_hash
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
-
     from keeper.chain.deployments import Deployment
 
 GAS_CAP: Final = 16_777_216  # of one transaction since Osaka (EIP-7825)
@@ -38,6 +36,17 @@ _BASE_FEE_ROOM: Final = 2  # the base fee can double in six full blocks
 _PRIORITY_FEE: Final = 10**9  # wei
 _MAX_DEADLINE: Final = 120  # seconds, Vault._MAX_DEADLINE
 _ALREADY_THERE: Final = ("already known", "already imported", "known transaction")
+
+
+class Signer(Protocol):
+    """An account that signs, as eth_account's LocalAccount does."""
+
+    @property
+    def address(self) -> Any:
+        """Checksummed."""
+
+    def sign_transaction(self, transaction_dict: Any) -> Any:
+        """Signed, with `raw_transaction`."""
 
 
 def rebalance_call(deployment: Deployment, decision: Decision, policy: Policy, snapshot: Snapshot) -> Call:
@@ -62,7 +71,7 @@ class Executor:
     def __init__(
         self,
         connection: Connection,
-        account: LocalAccount,
+        account: Signer,
         journal: Journal,
         *,
         wait_seconds: float = 60.0,

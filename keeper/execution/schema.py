@@ -61,14 +61,18 @@ class IntentRow(Base):
 
 
 class AttemptRow(Base):
-    """A signed transaction of an intent, written before it is sent. Fees in wei, as text: they may pass 64 bits."""
+    """A signed transaction of an intent, written before it is sent. Fees in wei, as text: they may pass 64 bits.
+
+    Two intents may have the very same transaction: the node refused the first, and the same call is made again.
+    """
 
     __tablename__ = "attempts"
+    __table_args__ = (UniqueConstraint("intent_id", "tx_hash"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     intent_id: Mapped[int] = mapped_column(ForeignKey("intents.id"), index=True)
     nonce: Mapped[int]
-    tx_hash: Mapped[str] = mapped_column(unique=True)
+    tx_hash: Mapped[str]
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     max_fee: Mapped[str]
     priority_fee: Mapped[str]

@@ -18,7 +18,7 @@ from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import WAD
 from keeper.errors import JournalError, KeelError
 from keeper.execution.journal import Journal, dry_run_url, exists
-from keeper.execution.records import Intent, Outcome, decision_hash
+from keeper.execution.records import Intent, Kind, Outcome, Record, decision_hash
 from keeper.hedging.decide import decide
 from keeper.market.reader import read_snapshot
 from keeper.operations.session import open_session
@@ -37,8 +37,21 @@ class Transaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Duty:
+    """What else was due at the block: settling, funding."""
+
+    kind: str
+    action: str
+    reason: str
+    transactions: tuple[Transaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision with all that it saw; ``snapshot`` is None when the chain could not be read."""
+    """A decision with all that it saw; ``snapshot`` is None when the chain could not be read.
+
+    Where the keeper settled something it decides on the block after that; ``decision`` is then the next one's.
+    """
 
     decision: Decision
     decision_hash: str
@@ -46,6 +59,7 @@ class Explanation:
     policy: Policy
     snapshot: Snapshot | None
     transactions: tuple[Transaction, ...] = ()
+    duties: tuple[Duty, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; integers are as on chain."""
@@ -63,19 +77,33 @@ def explain_block(settings: Settings, block_number: int, *, dry_run: bool = Fals
         raise JournalError(f"There is no journal {url} yet.", todo="Start `keel run` first, or set `journal_url`.")
     journal = Journal(url)
     try:
+        entries = journal.decisions(block_number, block_number)
+        duties = tuple(
+            Duty(entry.kind, entry.decision.action, entry.decision.reason, _transactions(journal, entry))
+            for entry in entries
+            if entry.kind is not Kind.HEDGE
+        )
+        before, after = journal.nearest_blocks(block_number)
         record = journal.decision_at(block_number)
+        if record is None and duties and after is not None:
+            record = journal.decision_at(after)
         if record is None:
-            before, after = journal.nearest_blocks(block_number)
             near = " and ".join(str(block) for block in (before, after) if block is not None)
             raise KeelError(
                 f"The journal {journal.label} has no decision on block {block_number}.",
                 todo=f"The nearest ones are on {near}." if near else "Start `keel run` first: it has none at all.",
             )
-        transactions = tuple(_transaction(*entry) for entry in journal.transactions_of(record.id))
+        transactions = _transactions(journal, record)
     finally:
         journal.close()
     return Explanation(
-        record.decision, record.decision_hash, record.timestamp, record.policy, record.snapshot, transactions
+        decision=record.decision,
+        decision_hash=record.decision_hash,
+        timestamp=record.timestamp,
+        policy=record.policy,
+        snapshot=record.snapshot,
+        transactions=transactions,
+        duties=duties,
     )
 
 
@@ -98,6 +126,7 @@ def render(explanation: Explanation) -> Group:
     decision = explanation.decision
     when = datetime.fromtimestamp(explanation.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     parts: list[RenderableType] = [
+        *(Text(line) for duty in explanation.duties for line in _duty_lines(duty)),
         Text(f"Block {decision.block_number}, {when}: {decision.action}", style="bold"),
         Text(f"{decision.reason}\n"),
     ]
@@ -138,6 +167,10 @@ def _legs(decision: Decision, snapshot: Snapshot | None) -> Table:
     return table
 
 
+def _transactions(journal: Journal, record: Record) -> tuple[Transaction, ...]:
+    return tuple(_transaction(*entry) for entry in journal.transactions_of(record.id))
+
+
 def _transaction(intent: Intent, outcome: Outcome | None) -> Transaction:
     if outcome is None:
         last = intent.attempts[-1].tx_hash if intent.attempts else None
@@ -150,6 +183,10 @@ def _transaction(intent: Intent, outcome: Outcome | None) -> Transaction:
         outcome.block_number,
         outcome.gas_used,
     )
+
+
+def _duty_lines(duty: Duty) -> list[str]:
+    return [f"First, {duty.kind}: {duty.reason}", *(_line(transaction) for transaction in duty.transactions)]
 
 
 def _line(transaction: Transaction) -> str:

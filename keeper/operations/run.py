@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from keeper.chain.accounts import WatchOnly
 from keeper.chain.address_book import MULTICALL3
 from keeper.config import Settings
 from keeper.errors import ConfigError
@@ -30,7 +31,7 @@ def run_keeper(
         keeper = Keeper(
             session.connection,
             session.deployment,
-            session.account(ask),
+            WatchOnly(session.keeper_address()) if dry_run else session.account(ask),
             settings.policy,
             journal,
             dry_run=dry_run,

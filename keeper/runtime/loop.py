@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from keeper.chain.deployments import Deployment
 from keeper.chain.rpc import Connection, Header
@@ -16,16 +16,13 @@ from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError, SnapshotError
-from keeper.execution.executor import Executor, rebalance_call
+from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
 from keeper.market.reader import read_snapshot
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
 from keeper.runtime.settlement import Duty, settlement
-
-if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
 
 Service = Callable[[Connection, Deployment, Header], Iterable[Duty]]
 
@@ -55,7 +52,7 @@ class Keeper:
         self,
         connection: Connection,
         deployment: Deployment,
-        account: LocalAccount,
+        account: Signer,
         policy: Policy,
         journal: Journal,
         decide: Callable[[Snapshot, Policy], Decision] = decide_hedge,

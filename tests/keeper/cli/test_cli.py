@@ -97,6 +97,13 @@ def test_a_dry_run_once_records_in_a_journal_of_its_own_and_sends_nothing(vault,
     assert vault.w3.eth.get_block_number() == before
 
 
+def test_a_dry_run_needs_no_passphrase(folder, monkeypatch):
+    monkeypatch.delenv("KEEL_PASSPHRASE")
+
+    assert keel("run", "--dry-run", "--once").exit_code == 0
+    assert keel("run", "--once").exit_code == 5
+
+
 def test_run_once_hedges_the_vault(vault, folder):
     ended = keel("run", "--once")
 
@@ -157,6 +164,19 @@ def test_explain_as_json_holds_all_that_was_seen(vault, folder):
     assert found["decision"]["legs"][0]["delta_change"] == 20 * 10**18
     assert found["snapshot"]["block_hash"] == decision.block_hash
     assert found["transactions"][0]["result"] == "confirmed"
+
+
+def test_explain_tells_of_a_settlement_and_the_decision_after_it(vault, folder):
+    expiry = min(slot >> 215 & 0xFFFFFFFF for slot in vault.read("OptionBook", "live_book"))
+    vault.market.step(3_300, timestamp=expiry - 60)
+    settled_at = vault.market.step(3_310, timestamp=expiry + 60).block_number
+    keel("run", "--once")
+
+    shown = keel("explain", str(settled_at)).output.replace("\n", " ")
+
+    assert "First, settle: settle ETH" in shown
+    assert "Transaction settle ETH" in shown
+    assert f"Block {settled_at + 2}, " in shown
 
 
 def test_explain_now_decides_and_records_nothing(vault, folder):

@@ -211,6 +211,21 @@ def test_a_dropped_transaction_that_would_fail_by_now_is_given_up(vault, journal
     assert exposure(vault) == 0
 
 
+def test_what_is_mined_too_late_has_failed_and_only_cost_gas(vault, journal, make_executor):
+    """Fault 12: the contract checks again."""
+    vault.market.rpc.call("evm_setAutomine", False)
+    record, intent = an_intent(vault, journal)
+    executor = make_executor()
+    executor.execute(intent)
+    vault.market.warp(600)
+
+    assert executor.reconcile() == ()
+
+    [(_, outcome)] = journal.transactions_of(record.id)
+    assert outcome.result is Result.FAILED
+    assert exposure(vault) == 0
+
+
 def test_when_the_nonce_was_used_elsewhere_the_intent_is_superseded(vault, journal, make_executor):
     """Fault 6."""
     record, intent = an_intent(vault, journal)

@@ -223,6 +223,26 @@ def test_a_dry_run_says_that_it_would_settle(vault, journal, make_keeper):
     assert vault.read("PriceOracle", "fixing", 0, expiry) == 0
 
 
+def test_a_settlement_that_is_refused_is_tried_again_after_a_minute(vault, journal, make_keeper):
+    expiry = min(position.series.expiry for position in snapshot_of(vault).book)
+    vault.market.step(3_300, timestamp=expiry - 60)
+    vault.market.step(3_300, timestamp=expiry + 12)
+    balance = vault.w3.eth.get_balance(vault.keeper.address)
+    vault.market.rpc.call("anvil_setBalance", vault.keeper.address, "0x0")
+    keeper = make_keeper(decide=hold)
+
+    for _ in range(3):
+        keeper.tick()
+        vault.market.warp(12)
+    refused = [record for record in journal.decisions() if record.kind is Kind.SETTLE]
+    vault.market.rpc.call("anvil_setBalance", vault.keeper.address, hex(balance))
+    vault.market.warp(60)
+    keeper.tick()
+
+    assert [end.result for record in refused for _, end in journal.transactions_of(record.id)] == [Result.REFUSED]
+    assert vault.read("PriceOracle", "fixing", 0, expiry) == 3_300 * 10**18
+
+
 def test_another_chain_is_refused_at_the_start(vault, journal):
     elsewhere = dataclasses.replace(vault.deployment, chain_id=10)
 
