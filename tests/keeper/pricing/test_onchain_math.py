@@ -101,6 +101,13 @@ def test_call_lies_between_intrinsic_value_and_forward(onchain_math: Deployed, f
     assert max(forward - strike, 0) <= price <= forward + noise(forward, strike)
 
 
+def test_no_rounding_of_the_logarithm_can_push_a_call_below_its_intrinsic_value(onchain_math: Deployed) -> None:
+    """The guard itself: with x far from ln(F/K) the formula alone would give nothing."""
+    forward, strike = 2000 * 10**18, 1000 * 10**18
+
+    assert onchain_math("call", forward, strike, -10 * ONE, ONE // 10) == forward - strike
+
+
 @given(dollars, log_moneyness, total_vol, st.floats(1.0, 1.5))
 def test_call_rises_with_the_forward_and_falls_with_the_strike(
     onchain_math: Deployed, forward: int, k: float, s: int, factor: float

@@ -132,13 +132,16 @@ def test_a_book_inside_all_limits_may_be_rebalanced() -> None:
     assert verdict.excess_after == (0,) * 9
 
 
-def test_a_breach_must_shrink_by_a_tenth() -> None:
-    breached = replace(CALM, delta=(10 * WAD, 0))  # 30,000 USDC where 20,000 may be
-    closer = replace(CALM, delta=(10 * WAD - 33 * 10**16, 0))  # 990 of 10,000 better
-    close_enough = replace(CALM, delta=(10 * WAD - 34 * 10**16, 0))
+def test_a_breach_must_shrink_by_a_tenth(contracts: Contracts) -> None:
+    """The vega band is 120,000 USDC."""
+    breached = replace(CALM, vega=(130_000 * WAD, 0))
+    a_tenth_closer = replace(CALM, vega=(129_000 * WAD, 0))
+    a_unit_less = replace(CALM, vega=(129_000 * WAD + 1, 0))
 
-    assert check_rebalance(breached, closer, LIMITS).reason == "risk: no breach improves"
-    assert check_rebalance(breached, close_enough, LIMITS).stands
+    assert check_rebalance(breached, a_tenth_closer, LIMITS).stands
+    assert check_rebalance(breached, a_unit_less, LIMITS).reason == "risk: no breach improves"
+    assert contracts_reason(contracts.check_rebalance, breached, a_tenth_closer) is None
+    assert contracts_reason(contracts.check_rebalance, breached, a_unit_less) == "risk: no breach improves"
 
 
 @pytest.mark.parametrize(
