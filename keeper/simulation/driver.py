@@ -113,13 +113,17 @@ class MarketDriver:
         base_fee: int | None = None,
         feeds: bool = True,
         pools: bool = True,
+        quiet: int = 0,
     ) -> Step:
-        """Mine one block in which the market moves to `price`.
+        """Mine one block in which the market moves to `price`; with `quiet`, another that many seconds later.
 
         `price` is in USD: of ETH, or by symbol (the others stay). `usdc` is USDC in USD; the pools, which
         trade against USDC, go to price / usdc. `timestamp` is 12 s after the last block by default and
         `base_fee` (wei) what it was, since on an idle fork it would decay to nothing. `feeds=False`
         leaves the oracles behind, `pools=False` the pools.
+
+        The quiet block is empty, and nobody sees the first one without it: both are mined in one call. It gives
+        the pools' TWAP time to follow the price.
 
         USDC / USD gets a round when it changes or its heartbeat is due. Pending transactions of others
         come after the move in the same block. Raises MarketError if part of the step failed.
@@ -138,7 +142,7 @@ class MarketDriver:
                 market = self.markets[symbol]
                 for pool in market.pools:
                     batch += self._arbitrage(market, pool, usd / usdc)
-        return self._mine(batch, when, latest.base_fee if base_fee is None else base_fee)
+        return self._mine(batch, when, latest.base_fee if base_fee is None else base_fee, quiet)
 
     def warp(self, seconds: int) -> Step:
         """Let `seconds` pass without a trade or a round, and mine a block."""
@@ -319,11 +323,13 @@ class MarketDriver:
         latest = self._latest()
         return self._mine_batch(batch, None, latest.base_fee)
 
-    def _mine(self, batch: Sequence[_Transaction], timestamp: int, base_fee: int) -> Step:
-        self._mine_batch(batch, timestamp, base_fee)
+    def _mine(self, batch: Sequence[_Transaction], timestamp: int, base_fee: int, quiet: int = 0) -> Step:
+        self._mine_batch(batch, timestamp, base_fee, quiet)
         return self._latest()
 
-    def _mine_batch(self, batch: Sequence[_Transaction], timestamp: int | None, base_fee: int) -> list[dict[str, Any]]:
+    def _mine_batch(
+        self, batch: Sequence[_Transaction], timestamp: int | None, base_fee: int, quiet: int = 0
+    ) -> list[dict[str, Any]]:
         """One block with the whole batch in it, whatever the mining mode is. Returns the receipts."""
         rpc = self.rpc
         if timestamp is not None:
@@ -334,7 +340,10 @@ class MarketDriver:
             rpc.call("evm_setAutomine", False)
         try:
             hashes = [rpc.call("eth_sendTransaction", _request(entry, base_fee)) for entry in batch]
-            rpc.call("evm_mine")
+            if quiet:
+                rpc.call("anvil_mine", hex(2), hex(quiet))
+            else:
+                rpc.call("evm_mine")
         finally:
             if automine:
                 rpc.call("evm_setAutomine", True)

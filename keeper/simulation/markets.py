@@ -70,13 +70,14 @@ ETH: Final = Market(
     price_usd=3_000.0,
     feeds=(addresses.ETH_USD_FEED, addresses.AAVE_ETH_USD_FEED),
     pools=(
-        # The shape of busy pools: most of the depth is near the money.
+        # The shape of busy pools: most of the depth is near the money. The wide bands stand for the liquidity that
+        # follows a price that runs away.
         Pool(
             500,
             addresses.POOL_USDC_WETH_500,
-            (Band(20e6, 0.01), Band(25e6, 0.03), Band(30e6, 0.10), Band(25e6, 0.35), Band(15e6, None)),
+            (Band(20e6, 0.01), Band(25e6, 0.03), Band(30e6, 0.10), Band(40e6, 1.5), Band(15e6, None)),
         ),
-        Pool(3000, addresses.POOL_USDC_WETH_3000, (Band(20e6, 0.10), Band(25e6, 0.40), Band(15e6, None))),
+        Pool(3000, addresses.POOL_USDC_WETH_3000, (Band(20e6, 0.10), Band(25e6, 1.5), Band(15e6, None))),
     ),
 )
 
@@ -86,7 +87,7 @@ BTC: Final = Market(
     decimals=8,
     price_usd=90_000.0,
     feeds=(addresses.BTC_USD_FEED,),
-    pools=(Pool(3000, addresses.POOL_WBTC_USDC_3000, (Band(20e6, 0.10), Band(25e6, 0.40), Band(15e6, None))),),
+    pools=(Pool(3000, addresses.POOL_WBTC_USDC_3000, (Band(20e6, 0.10), Band(25e6, 1.5), Band(15e6, None))),),
 )
 
 MARKETS: Final = (ETH, BTC)
