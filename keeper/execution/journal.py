@@ -6,23 +6,19 @@ SQLite by default, in WAL mode with full synchronisation: what `record_*` return
 from __future__ import annotations
 
 import functools
-import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import JournalError
+from keeper.execution.database import make_engine, parse_url, sentences, writing
 from keeper.execution.records import (
     Attempt,
     Call,
@@ -45,32 +41,8 @@ from keeper.execution.schema import (
     SchemaVersion,
 )
 
-_BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another writer
-
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def dry_run_url(url: str) -> str:
-    """The journal of dry runs beside a live one: another file (or database), never the same.
-
-    Raises:
-        JournalError: not a database URL.
-    """
-    parsed = _parse(url)
-    path = Path(parsed.database or "journal")
-    dry = parsed.set(database=str(path.with_name(f"{path.stem}-dry-run{path.suffix}")))
-    return dry.render_as_string(hide_password=False)
-
-
-def exists(url: str) -> bool:
-    """Whether there is a file at a SQLite URL; databases of other kinds are taken to be there.
-
-    Raises:
-        JournalError: not a database URL.
-    """
-    parsed = _parse(url)
-    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
 def _clear(method: Callable[Concatenate[Journal, P], R]) -> Callable[Concatenate[Journal, P], R]:
@@ -78,7 +50,7 @@ def _clear(method: Callable[Concatenate[Journal, P], R]) -> Callable[Concatenate
 
     @functools.wraps(method)
     def guarded(self: Journal, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with _sentences(self.label):
+        with sentences(self.label):
             return method(self, *args, **kwargs)
 
     return guarded
@@ -92,10 +64,11 @@ class Journal:
     """
 
     def __init__(self, url: str) -> None:
-        parsed = _parse(url)
+        parsed = parse_url(url)
         self.label = parsed.render_as_string(hide_password=True)
-        self._engine = _engine(parsed)
-        with _sentences(self.label):
+        self._engine = make_engine(parsed)
+        self._writer = writing(self._engine)
+        with sentences(self.label):
             self._open()
 
     def close(self) -> None:
@@ -115,7 +88,7 @@ class Journal:
         kind: Kind = Kind.HEDGE,
     ) -> Record:
         """Write a decision. The same one again (after a crash) is not written twice."""
-        with Session(self._engine) as session:
+        with Session(self._writer) as session:
             row = _decision_row(session, decision, policy, snapshot, timestamp, kind)
             session.commit()
             return _record(row)
@@ -132,7 +105,7 @@ class Journal:
         kind: Kind = Kind.HEDGE,
     ) -> tuple[Record, Intent]:
         """Write a decision together with the call that it wants made, once: both or neither."""
-        with Session(self._engine) as session:
+        with Session(self._writer) as session:
             row = _decision_row(session, decision, policy, snapshot, timestamp, kind)
             intent = IntentRow(decision_id=row.id, purpose=call.purpose, target=call.target, data=call.data)
             session.add(intent)
@@ -181,7 +154,7 @@ class Journal:
     @_clear
     def record_attempt(self, intent: Intent, attempt: Attempt) -> Intent:
         """Write a signed transaction, before it is sent."""
-        with Session(self._engine) as session:
+        with Session(self._writer) as session:
             session.add(
                 AttemptRow(
                     intent_id=intent.id,
@@ -202,7 +175,7 @@ class Journal:
         Raises:
             JournalError: it has ended before.
         """
-        with Session(self._engine) as session:
+        with Session(self._writer) as session:
             session.add(
                 OutcomeRow(
                     intent_id=intent.id,
@@ -248,19 +221,8 @@ class Journal:
             return None if row is None else _record(row)
 
     def _open(self) -> None:
-        tables = set(sa.inspect(self._engine).get_table_names())
-        if not tables:
-            Base.metadata.create_all(self._engine)
-            with Session(self._engine) as session:
-                session.add(SchemaVersion(version=SCHEMA_VERSION))
-                session.commit()
-            return
-        if SchemaVersion.__tablename__ not in tables:
-            raise JournalError(
-                f"The database {self.label} is not a journal of Keel.",
-                kept="Nothing was written to it.",
-                todo="Set `journal_url` in keel.toml to another one.",
-            )
+        if SchemaVersion.__tablename__ not in sa.inspect(self._engine).get_table_names():
+            self._create()
         with Session(self._engine) as session:
             versions: Sequence[int] = session.scalars(sa.select(SchemaVersion.version)).all()
         if list(versions) != [SCHEMA_VERSION]:
@@ -271,56 +233,20 @@ class Journal:
                 todo="Use the version of Keel that wrote it, or start a new journal.",
             )
 
-
-def _parse(url: str) -> sa.URL:
-    try:
-        return make_url(url)
-    except ArgumentError:
-        raise JournalError(
-            "The journal's URL is not a database URL.", todo="Set `journal_url` as in sqlite:///keel.sqlite."
-        ) from None
-
-
-def _engine(url: sa.URL) -> Engine:
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    if url.database:
-        path = Path(url.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # signed transactions are nobody else's business
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
-    sa.event.listen(engine, "connect", _configure)
-    return engine
-
-
-def _configure(connection: Any, _: Any) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-@contextmanager
-def _sentences(label: str) -> Iterator[None]:
-    kept = "What was recorded before is unchanged; the keeper does nothing that it cannot record."
-    try:
-        yield
-    except IntegrityError as error:
-        raise JournalError(f"The journal {label} refuses the record: {error.orig}.", kept=kept) from error
-    except OperationalError as error:
-        reason = str(error.orig)
-        todo = "Check the disk and the rights on the file, then start again."
-        if "locked" in reason:
-            todo = "Another process writes to it: stop that one, or use another journal."
-        raise JournalError(f"The journal {label} cannot be used: {reason}.", kept=kept, todo=todo) from error
-    except (DatabaseError, zlib.error, ValueError) as error:
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise JournalError(
-            f"The journal {label} is damaged: {reason}.",
-            kept="Nothing was written to it.",
-            todo="Restore it from a backup, or set it aside and start a new one.",
-        ) from error
+    def _create(self) -> None:
+        """Make the tables, whole or not at all; of two processes that try, the second finds them."""
+        with self._writer.begin() as connection:
+            tables = sa.inspect(connection).get_table_names()
+            if SchemaVersion.__tablename__ in tables:
+                return
+            if tables:
+                raise JournalError(
+                    f"The database {self.label} is not a journal of Keel.",
+                    kept="Nothing was written to it.",
+                    todo="Set `journal_url` in keel.toml to another one.",
+                )
+            Base.metadata.create_all(connection)
+            connection.execute(sa.insert(SchemaVersion).values(version=SCHEMA_VERSION))
 
 
 def _decision_row(

@@ -17,7 +17,8 @@ from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import WAD
 from keeper.errors import JournalError, KeelError
-from keeper.execution.journal import Journal, dry_run_url, exists
+from keeper.execution.database import dry_run_url, exists
+from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, decision_hash
 from keeper.hedging.decide import decide
 from keeper.market.reader import read_snapshot

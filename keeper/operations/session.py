@@ -12,7 +12,8 @@ from keeper.chain.deployments import Deployment
 from keeper.chain.rpc import Connection
 from keeper.config import RPC_URL_VARIABLE, Settings
 from keeper.errors import AccountError, ConfigError
-from keeper.execution.journal import Journal, dry_run_url
+from keeper.execution.database import dry_run_url
+from keeper.execution.journal import Journal
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

@@ -13,7 +13,8 @@ from keeper.config import Settings
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import MAX_UINT256, USDC, WAD
-from keeper.execution.journal import Journal, exists
+from keeper.execution.database import exists
+from keeper.execution.journal import Journal
 from keeper.market.reader import read_snapshot
 from keeper.operations.session import open_session
 

@@ -1,6 +1,8 @@
 """The journal gives back exactly what was recorded, and says clearly when it cannot."""
 
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +28,8 @@ from keeper.domain.snapshot import (
     VolSlice,
 )
 from keeper.errors import JournalError
-from keeper.execution.journal import Journal, dry_run_url
+from keeper.execution.database import dry_run_url
+from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Kind, Outcome, Result, decision_hash, from_text, to_text
 
 BLOCK = "0x" + "ab" * 32
@@ -228,7 +231,7 @@ def test_dry_runs_have_a_file_of_their_own():
 
 
 def test_a_locked_journal_says_what_to_do(tmp_path, journal, monkeypatch):
-    monkeypatch.setattr("keeper.execution.journal._BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("keeper.execution.database._BUSY_TIMEOUT", 0.05)
     impatient = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
     other = sqlite3.connect(tmp_path / "keel.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -240,6 +243,32 @@ def test_a_locked_journal_says_what_to_do(tmp_path, journal, monkeypatch):
     other.close()
     assert impatient.record_decision(a_decision(), POLICY, None, timestamp=0).id == 1
     impatient.close()
+
+
+def test_a_new_journal_may_be_opened_by_several_processes_at_once(tmp_path):
+    code = (
+        "import sys; from keeper.execution.journal import Journal;"
+        "sys.stdin.read(); [Journal(url).last_block() for url in sys.argv[1:]]"
+    )
+    urls = [f"sqlite:///{tmp_path / f'{n}.sqlite'}" for n in range(20)]
+    processes = [subprocess.Popen([sys.executable, "-c", code, *urls], stdin=subprocess.PIPE) for _ in range(2)]
+
+    for process in processes:
+        process.stdin.close()
+
+    assert [process.wait(30) for process in processes] == [0, 0]
+    assert [Journal(url).last_block() for url in urls] == [None] * 20
+
+
+def test_a_reader_does_not_hold_up_the_writer(tmp_path, journal):
+    reader = sqlite3.connect(tmp_path / "keel.sqlite", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM decisions").fetchall()
+
+    record = journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+
+    assert record.id == 1
+    reader.close()
 
 
 def test_a_file_that_is_no_database_is_left_alone(tmp_path):

@@ -1,0 +1,127 @@
+"""The database under the journal: SQLite made safe for one writer and several readers, and its errors as sentences."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
+
+from keeper.errors import JournalError
+
+_BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another writer
+_BEGIN: Final = "keel_begin"  # execution option: the statement that begins a transaction on SQLite
+
+
+def dry_run_url(url: str) -> str:
+    """The journal of dry runs beside a live one: another file (or database), never the same.
+
+    Raises:
+        JournalError: not a database URL.
+    """
+    parsed = parse_url(url)
+    path = Path(parsed.database or "journal")
+    dry = parsed.set(database=str(path.with_name(f"{path.stem}-dry-run{path.suffix}")))
+    return dry.render_as_string(hide_password=False)
+
+
+def exists(url: str) -> bool:
+    """Whether there is a file at a SQLite URL; databases of other kinds are taken to be there.
+
+    Raises:
+        JournalError: not a database URL.
+    """
+    parsed = parse_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
+
+
+def parse_url(url: str) -> sa.URL:
+    """
+    Raises:
+        JournalError: not a database URL.
+    """
+    try:
+        return make_url(url)
+    except ArgumentError:
+        raise JournalError(
+            "The journal's URL is not a database URL.", todo="Set `journal_url` as in sqlite:///keel.sqlite."
+        ) from None
+
+
+def make_engine(url: sa.URL) -> Engine:
+    """Connections to the database; a SQLite file is made when it is not there."""
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url)
+    if url.database:
+        path = Path(url.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # signed transactions are nobody else's business
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
+    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _configure(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver would begin late, and never for the creation of tables
+    cursor = connection.cursor()
+    _switch_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """Once per file. SQLite's own waiting does not cover it when two processes open a new file at once."""
+    give_up = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+
+
+def writing(engine: Engine) -> Engine:
+    """The same database for writers: they take SQLite's write lock at once, since one that has to upgrade a read lock
+    is refused without waiting."""
+    return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+
+@contextmanager
+def sentences(label: str) -> Iterator[None]:
+    """Database errors as JournalError; ``label`` names the journal."""
+    kept = "What was recorded before is unchanged; the keeper does nothing that it cannot record."
+    try:
+        yield
+    except IntegrityError as error:
+        raise JournalError(f"The journal {label} refuses the record: {error.orig}.", kept=kept) from error
+    except OperationalError as error:
+        reason = str(error.orig)
+        todo = "Check the disk and the rights on the file, then start again."
+        if "locked" in reason:
+            todo = "Another process writes to it: stop that one, or use another journal."
+        raise JournalError(f"The journal {label} cannot be used: {reason}.", kept=kept, todo=todo) from error
+    except (DatabaseError, zlib.error, ValueError) as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        raise JournalError(
+            f"The journal {label} is damaged: {reason}.",
+            kept="Nothing was written to it.",
+            todo="Restore it from a backup, or set it aside and start a new one.",
+        ) from error
