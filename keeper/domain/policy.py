@@ -14,7 +14,7 @@ class Policy:
         risk_horizon_days: How long an unhedged delta is assumed to stay.
         capital_charge: Annual cost of idle cash that a hedge ties up: it is what depositors leave with.
         default_vol: Annualised volatility that is assumed without options on the book.
-        band_use: Share of the contracts' target delta band that the keeper uses for itself.
+        band_use: Share of the contracts' target delta band that a trade brings delta into.
         limit_slippage: Distance of a leg's limit price from the pool's expected average price.
         min_idle: Share of NAV that stays idle when a hedge needs cash.
         min_trade: Smallest leg, USDC.
@@ -28,7 +28,7 @@ class Policy:
     risk_horizon_days: float = 1.0
     capital_charge: float = 0.15
     default_vol: float = 0.6
-    band_use: float = 0.9
+    band_use: float = 0.5
     limit_slippage: float = 0.002
     min_idle: float = 0.05
     min_trade: float = 100.0

@@ -68,7 +68,7 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
     stuck = _is_stuck(snapshot, deltas)
-    if stuck or benefit <= gas:
+    if stuck or (benefit <= gas and all(abs(change.before) <= change.band for change in deltas)):
         trades = ()
         deltas = _deltas(valuation, book, trades)
     legs = () if stuck else (*_restoring_legs(snapshot, book, trades), *_legs(trades, snapshot, policy))
@@ -120,11 +120,10 @@ def _trades(z: Array, instruments: tuple[Instrument, ...], book: Book, policy: P
 
 
 def _benefit(program: Program, solution: Solution, instruments: tuple[Instrument, ...], book: Book) -> float:
-    """How much better the solution is than not trading, share of NAV, gas not counted."""
-    idle = np.zeros_like(solution.z)
-    outside = 2 * (len(instruments) + len(book.exposures))  # where the excesses over the delta band begin
-    idle[outside:] = program.bound[outside:]
-    return program.objective(idle) - solution.objective
+    """How much better the solution is than not trading, share of NAV: gas and the pull into the band not counted."""
+    traded = solution.z.copy()
+    traded[2 * (len(instruments) + len(book.exposures)) :] = 0.0  # the excesses over the keeper's own band
+    return program.objective(np.zeros_like(traded)) - program.objective(traded)
 
 
 def _legs(trades: tuple[_Trade, ...], snapshot: Snapshot, policy: Policy) -> tuple[Leg, ...]:
@@ -209,7 +208,7 @@ def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, stuck
     worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
     if all(abs(change.before) <= change.band for change in deltas):
         return f"delta is in the no-trade region: {worth}"
-    return f"delta is outside its band, but the limits leave no trade that is worth its gas: {worth}"
+    return "delta is outside its band, but the limits leave no trade"
 
 
 def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:

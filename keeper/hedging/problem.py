@@ -148,7 +148,7 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
         for column, side, sign in ((i, instrument.buy, 1), (n + i, instrument.sell, -1)):
             capital = policy.capital_charge / 365.0 * side.cash
             linear[column] = (side.fee + (side.carry + capital) * policy.risk_horizon_days) / spot
-            bound[column] = side.capacity * spot / book.nav if side.is_allowed else 0.0
+            bound[column] = side.capacity * spot / book.nav
             cash[column] = side.cash / spot
             loss[column] = side.oracle_loss / spot
             gross[column] = sign * instrument.direction

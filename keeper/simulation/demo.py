@@ -23,6 +23,7 @@ from keeper.chain.sender import Sender
 from keeper.domain.series import Series, next_expiry
 from keeper.domain.units import USDC, from_usdc, from_wad
 from keeper.errors import KeelError
+from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import Keys, deploy
 from keeper.operations.options import claim, fill, list_series, make_quote, post_vol
@@ -103,6 +104,7 @@ class _Story:
         self.flows: list[CashFlow] = []
         self.bought: list[tuple[Series, str]] = []
         self.claimed = 0
+        self._collected = 0  # block up to which the journal has been read
 
     # ------------------------------------------------------------------ the day before
 
@@ -169,7 +171,8 @@ class _Story:
     def hedge(self) -> None:
         """The quiet day in hours, then the crash in five-minute steps."""
         settings, start = self.settings, self.market.timestamp()
-        calm = quiet(max((self.crash_from - start) // _HOUR, 0), price=self.price, vol=_START_VOL, seed=settings.seed)
+        hours = max(round((self.crash_from - start) / _HOUR), 0)
+        calm = quiet(hours, price=self.price, vol=_START_VOL, seed=settings.seed)
         storm = crash(settings.hours, price=self.price, vol=_START_VOL, seed=settings.seed)
         times = [self.crash_from - _HOUR * (len(calm) - 1 - i) for i in range(len(calm))]
         times += [self.crash_from + STEP_SECONDS * (i + 1) for i in range(len(storm))]
@@ -180,27 +183,29 @@ class _Story:
             self._step(timestamp, market, post=i % _POST_EVERY == 0)
 
     def _step(self, timestamp: int, market: MarketStep, post: bool) -> None:
-        """One step: the price moves first, so that the pools' TWAP has followed when the keeper looks."""
-        previous = self.market.timestamp()
-        self.market.step(market.price, timestamp=previous + BLOCK_TIME, base_fee=market.base_fee)
+        """One step: the price moves at once, and has been there for a while when the keeper looks."""
+        moves_at = self.market.timestamp() + BLOCK_TIME
+        quiet_seconds = max(timestamp - moves_at, 1)
+        step = self.market.step(market.price, timestamp=moves_at, base_fee=market.base_fee, quiet=quiet_seconds)
+        self.observer.market_moved(self.fork.w3.eth.get_block(step.block_number)["hash"].to_0x_hex())
+        record = self._let_keeper_act()
+        self._claim_what_is_settled()
         if post:
             self._post_surface(market.vol)
-        self.market.step(market.price, timestamp=max(timestamp, self.market.timestamp() + 1), base_fee=market.base_fee)
-        self.observer.market_moved()
         self._let_keeper_act()
-        record = self.keeper.journal.last_decision()
-        if record is None:
-            raise KeelError("The keeper's journal holds no decision.", kept=f"It is {self.keeper.journal_path}.")
         self.observer.keeper_acted(market, record.decision)
-        self._claim_what_is_settled()
 
-    def _let_keeper_act(self) -> None:
+    def _let_keeper_act(self) -> Record:
         """Wait until the keeper has decided on the newest block, its own transactions' blocks included."""
-        seen = -1
+        first = seen = self.fork.w3.eth.block_number
+        self.keeper.wait_for(first)
         while seen != (head := self.fork.w3.eth.block_number):
             self.keeper.wait_for(head)
             seen = head
-        self.ledger.collect(self.keeper.journal, 0)
+        self.ledger.collect(self.keeper.journal, self._collected)
+        self._collected = seen
+        # Where a settlement was due, the first hedging decision is on the block after it.
+        return next(record for record in self.keeper.journal.decisions(first) if record.kind is Kind.HEDGE)
 
     def _claim_what_is_settled(self) -> None:
         book = bind(self.fork.w3, self.deployment, "OptionBook").functions

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from eth_account import Account
 
+from keeper.domain.decision import Action
 from keeper.errors import KeelError
 from keeper.execution.journal import Journal
 
@@ -68,18 +69,27 @@ class KeeperProcess:
         return self
 
     def wait_for(self, block_number: int, timeout: float = 60.0) -> None:
-        """Return when the journal holds the decision on a block and no transaction is under way.
+        """Return when the journal holds the decision on a block and how its transaction ended.
 
         Raises:
             KeelError: the keeper has ended, or said nothing in time.
         """
         deadline = time.monotonic() + timeout
-        while (self.journal.last_block() or 0) < block_number or self.journal.open_intents():
+        while not self._is_done_with(block_number):
             if self._process is None or self._process.poll() is not None:
                 raise self._lost("has ended")
             if time.monotonic() > deadline:
                 raise self._lost(f"has not decided on block {block_number} within {timeout:.0f} s")
             time.sleep(_POLL_SECONDS)
+
+    def _is_done_with(self, block_number: int) -> bool:
+        if (self.journal.last_block() or 0) < block_number:
+            return False
+        record = self.journal.last_decision()
+        if record is None or record.decision.action is not Action.TRADE:
+            return True
+        transactions = self.journal.transactions_of(record.id)
+        return bool(transactions) and all(outcome is not None for _, outcome in transactions)
 
     def stop(self) -> None:
         """End it as an operator would, by SIGTERM."""

@@ -46,13 +46,13 @@ class Observer:
         self._connection, self._deployment, self._keeper = connection, deployment, keeper_address
         self._last: Snapshot | None = None
 
-    def read(self) -> Snapshot:
-        """The vault now."""
-        return read_snapshot(self._connection, self._deployment, self._keeper)
+    def read(self, block_hash: str | None = None) -> Snapshot:
+        """The vault now, or after a block."""
+        return read_snapshot(self._connection, self._deployment, self._keeper, block_hash)
 
-    def market_moved(self) -> None:
-        """Between the market's move and the keeper's answer: what the venues gained beyond the price is interest."""
-        now = self.read()
+    def market_moved(self, block_hash: str) -> None:
+        """The market's block, before the keeper's answer: what the venues gained beyond the price is interest."""
+        now = self.read(block_hash)
         if self._last is not None:
             for was, venue in zip(self._last.venues, now.venues, strict=True):
                 before, after = self._last.assessment.spot[_ETH], now.assessment.spot[_ETH]

@@ -10,13 +10,12 @@ class Side:
     """Buying or selling through an instrument.
 
     Attributes:
-        capacity: Largest trade, units.
+        capacity: Largest trade, units; zero when the first unit already exceeds the contract's slippage limit.
         fee: Proportional cost, USDC per unit.
         impact: Quadratic cost, USDC per unit squared.
         cash: USDC that the vault's idle cash pays per unit; negative when it receives.
         carry: USDC per unit and day that the new exposure costs; negative when it saves.
         oracle_loss: What the contract records as loss, USDC per unit before impact (worse of oracle and TWAP).
-        is_allowed: False when the first unit already exceeds the contract's slippage limit.
     """
 
     capacity: float
@@ -25,7 +24,6 @@ class Side:
     cash: float
     carry: float
     oracle_loss: float
-    is_allowed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,3 @@ class Reference:
         """Recorded loss per unit of selling at ``price``, USDC."""
         missed = self.twap - self.spot if self.twap > 0 else 0.0
         return max(0.0, self.spot - price + max(0.0, missed))
-
-    def allows(self, price: float) -> bool:
-        """Whether a trade at ``price`` can stay inside the leg's slippage, on either side of the market."""
-        return abs(price - self.spot) <= self.leg_slippage * self.spot

@@ -16,6 +16,7 @@ from keeper.venues.instrument import Instrument, Reference, Side
 _USDC_DECIMALS = 6
 _Q96 = 2**96
 _RANGE_USE = 0.25  # largest share of the virtual reserve that the quadratic is trusted with
+_SLIPPAGE_USE = 0.9  # of a leg's slippage: the price may move before the trade is mined
 
 
 def pool_price(pool: PoolState) -> float:
@@ -51,23 +52,25 @@ def sides(pool: PoolState, reference: Reference) -> tuple[Side, Side]:
     reserve = virtual_reserve(pool)
     impact = price / reserve
     ask, bid = price / (1 - fee), price * (1 - fee)
+    room = _SLIPPAGE_USE * reference.leg_slippage
+    # The average price moves with size / reserve: what is left of the leg's slippage bounds the size.
+    most_bought = reserve * (1 - ask / (reference.spot * (1 + room)))
+    most_sold = reserve * (bid / (reference.spot * (1 - room)) - 1)
     buy = Side(
-        capacity=_RANGE_USE * reserve,
+        capacity=min(max(most_bought, 0.0), _RANGE_USE * reserve),
         fee=ask - price,
         impact=impact,
         cash=ask,
         carry=0.0,
         oracle_loss=reference.loss_of_buying(ask),
-        is_allowed=ask <= reference.spot or reference.allows(ask),
     )
     sell = Side(
-        capacity=_RANGE_USE * reserve,
+        capacity=min(max(most_sold, 0.0), _RANGE_USE * reserve),
         fee=price - bid,
         impact=impact,
         cash=-bid,
         carry=0.0,
         oracle_loss=reference.loss_of_selling(bid),
-        is_allowed=bid >= reference.spot or reference.allows(bid),
     )
     return buy, sell
 

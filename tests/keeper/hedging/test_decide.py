@@ -66,10 +66,12 @@ def test_a_small_delta_is_not_worth_its_costs(snapshot_of: SNAPSHOTS) -> None:
 
 
 def test_dearer_gas_widens_the_no_trade_region(snapshot_of: SNAPSHOTS) -> None:
-    book = (option(False, 3_000, -14),)
+    """Inside the band only: outside it the keeper trades whatever gas costs."""
+    bold = replace(POLICY, risk_aversion=300.0)
 
-    assert decide(snapshot_of(book, base_fee_gwei=0.1), POLICY).action is Action.TRADE
-    assert decide(snapshot_of(book, base_fee_gwei=5_000), POLICY).action is Action.HOLD
+    assert decide(snapshot_of((option(False, 3_000, -12),), base_fee_gwei=0.1), bold).action is Action.TRADE
+    assert decide(snapshot_of((option(False, 3_000, -12),), base_fee_gwei=1_000), bold).action is Action.HOLD
+    assert decide(snapshot_of((option(False, 3_000, -60),), base_fee_gwei=1_000), bold).action is Action.TRADE
 
 
 def test_more_risk_aversion_leaves_less_delta(snapshot_of: SNAPSHOTS) -> None:
