@@ -34,6 +34,8 @@ _AAVE = "@aave/core-v3@1.19.3"
 _ERROR = keccak(text="Error(string)")[:4]
 _ANSWER = 10**8
 _ROUTER_DEADLINE = 2**40
+_UNUSED_FEE = 54_321  # millionths
+_WIDE_SPACING = 10_000  # ticks: crossing an empty pool costs little
 
 
 def account(role: str) -> str:
@@ -162,6 +164,15 @@ class Market:
         self.router.exactInputSingle(
             (sold, bought, venue.fee(), ARBITRAGEUR, _ROUTER_DEADLINE, 2**127, 0, target), sender=ARBITRAGEUR
         )
+
+    def empty_pool(self) -> Any:
+        """A new pool of USDC and WETH at the market's price, without liquidity, of a fee that no other pool has."""
+        factory = at(artifact(CORE, "UniswapV3Factory").abi, addresses.UNISWAP_FACTORY)
+        factory.enableFeeAmount(_UNUSED_FEE, _WIDE_SPACING, sender=factory.owner())
+        address = factory.createPool(addresses.USDC, addresses.WETH, _UNUSED_FEE)
+        pool = at(artifact(CORE, "UniswapV3Pool").abi, address)
+        pool.initialize(self.pool.slot0()[0])
+        return pool
 
     # ------------------------------------------------------------------ USDC
 

@@ -1,5 +1,7 @@
 """The whole protocol deployed in titanoboa with its default parameters, and the things that people do with it."""
 
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -90,14 +92,20 @@ class Leg(NamedTuple):
     limit_price: int
 
 
+@functools.cache
 def load(name: str) -> Any:
     """The deployer of a contract by its path under contracts/, compiled as in production."""
     return boa.load_partial(f"contracts/{name}.vy", compiler_args={"evm_version": "cancun"})
 
 
+@functools.cache
+def _fault_deployer(name: str) -> Any:
+    return boa.load_partial(f"tests/contracts/faults/{name}.vy")
+
+
 def fault(name: str, *args: Any) -> Any:
     """Deploy one of the misbehaving contracts of tests/contracts/faults."""
-    return boa.load(f"tests/contracts/faults/{name}.vy", *args)
+    return _fault_deployer(name).deploy(*args)
 
 
 def replace_code(address: str, name: str, *args: Any) -> None:
@@ -118,6 +126,7 @@ class Protocol:
     taker: str = field(default_factory=lambda: account("taker"))
     stranger: str = field(default_factory=lambda: account("stranger"))
     quoter: LocalAccount = field(default_factory=lambda: Account.from_key(b"\x07" * 32))
+    _nonces: Iterator[int] = field(default_factory=lambda: itertools.count(100))  # equal quotes would share one hash
 
     def __post_init__(self) -> None:
         with boa.env.prank(self.governor):
@@ -230,7 +239,7 @@ class Protocol:
             size=size,
             taker=ZERO,
             deadline=self.market.now + 60,
-            nonce=0,
+            nonce=next(self._nonces),
             reference_spot=marks.spot,
             spot_tolerance=25 * 10**14,
         )

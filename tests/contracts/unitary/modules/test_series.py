@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keeper.domain import series as domain
+from keeper.domain.series import Position
 from tests.contracts import harness
 from tests.contracts.chain import WAD, reverts
 
@@ -59,6 +59,9 @@ def test_the_keeper_packs_the_same_way(packed):
     """keeper/domain reads slots as the contracts write them."""
     slot = packed.with_position(packed.pack(1, False, 1_795_161_600, 3_050 * WAD, 8 * WAD), -7 * WAD)
 
-    read = domain.unpack(slot)
+    position = Position.from_slot(slot)
 
-    assert (read.series.underlying, read.series.is_call, read.series.expiry) == (1, False, 1_795_161_600)
+    assert (position.series.underlying, position.series.is_call) == (1, False)
+    assert (position.series.expiry, position.series.strike) == (1_795_161_600, 3_050)
+    assert (position.series.ln_strike_wad, position.size_wad) == (8 * WAD, -7 * WAD)
+    assert position.slot == slot

@@ -108,7 +108,7 @@ def test_a_receiver_that_refuses_tokens_undoes_the_fill(funded, series, hostile)
     hostile.refuse()
     before = funded.vault.assessment()
 
-    with reverts():
+    with reverts("erc1155: transfer to non-IERC1155Receiver implementer"):
         buy(funded, hostile, series)
 
     assert funded.vault.assessment() == before

@@ -3,8 +3,9 @@
 import pytest
 
 from keeper.pricing.normal_table import normal_table
+from keeper.simulation import addresses
 from tests.contracts.chain import HOUR, WAD, reverts
-from tests.contracts.protocol import ETH, load
+from tests.contracts.protocol import ETH, fault, load
 
 
 @pytest.mark.parametrize("underlyings", [0, 3])
@@ -100,3 +101,15 @@ def test_knows_its_oracles(protocol):
     assert protocol.pricer.PRICE_ORACLE() == protocol.price_oracle.address
     assert protocol.pricer.VOL_ORACLE() == protocol.vol_oracle.address
     assert protocol.pricer.UNDERLYINGS() == ETH + 1
+
+
+def test_a_forward_beyond_its_range_is_refused(market, protocol):
+    """Carry of 50 % on the highest price that the feed can give is far below it: this takes a lying feed."""
+    feed = fault("LyingFeed", 8, 1)
+    feed.set_round((1 << 64) | 1, 10**30, market.now)
+    row = (feed, 3_900, addresses.POOL_USDC_WETH_500, True, 18)
+    lied_to = load("PriceOracle").deploy([row], market.usdc_feed, 90_000)
+    pricer = load("OptionPricer").deploy(lied_to, protocol.vol_oracle, 1, list(normal_table()))
+
+    with reverts("pricer: forward too large"):
+        pricer.marks(protocol.open_series())

@@ -1,6 +1,5 @@
 """PriceOracle.read, count and the constructor: spot in USDC, checked against age, TWAP and peg."""
 
-import boa
 import pytest
 
 from keeper.simulation import addresses
@@ -71,13 +70,7 @@ def test_doubt_ends_by_itself(protocol):
 
 
 def test_a_pool_without_history_gives_no_twap_and_doubt(market):
-    factory = boa.loads_abi(
-        '[{"type":"function","name":"createPool","stateMutability":"nonpayable","inputs":[{"name":"a","type":"address"},'
-        '{"name":"b","type":"address"},{"name":"fee","type":"uint24"}],"outputs":[{"name":"","type":"address"}]}]'
-    ).at(addresses.UNISWAP_FACTORY)
-    pool = factory.createPool(addresses.USDC, addresses.WETH, 100)
-
-    reading = oracle(market, pool=pool).read(0)
+    reading = oracle(market, pool=market.empty_pool().address).read(0)
 
     assert (reading.price, reading.twap, reading.doubt) == (3_000 * WAD, 0, True)
 

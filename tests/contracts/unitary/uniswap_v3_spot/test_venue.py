@@ -8,16 +8,10 @@ from tests.contracts.chain import USDC, WAD, reverts
 from tests.contracts.protocol import ETH, SPOT, Limits, load, replace_code
 
 LOOSE = Limits(*(100 * WAD,) * 8)
-_FACTORY = (
-    '[{"type":"function","name":"createPool","stateMutability":"nonpayable","inputs":[{"name":"a","type":"address"},'
-    '{"name":"b","type":"address"},{"name":"fee","type":"uint24"}],"outputs":[{"name":"","type":"address"}]}]'
-)
 
 
 def deploy(protocol, token_decimals=18, pools=(addresses.POOL_USDC_WETH_500,), token=addresses.WETH):
-    return load("venues/UniswapV3Spot").deploy(
-        protocol.vault, ETH, addresses.USDC, token, token_decimals, list(pools)
-    )
+    return load("venues/UniswapV3Spot").deploy(protocol.vault, ETH, addresses.USDC, token, token_decimals, list(pools))
 
 
 @pytest.fixture
@@ -88,10 +82,7 @@ def test_the_whole_position_can_be_sold(holding):
 
 @pytest.mark.parametrize("units", [1, -1])
 def test_a_pool_without_depth_is_refused(holding, units):
-    factory = boa.loads_abi(_FACTORY).at(addresses.UNISWAP_FACTORY)
-    empty = factory.createPool(addresses.USDC, addresses.WETH, 100)
-    boa.env.raw_call(empty, data=bytes.fromhex("f637731d") + holding.market.pool.slot0()[0].to_bytes(32))
-    venue = deploy(holding, pools=(addresses.POOL_USDC_WETH_500, empty))
+    venue = deploy(holding, pools=(addresses.POOL_USDC_WETH_500, holding.market.empty_pool().address))
     holding.vault.list_venue(venue, ETH, sender=holding.governor)
     holding.rebalance(holding.leg(2, 5))
 

@@ -152,4 +152,6 @@ def test_a_gift_moves_no_price(hedged, kind):
         market.usdc.approve(market.aave, 50_000 * USDC, sender=giver)
         market.aave.supply(market.usdc, 50_000 * USDC, hedged.short, 0, sender=giver)
 
-    assert hedged.vault.assessment() == before
+    after = hedged.vault.assessment()
+    assert (after.delta, after.gross, after.initial) == (before.delta, before.gross, before.initial)
+    assert 0 <= before.nav_mid - after.nav_mid <= 10**12  # one unit of rounding in Aave's index, against the vault

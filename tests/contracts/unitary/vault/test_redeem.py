@@ -67,7 +67,7 @@ def test_works_below_initial_margin_of_the_mode_but_not_into_the_margin(funded, 
         funded.vault.redeem(everything, funded.depositor, funded.depositor, sender=funded.depositor)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(amount=st.integers(100 * USDC, 10**6 * USDC), extra=st.integers(0, 10**6))
 def test_a_round_trip_never_gains(hedged, amount, extra):
     vault, who = hedged.vault, hedged.stranger
@@ -81,7 +81,7 @@ def test_a_round_trip_never_gains(hedged, amount, extra):
     assert hedged.market.usdc.balanceOf(who) + vault.previewRedeem(vault.balanceOf(who)) <= start
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(shares=st.integers(100 * WAD, 10**5 * WAD))
 def test_minting_and_withdrawing_never_gains(hedged, shares):
     vault, who = hedged.vault, hedged.stranger

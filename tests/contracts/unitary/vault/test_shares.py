@@ -1,9 +1,9 @@
 """The Vault's shares are an ERC-20 with permit."""
 
+import boa
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-import boa
 from tests.contracts.chain import USDC, WAD, reverts
 
 _PERMIT = [

@@ -100,7 +100,8 @@ def test_oracle_doubt_raises_initial_margin_only(funded, sold):
 
     doubtful = funded.vault.assessment()
 
-    assert doubtful.doubt and not calm.doubt
+    assert doubtful.doubt
+    assert not calm.doubt
     assert doubtful.initial == doubtful.maintenance * 5 // 4 * 3 // 2
     assert calm.initial == calm.maintenance * 5 // 4
 

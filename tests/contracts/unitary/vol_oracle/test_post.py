@@ -10,10 +10,8 @@ from tests.contracts.protocol import ETH, Bounds, load, wad
 YEAR = 365 * DAY
 
 
-def post(protocol, expiry, theta, rho=0, phi=0, carry=0, half_spread=wad(0.02), sender=None):
-    protocol.vol_oracle.post(
-        ETH, expiry, theta, rho, phi, carry, half_spread, sender=sender or protocol.vol_poster
-    )
+def post(protocol, expiry, theta, rho=0, phi=0, carry=0, half_spread=2 * WAD // 100, sender=None):
+    protocol.vol_oracle.post(ETH, expiry, theta, rho, phi, carry, half_spread, sender=sender or protocol.vol_poster)
 
 
 def theta_of(protocol, expiry, vol):
@@ -211,9 +209,7 @@ def test_setting_bounds_refuses_others(protocol, role):
         protocol.vol_oracle.set_bounds(Bounds(), sender=getattr(protocol, role))
 
 
-@pytest.mark.parametrize(
-    "bounds", [Bounds(min_vol=0), Bounds(min_vol=3 * WAD), Bounds(min_half_spread=wad(0.3))]
-)
+@pytest.mark.parametrize("bounds", [Bounds(min_vol=0), Bounds(min_vol=3 * WAD), Bounds(min_half_spread=wad(0.3))])
 def test_impossible_bounds_are_refused(protocol, bounds):
     with reverts("vol: bounds"):
         load("VolOracle").deploy(protocol.governor, bounds)
