@@ -25,7 +25,8 @@ class Performance:
     """NAV in USDC at each step as if nobody had come or gone after ``start``; NaN before it.
 
     ``start`` is the NAV of the first step at which the vault owns something. Later deposits and redemptions are taken
-    out of both series, so that what moves them is the market and the hedge alone.
+    out of both series, so that what moves them is the market and the hedge alone. A step contains what came or went
+    before its second; in the same second only the first step does.
     """
 
     start: float
@@ -54,7 +55,7 @@ def performance(record: DemoRecord) -> Performance:
     if base is None:
         raise ValueError("the record has no step at which the vault owns anything")
     since = record.steps[base].timestamp
-    flows = [sum(f.usdc for f in record.flows if since < f.timestamp <= step.timestamp) for step in record.steps]
+    flows = [sum(f.usdc for f in record.flows if since < f.timestamp < step.timestamp) for step in record.steps]
     later = [i >= base for i in range(len(record.steps))]
     return Performance(
         start=record.steps[base].nav_mid,

@@ -176,6 +176,12 @@ def test_the_summary_has_the_numbers_that_the_record_gives_by_hand(tiny):
     assert {key: found[key] for key in expected} == expected
 
 
+def test_a_redemption_in_the_second_of_the_last_step_comes_after_it(tiny):
+    leaving = CashFlow(400, "second depositor", -480.0, -500.0)
+
+    assert performance(replace(tiny, flows=(*tiny.flows, leaving))) == performance(tiny)
+
+
 def test_nav_before_the_first_deposit_is_left_out(tiny):
     empty = step(-10, price=3000.0, nav=0.0, unhedged=0.0)
 
