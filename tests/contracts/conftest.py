@@ -27,10 +27,32 @@ def market() -> Iterator[Market]:
             yield market
 
 
+_STAGES = ("deployed", "funded", "series", "sold", "hedged")
+
+
 @pytest.fixture(scope="session")
-def deployed(market: Market) -> Protocol:
-    """The protocol; tests take `protocol`, whose changes are reverted."""
-    return Protocol(market)
+def stages(market: Market) -> dict[str, Protocol]:
+    """One deployment per stage of a vault's life, so that tests start there instead of trading their way to it."""
+    return {stage: _reach(stage, Protocol(market)) for stage in _STAGES}
+
+
+def _reach(stage: str, protocol: Protocol) -> Protocol:
+    reached = _STAGES.index(stage)
+    if reached >= _STAGES.index("funded"):
+        protocol.deposit(1_000_000 * USDC)
+    if reached >= _STAGES.index("series"):
+        series = protocol.open_series()
+    if reached >= _STAGES.index("sold"):
+        protocol.sell(series, 10 * WAD)
+    if reached >= _STAGES.index("hedged"):
+        protocol.rebalance(protocol.leg(SPOT, 7), protocol.leg(SHORT, -2))
+    return protocol
+
+
+@pytest.fixture(scope="session")
+def deployed(stages: dict[str, Protocol]) -> Protocol:
+    """The protocol, for tests that only look at it."""
+    return stages["deployed"]
 
 
 @pytest.fixture
@@ -40,27 +62,24 @@ def protocol(deployed: Protocol) -> Protocol:
 
 
 @pytest.fixture
-def funded(protocol: Protocol) -> Protocol:
-    """With a first deposit of 1,000,000 USDC by the depositor."""
-    protocol.deposit(1_000_000 * USDC)
-    return protocol
+def funded(stages: dict[str, Protocol], request: pytest.FixtureRequest) -> Protocol:
+    """With a first deposit of 1,000,000 USDC by the depositor, and whatever else the test asks for below."""
+    return stages[max({"funded"} | set(_STAGES[1:]) & set(request.fixturenames), key=_STAGES.index)]
 
 
 @pytest.fixture
 def series(funded: Protocol) -> int:
-    """An open call struck at 3,000 with an expiry in one to two weeks, nothing sold yet."""
-    return funded.open_series()
+    """An open call struck at 3,000 with an expiry in one to two weeks."""
+    return int(funded.book.live_book()[0]) >> 87 << 87
 
 
 @pytest.fixture
-def sold(funded: Protocol, series: int) -> int:
+def sold(series: int) -> int:
     """That series after the taker has bought ten."""
-    funded.sell(series, 10 * WAD)
     return series
 
 
 @pytest.fixture
-def hedged(funded: Protocol, sold: int) -> Protocol:
+def hedged(funded: Protocol) -> Protocol:
     """With those calls sold and positions in both venues."""
-    funded.rebalance(funded.leg(SPOT, 7), funded.leg(SHORT, -2))
     return funded

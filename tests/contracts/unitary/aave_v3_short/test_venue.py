@@ -47,7 +47,7 @@ def test_equity_falls_as_the_price_rises_and_is_never_negative(short):
 
 
 def test_stressed_equity_includes_its_own_liquidation(short):
-    """At 4,500 health is 1.2, nothing is liquidated. At 5,999 * 1.5 it is 0.6: the bonus of 4.5 % on the debt is lost."""
+    """At 4,500 health is 1.2, nothing is liquidated. At 8,998.50 it is 0.6: the bonus on the debt is lost."""
     now, far = state(short), state(short, 5_999)
 
     assert now.stressed_up == state(short, 4_500).equity

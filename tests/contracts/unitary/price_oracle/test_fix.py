@@ -18,7 +18,7 @@ def expiry(protocol):
 
 @pytest.fixture
 def proof(protocol, expiry):
-    """A minute after the expiry; rounds at -60 s (2,990), +0 s (3,010) and +60 s (3,020). The proof is the middle one."""
+    """Rounds at -60 s (2,990), +0 s (3,010) and +60 s (3,020) of the expiry: the middle one proves it."""
     market = protocol.market
     market.pass_time(HOUR - 60)
     market.submit(2_990)
