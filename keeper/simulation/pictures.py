@@ -242,7 +242,8 @@ def _limits(record: DemoRecord) -> Figure:
     return Figure(
         "limits",
         "How close the limits came",
-        "Each line is one limit's use; at 100 % the contracts refuse whatever would use more of it.",
+        "Each line is one limit's use. Above 100 % the contracts refuse whatever would use more of it; the market can "
+        "still push a line there, as sold options gain gamma when the price nears their strikes.",
         _chart(record, "Use of the gamma, vega and margin limits", (panel,)),
     )
 
