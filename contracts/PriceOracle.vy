@@ -237,7 +237,7 @@ def _previous(feed: IChainlinkProxy, round_id: uint80) -> uint80:
     if convert(round_id, uint256) & (2**64 - 1) > 1:
         return round_id - 1
     phase: uint256 = convert(round_id, uint256) >> 64
-    for i: uint256 in range(_MAX_PHASES):
+    for _: uint256 in range(_MAX_PHASES):
         if phase == 0:
             break
         phase -= 1
@@ -257,7 +257,7 @@ def _check_in_force(feed: IChainlinkProxy, round_id: uint80, since: uint256):
     phase: uint256 = convert(round_id, uint256) >> 64
     later_phases: uint256 = convert(staticcall feed.phaseId(), uint256) - phase
     assert later_phases <= _MAX_PHASES, "fixing: too many phases"
-    for i: uint256 in range(later_phases, bound=_MAX_PHASES):
+    for _: uint256 in range(later_phases, bound=_MAX_PHASES):
         phase += 1
         if self._last_of_phase(feed, phase) != 0:
             first: uint80 = convert((phase << 64) | 1, uint80)
