@@ -174,8 +174,13 @@ class Market:
         pool.initialize(self.pool.slot0()[0])
         return pool
 
-    # ------------------------------------------------------------------ USDC
+    # ------------------------------------------------------------------ tokens
 
     def mint(self, to: str, amount: int) -> None:
         """`amount` base units of new USDC, by a minter that Circle's master minter allowed."""
         self.usdc.mint(to, amount, sender=MINTER)
+
+    def wrap(self, to: str, amount: int) -> None:
+        """`amount` of new WETH for an account."""
+        boa.env.set_balance(to, amount)
+        boa.env.raw_call(self.weth.address, sender=to, value=amount, data=keccak(text="deposit()")[:4])

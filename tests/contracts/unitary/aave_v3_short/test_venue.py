@@ -1,5 +1,6 @@
 """AaveV3Short: borrows and sells WETH against USDC on the real Aave, and obeys the Vault alone."""
 
+import boa
 import pytest
 
 from keeper.simulation import addresses
@@ -121,6 +122,21 @@ def test_a_gift_of_atokens_does_not_come_out_with_the_collateral(short):
 
     assert idle + equity - 20 * USDC < short.vault.idle() <= idle + equity
     assert short.short.supplied() == 0
+
+
+def test_repaying_its_debt_for_it_enriches_the_shareholders_and_nobody_else(short):
+    """Aave lets anyone repay any debt. Debt counts as it is, so this gift alone moves NAV: up, and delta with it."""
+    market, giver = short.market, short.stranger
+    market.wrap(giver, WAD)
+    approve = boa.eval('method_id("approve(address,uint256)")') + bytes(12) + bytes.fromhex(market.aave.address[2:])
+    boa.env.raw_call(market.weth.address, sender=giver, data=approve + WAD.to_bytes(32))
+    before = short.vault.assessment()
+
+    market.aave.repay(market.weth, WAD, 2, short.short, sender=giver)
+
+    after = short.vault.assessment()
+    assert abs(after.nav_bid - before.nav_bid - 3_000 * WAD) < WAD
+    assert abs(after.delta[ETH] - before.delta[ETH] - WAD) <= 1
 
 
 def test_health_below_the_floor_is_refused(funded):

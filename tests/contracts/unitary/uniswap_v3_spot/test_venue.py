@@ -1,6 +1,5 @@
 """UniswapV3Spot: a long spot hedge that obeys the Vault alone."""
 
-import boa
 import pytest
 
 from keeper.simulation import addresses
@@ -31,8 +30,7 @@ def test_state_is_what_it_holds_at_the_price_it_is_asked_for(holding):
 
 
 def test_a_gift_of_tokens_counts_for_nothing(holding):
-    boa.env.set_balance(holding.stranger, 10 * WAD)
-    boa.env.raw_call(addresses.WETH, sender=holding.stranger, value=10 * WAD, data=bytes.fromhex("d0e30db0"))
+    holding.market.wrap(holding.stranger, 10 * WAD)
     before = holding.spot.state(3_000 * WAD)
 
     holding.market.weth.transfer(holding.spot, 10 * WAD, sender=holding.stranger)

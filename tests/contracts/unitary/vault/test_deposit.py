@@ -1,6 +1,5 @@
 """Vault.deposit: pay USDC for shares at `nav_ask`."""
 
-import boa
 import pytest
 
 from tests.contracts.chain import USDC, WAD, events, reverts
@@ -145,8 +144,7 @@ def test_a_gift_moves_no_price(hedged, kind):
     elif kind == "USDC to a venue":
         market.usdc.transfer(hedged.short, 50_000 * USDC, sender=giver)
     elif kind == "WETH to a venue":
-        boa.env.set_balance(giver, 10 * WAD)
-        boa.env.raw_call(market.weth.address, sender=giver, value=10 * WAD, data=bytes.fromhex("d0e30db0"))
+        market.wrap(giver, 10 * WAD)
         market.weth.transfer(hedged.spot, 10 * WAD, sender=giver)
     else:
         market.usdc.approve(market.aave, 50_000 * USDC, sender=giver)
