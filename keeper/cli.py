@@ -117,6 +117,33 @@ def run(dry_run: bool, once: bool, config: Path | None) -> None:
 
 
 @cli.command()
+@click.option("--hours", type=click.FloatRange(0.25, 72), default=12.0, show_default=True, help="Length of the crash.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the market's path.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/demo"),
+    show_default=True,
+    help="Folder for report, summary and the keeper's journal.",
+)
+def demo(hours: float, seed: int, out: Path) -> None:
+    """Keel's story once, on a local fork of mainnet: deposit, sell options, hedge through a crash, settle, redeem.
+
+    Everything is real but the market's path: the contracts, the venues' bytecode, the keeper (a `keel run` of its own).
+    Ends with exit code 1 when the books do not balance.
+
+    \b
+    Examples:
+      keel demo
+      keel demo --hours 2 --seed 7 --out out/short
+    """
+    from keeper.simulation.demo_command import run
+
+    if not run(hours, seed, out):
+        sys.exit(1)
+
+
+@cli.command()
 @_json
 @_config
 def status(as_json: bool, config: Path | None) -> None:

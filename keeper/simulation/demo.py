@@ -8,6 +8,7 @@ first expiry is fixed and paid. At the end a depositor redeems and the books are
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _SALE_BEFORE_EXPIRY = 31 * _HOUR  # at least a day, which is the shortest tenor 
 _EXPIRY_IN_CRASH = 0.75  # of the crash's hours: when the first expiry comes
 _START_VOL = 0.55
 _POST_EVERY = 6  # steps between posts of the surface
+_POST_TRIES = 6
 _GAS_MONEY = 100 * 10**18
 _EDGE = 0.01  # what the vault asks above its own mark
 _DEPOSITS = {"first depositor": 600_000, "second depositor": 400_000}
@@ -131,7 +133,8 @@ class _Story:
             deposit(self._sender(who), self.deployment, amount * USDC)
             self.observer.cash.deposits += amount * USDC
             self._note_flow(who, amount, self._shares(who))
-        self._post_surface(_START_VOL)
+        for expiry in self.expiries:
+            post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, _START_VOL)
         self.progress("selling options", 0.03)
         for is_call, expiry, moneyness, size, taker in _TRADES:
             self._sell(is_call, self.expiries[expiry], moneyness, size, taker)
@@ -169,12 +172,12 @@ class _Story:
     # ------------------------------------------------------------------ the market moves, the keeper hedges
 
     def hedge(self) -> None:
-        """The quiet day in hours, then the crash in five-minute steps."""
+        """The quiet day in steps of an hour at most, then the crash in five-minute steps."""
         settings, start = self.settings, self.market.timestamp()
-        hours = max(round((self.crash_from - start) / _HOUR), 0)
+        hours = max(math.ceil((self.crash_from - start) / _HOUR), 0)
         calm = quiet(hours, price=self.price, vol=_START_VOL, seed=settings.seed)
         storm = crash(settings.hours, price=self.price, vol=_START_VOL, seed=settings.seed)
-        times = [self.crash_from - _HOUR * (len(calm) - 1 - i) for i in range(len(calm))]
+        times = [start + (self.crash_from - start) * (i + 1) // hours for i in range(hours)]
         times += [self.crash_from + STEP_SECONDS * (i + 1) for i in range(len(storm))]
         steps = list(zip(times, (*calm, *storm), strict=True))
         for i, (timestamp, market) in enumerate(steps):
@@ -192,7 +195,6 @@ class _Story:
         self._claim_what_is_settled()
         if post:
             self._post_surface(market.vol)
-        self._let_keeper_act()
         self.observer.keeper_acted(market, record.decision)
 
     def _let_keeper_act(self) -> Record:
@@ -221,6 +223,7 @@ class _Story:
             self.observer.cash.payouts += -(-held * payout // 10**30)
             before = self._usdc(holder)
             claim(self._sender(holder), self.deployment, series)
+            self._let_keeper_act()
             paid = self._usdc(holder) - before
             self.claimed += paid
             fixing = bind(self.fork.w3, self.deployment, "PriceOracle").functions.fixing(_ETH, series.expiry).call()
@@ -243,9 +246,10 @@ class _Story:
             if expiry <= now + _HOUR:
                 continue
             target = vol
-            for _ in range(6):
+            for _ in range(_POST_TRIES):
                 try:
                     post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, target)
+                    self._let_keeper_act()
                     break
                 except KeelError:
                     posted = from_wad(oracle.vol(_ETH, expiry, 0).call())

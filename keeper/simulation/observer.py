@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from keeper.chain.rpc import Connection
 from keeper.domain.snapshot import Snapshot, VenueKind
-from keeper.domain.units import WAD, from_usdc, from_wad
+from keeper.domain.units import WAD, YEAR, from_usdc, from_wad
 from keeper.market.reader import read_snapshot
 from keeper.risk.valuation import value
 from keeper.simulation.record import StepRecord
@@ -72,7 +73,12 @@ class Observer:
         spot = from_wad(chain.spot[_ETH])
         units = {venue.kind: from_wad(venue.state.exposure) for venue in snapshot.venues}
         options = valuation.options[_ETH]
-        posted = [position.vol for position in valuation.positions]
+        live = {position.series.expiry for position in snapshot.book}
+        posted = [
+            math.sqrt(from_wad(each.theta) * YEAR / (expiry - each.posted_at))
+            for _, expiry, each in snapshot.surface.slices
+            if expiry in live
+        ]
         limits = snapshot.limits
         supply = snapshot.vault.total_supply
         return StepRecord(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 class StepRecord:
     """The vault after one step of the market, and the keeper's decision on it; ``delta`` and ``band`` in units.
 
-    ``nav_unhedged`` is what ``nav_mid`` would be had nothing ever been hedged: deposits, premiums and options only.
+    ``posted_vol`` is at the money, the mean over live expiries. ``nav_unhedged`` is what ``nav_mid`` would be had
+    nothing ever been hedged: deposits, premiums and options only.
     """
 
     block: int

@@ -1,0 +1,85 @@
+"""The story in miniature on the fork: one hour of crash, the real keeper process, settlement and redemption."""
+
+from pathlib import Path
+
+import pytest
+
+from keeper.domain.decision import Action
+from keeper.execution.journal import Journal
+from keeper.execution.records import Kind
+from keeper.simulation.demo import DemoSettings, run_demo
+from keeper.simulation.record import DemoRecord
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def story(folder: Path) -> DemoRecord:
+    return run_demo(DemoSettings(hours=1.0, seed=7, folder=folder), lambda *_: None)
+
+
+def test_the_books_balance_to_the_unit(story: DemoRecord) -> None:
+    assert story.books_balance, [check for check in story.checks if not check.holds]
+
+
+def test_profit_by_source_is_the_change_of_the_depositors_wealth(story: DemoRecord) -> None:
+    brought = sum(flow.usdc for flow in story.flows)  # deposits less redemptions
+
+    # What the redeemer left behind by leaving at the bid stays with the others and is in both.
+    assert sum(story.profit.values()) == pytest.approx(_nav_at_the_end(story) - brought, abs=0.01)
+
+
+def _nav_at_the_end(story: DemoRecord) -> float:
+    nav = next(check for check in story.checks if check.name.startswith("NAV"))
+    return nav.actual / 10**18
+
+
+def test_the_market_crashes_and_the_hedge_holds(story: DemoRecord) -> None:
+    start = story.steps[0]
+    fall = 1 - min(step.price for step in story.steps) / start.price
+    hedged = start.nav_mid - min(step.nav_mid for step in story.steps)
+    unhedged = start.nav_unhedged - min(step.nav_unhedged for step in story.steps)
+
+    assert fall >= 0.25
+    assert story.steps[-1].market_vol > 1.4 * start.market_vol
+    assert hedged < unhedged / 2
+
+
+def test_every_rebalance_brings_delta_into_its_band_or_closer(story: DemoRecord) -> None:
+    assert len(story.trades) >= 5
+    for trade in story.trades:
+        assert abs(trade.delta_after) <= max(trade.band, abs(trade.delta_before)), trade
+
+
+def test_the_first_expiry_is_settled_and_paid(story: DemoRecord) -> None:
+    assert len(story.settlements) == 3
+    for row in story.settlements:
+        assert row.paid == pytest.approx(row.payout * row.size, abs=1e-5)
+    assert any(row.paid > 0 for row in story.settlements)
+
+
+def test_one_depositor_leaves_with_everything(story: DemoRecord) -> None:
+    redeemed = [flow for flow in story.flows if flow.usdc < 0]
+
+    assert len(redeemed) == 1
+    assert redeemed[0].shares == -400_000
+
+
+def test_costs_add_up_to_what_the_vault_lost_against_the_oracle(story: DemoRecord) -> None:
+    """The vault records at least the shortfall against the oracle; the TWAP can only add to it."""
+    for trade in story.trades:
+        assert trade.fees + trade.impact + trade.basis <= trade.recorded_loss + 0.02, trade
+
+
+def test_the_journal_has_a_decision_for_every_step(story: DemoRecord, folder: Path) -> None:
+    journal = Journal(f"sqlite:///{folder / 'keeper.sqlite'}")
+    decided = [record for record in journal.decisions() if record.kind is Kind.HEDGE]
+    open_intents = journal.open_intents()
+    journal.close()
+
+    assert len(decided) >= len(story.steps)
+    assert not [record.decision.reason for record in decided if record.decision.action is Action.REFUSE]
+    assert open_intents == ()
