@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keeper.errors import KeelError
+
 PROJECT = Path(__file__).resolve().parents[2]
 _BUILD = PROJECT / ".build" / "__local__.json"
 _STAMP = PROJECT / ".build" / ".compiled"  # written by `make setup` after a whole compilation
 _CONTRACTS = PROJECT / "contracts"
 
 
-class ArtifactError(RuntimeError):
+class ArtifactError(KeelError):
     """A contract is not compiled, or its compilation is older than the sources."""
 
 
@@ -37,7 +39,7 @@ def artifact(name: str) -> Artifact:
     contracts = _contracts(_BUILD.stat().st_mtime_ns)
     if name not in contracts:
         known = ", ".join(sorted(contracts)) or "none"
-        raise ArtifactError(f"There is no compiled contract {name!r} (there are: {known}). Run `make setup`.")
+        raise ArtifactError(f"There is no compiled contract {name!r} (there are: {known}).", todo="Run `make setup`.")
     entry = contracts[name]
     return Artifact(
         name=name,
@@ -60,9 +62,9 @@ def _contracts(_built_at: int) -> dict[str, dict[str, Any]]:
 def _refuse_stale() -> None:
     """Any source newer than the last whole compilation counts: ape itself misses importers of a module."""
     if not (_BUILD.exists() and _STAMP.exists()):
-        raise ArtifactError("The contracts are not compiled. Run `make setup`.")
+        raise ArtifactError("The contracts are not compiled.", todo="Run `make setup`.")
     compiled_at = _STAMP.stat().st_mtime_ns
     for source in _CONTRACTS.rglob("*.vy*"):
         if source.stat().st_mtime_ns > compiled_at:
             where = source.relative_to(PROJECT)
-            raise ArtifactError(f"{where} has changed since the contracts were compiled. Run `make setup`.")
+            raise ArtifactError(f"{where} has changed since the contracts were compiled.", todo="Run `make setup`.")
