@@ -194,11 +194,14 @@ def set_budgets(budgets: Budgets):
 @external
 def set_reduce_only(latched: bool):
     """
-    @notice Latch REDUCE_ONLY: guardian or governor. Unlatch: governor.
+    @notice Latch REDUCE_ONLY: guardian or governor. Unlatch: governor; drawdown is then measured from the price at the next
+            checkpoint, or it would latch again at once.
     """
     if not (latched and roles._has(msg.sender, roles.Role.GUARDIAN)):
         roles._check(roles.Role.GOVERNOR)
     self.latched = latched
+    if not latched:
+        self.high_water = 0
     log ReduceOnlySet(latched=latched)
 
 

@@ -17,6 +17,7 @@ _UNIT: immutable(uint256)  # WAD per smallest unit of the token
 
 pools: public(DynArray[IUniswapV3Pool, 4])
 _active: transient(address)
+_most: transient(uint256)  # what the swap under way may cost, smallest units of what it pays with
 
 
 @deploy
@@ -43,9 +44,8 @@ def _buy(pool: uint256, amount: uint256, limit_price: uint256) -> uint256:
     """
     paid: uint256 = 0
     bought: uint256 = 0
-    paid, bought = self._swap(pool, True, -convert(amount, int256))
+    paid, bought = self._swap(pool, True, -convert(amount, int256), self._cost(amount, limit_price))
     assert bought == amount, "venue: not enough depth"
-    assert paid <= self._cost(amount, limit_price), "venue: limit price"
     return paid
 
 
@@ -59,14 +59,14 @@ def _sell(pool: uint256, amount: uint256, limit_price: uint256) -> uint256:
     """
     received: uint256 = 0
     sold: uint256 = 0
-    received, sold = self._swap(pool, False, convert(amount, int256))
+    received, sold = self._swap(pool, False, convert(amount, int256), amount)
     assert sold == amount, "venue: not enough depth"
     assert received >= self._proceeds(amount, limit_price), "venue: limit price"
     return received
 
 
 @internal
-def _swap(pool: uint256, usdc_in: bool, amount_specified: int256) -> (uint256, uint256):
+def _swap(pool: uint256, usdc_in: bool, amount_specified: int256, most: uint256) -> (uint256, uint256):
     """
     @return Amounts of USDC and of the token that changed hands.
     """
@@ -74,6 +74,7 @@ def _swap(pool: uint256, usdc_in: bool, amount_specified: int256) -> (uint256, u
     usdc_is_token0: bool = self._usdc_is_token0()
     zero_for_one: bool = usdc_is_token0 == usdc_in
     self._active = venue.address
+    self._most = most
     amount0: int256 = 0
     amount1: int256 = 0
     amount0, amount1 = extcall venue.swap(
@@ -90,11 +91,13 @@ def _swap(pool: uint256, usdc_in: bool, amount_specified: int256) -> (uint256, u
 def _owed(amount0: int256, amount1: int256) -> (IERC20, uint256):
     """
     @notice What a swap callback asks for: the token and its amount.
-    @custom:reverts When the caller is not the pool of the swap under way.
+    @custom:reverts When the caller is not the pool of the swap under way, or asks for more than the limit price allows.
     """
     assert msg.sender == self._active, "venue: not the pool"
     pays_usdc: bool = self._usdc_is_token0() == (amount0 > 0)
-    return USDC if pays_usdc else TOKEN, convert(max(amount0, amount1), uint256)
+    amount: uint256 = convert(max(amount0, amount1), uint256)
+    assert amount <= self._most, "venue: limit price"
+    return USDC if pays_usdc else TOKEN, amount
 
 
 @internal

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from keeper.errors import KeelError
 from keeper.simulation.paths import PROJECT
 from keeper.simulation.rpc import Rpc, RpcError
 
@@ -41,7 +42,7 @@ exit "$code"
 """
 
 
-class AnvilError(RuntimeError):
+class AnvilError(KeelError):
     """Anvil is missing, of another version, or did not start."""
 
 

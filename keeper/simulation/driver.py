@@ -13,6 +13,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3 import Web3
 
+from keeper.errors import KeelError
 from keeper.simulation.addresses import AAVE_ORACLE, LINK, SWAP_ROUTER, USDC, USDC_USD_FEED, WETH
 from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.markets import MARKETS, Market, Pool
@@ -54,7 +55,7 @@ ARBITRAGEUR: Final = _account("arbitrageur")
 MINTER: Final = _account("minter")
 
 
-class MarketError(RuntimeError):
+class MarketError(KeelError):
     """A step was not carried out as a whole; the block that was mined stays."""
 
 

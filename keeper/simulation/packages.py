@@ -13,12 +13,13 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from keeper.errors import KeelError
 from keeper.simulation.paths import cache_dir
 
 PINS_FILE = Path(__file__).with_name("packages.json")
 
 
-class PackageError(RuntimeError):
+class PackageError(KeelError):
     """A package could not be fetched, or is not the one that was pinned."""
 
 

@@ -53,6 +53,21 @@ def test_latch_stays_when_the_price_comes_back(funded):
     assert funded.vault.latched()
 
 
+def test_once_the_governor_has_unlatched_a_new_drawdown_is_needed(funded):
+    funded.vault.checkpoint()
+    funded.overwrite("idle", 800_000 * USDC)
+    funded.vault.checkpoint()
+
+    funded.vault.set_reduce_only(False, sender=funded.governor)
+    funded.vault.checkpoint()
+
+    assert not funded.vault.latched()
+    assert funded.vault.high_water() == 800_000  # measured from here on
+    funded.overwrite("idle", 680_000 * USDC - 2)
+    funded.vault.checkpoint()
+    assert funded.vault.latched()
+
+
 def test_a_real_crash_latches_through_checkpoint_and_rebalance(funded):
     """A vault long ETH with a fifth of its money loses 15 % of it all when ETH falls by four fifths."""
     funded.risk.set_limits((10**18,) * 8, sender=funded.governor)
