@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import UnsignedIntegerDecoder
+from eth_abi.encoding import UnsignedIntegerEncoder
 from eth_abi.exceptions import DecodingError
 from eth_abi.grammar import TupleType, parse
+from eth_abi.registry import ABIRegistry, BaseEquals, registry
 from eth_utils.crypto import keccak
 
 from keeper.chain.artifacts import artifact
@@ -17,6 +21,17 @@ from keeper.chain.artifacts import artifact
 _ERROR: Final = keccak(text="Error(string)")[:4]
 _PANIC: Final = keccak(text="Panic(uint256)")[:4]
 _LONGEST_REASON: Final = 200
+
+
+def _strict_registry() -> ABIRegistry:
+    """eth_abi's, with integers of too few bytes an error: once ape is imported, it reads an empty answer as zero."""
+    strict = registry.copy()
+    strict.unregister("uint")
+    strict.register(BaseEquals("uint"), UnsignedIntegerEncoder, UnsignedIntegerDecoder, label="uint")
+    return strict
+
+
+_CODEC: Final = ABICodec(_strict_registry())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +57,7 @@ class Function:
         Raises:
             DecodingError: too short, as from an address without code.
         """
-        values = decode(self.outputs, data)
+        values = _CODEC.decode(self.outputs, data)
         return values[0] if len(values) == 1 else values
 
 
@@ -76,11 +91,11 @@ def revert_reason(data: bytes) -> str:
     """What a revert says, bounded and printable: whoever reverts chooses the bytes."""
     try:
         if data[:4] == _ERROR:
-            reason: str = decode(["string"], data[4:])[0]
+            reason: str = _CODEC.decode(["string"], data[4:])[0]
             clean = "".join(letter if letter.isprintable() else "?" for letter in reason[: _LONGEST_REASON + 1])
             return clean if len(reason) <= _LONGEST_REASON else clean[:_LONGEST_REASON] + "..."
         if data[:4] == _PANIC:
-            return f"panic 0x{decode(['uint256'], data[4:])[0]:02x}"
+            return f"panic 0x{_CODEC.decode(['uint256'], data[4:])[0]:02x}"
     except (DecodingError, UnicodeDecodeError):
         pass
     if not data:
