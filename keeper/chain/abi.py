@@ -25,9 +25,10 @@ _LONGEST_REASON: Final = 200
 
 def _strict_registry() -> ABIRegistry:
     """eth_abi's, with integers of too few bytes an error: once ape is imported, it reads an empty answer as zero."""
-    strict = registry.copy()
+    strict: ABIRegistry = registry.copy()  # type: ignore[no-untyped-call]
     strict.unregister("uint")
-    strict.register(BaseEquals("uint"), UnsignedIntegerEncoder, UnsignedIntegerDecoder, label="uint")
+    uint = BaseEquals("uint")  # type: ignore[no-untyped-call]
+    strict.register(uint, UnsignedIntegerEncoder, UnsignedIntegerDecoder, label="uint")
     return strict
 
 
