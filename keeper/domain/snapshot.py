@@ -170,6 +170,11 @@ class VaultState:
     loss_budget: int
     budgets: Budgets
 
+    @property
+    def free(self) -> int:
+        """Idle USDC that is not owed to option holders."""
+        return max(0, self.idle - self.owed)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -2,68 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from keeper.domain.decision import Action, Costs, Decision, DeltaChange, Leg
+from keeper.domain.decision import Action, Costs, Decision, DeltaChange
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot, VenueKind
-from keeper.domain.units import USDC, WAD
+from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
+from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
 from keeper.hedging.problem import Book, book_of, build
 from keeper.hedging.program import Array, Program, Solution, SolverError, solve
 from keeper.risk.limits import REASONS, excesses
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
-from keeper.venues.aave_v3 import needs_restoring, short_instruments, spare_collateral
-from keeper.venues.instrument import Instrument, Reference
-from keeper.venues.uniswap_v3 import average_price, spot_instruments
+from keeper.venues.aave_v3 import short_instruments
+from keeper.venues.instrument import Instrument, Reference, VenueError
+from keeper.venues.uniswap_v3 import spot_instruments
 
 _ETH = 0  # gas is paid in ether, priced as the first underlying
-_UNIT_WAD = 10**12  # trades are rounded to 1e-6 units
-_CLOSING = 1.001  # a buy-back of almost the whole debt asks for more than it, and the venue takes what there is
 _SHRINKS = 0.899  # of a breach's excess: the contract's nine tenths, less what the trade's own cost moves
 _SHADOW_PRICE = 1e-6  # smallest one worth telling
-
-
-@dataclass(frozen=True, slots=True)
-class _Trade:
-    instrument: Instrument
-    units: float  # signed
-
-    @property
-    def cash(self) -> float:
-        """What the vault's idle cash pays, USDC."""
-        side = self.instrument.buy if self.units > 0 else self.instrument.sell
-        return side.cash * abs(self.units)
 
 
 def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     """The cheapest trades that keep the book neutral inside every limit, or the reason why not to trade.
 
     Pure and deterministic. Nothing is traded when the snapshot cannot be valued, when the keeper's margin and the
-    chain's differ (`Policy.margin_tolerance`), or when the solver's answer does not check out: the action is REFUSE.
+    chain's differ (`Policy.margin_tolerance`), when a venue was read without what it takes to trade in it, or when the
+    solver's answer does not check out: the action is REFUSE.
     """
     try:
         valuation = value(snapshot)
     except ValuationError as error:
         return _plain(snapshot, Action.REFUSE, f"the book cannot be valued: {error}")
     mismatch = margin_mismatch(valuation, snapshot)
-    if not mismatch <= policy.margin_tolerance:
+    if not mismatch <= policy.margin_tolerance:  # a NaN is refused too
         reason = f"keeper and chain disagree by {mismatch:.1e} of notional, {policy.margin_tolerance:.0e} is allowed"
         return _plain(snapshot, Action.REFUSE, reason)
     if valuation.margins.nav_bid <= 0:
         return _plain(snapshot, Action.HOLD, "the vault has no equity to hedge")
 
-    instruments = _instruments(snapshot)
     book = book_of(snapshot, valuation, policy)
-    program = build(book, instruments, policy)
     try:
+        instruments = _instruments(snapshot)
+        program = build(book, instruments, policy)
         solution = solve(program)
-    except SolverError as error:
+    except (VenueError, SolverError) as error:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
 
-    trades = _trades(solution.z, instruments, book, policy)
+    trades = executable(_trades(solution.z, instruments, book, policy), snapshot)
     gas = snapshot.base_fee_wei * policy.rebalance_gas / WAD * book.exposures[_ETH].spot
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
@@ -71,7 +57,7 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     if stuck or (benefit <= gas and all(abs(change.before) <= change.band for change in deltas)):
         trades = ()
         deltas = _deltas(valuation, book, trades)
-    legs = () if stuck else (*_restoring_legs(snapshot, book, trades), *_legs(trades, snapshot, policy))
+    legs = () if stuck else (*restoring_legs(snapshot, trades), *legs_of(trades, snapshot, policy))[:MAX_LEGS]
     if not legs:
         return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, stuck), deltas)
     costs = _costs(trades, gas)
@@ -108,15 +94,16 @@ def _instruments(snapshot: Snapshot) -> tuple[Instrument, ...]:
     return tuple(instruments)
 
 
-def _trades(z: Array, instruments: tuple[Instrument, ...], book: Book, policy: Policy) -> tuple[_Trade, ...]:
-    """The solution in units, without what is too small; what frees cash first."""
+def _trades(z: Array, instruments: tuple[Instrument, ...], book: Book, policy: Policy) -> tuple[Trade, ...]:
+    """The solution in units without what is too small, as many as fit into a rebalance; what frees cash comes first."""
     n = len(instruments)
     trades = []
     for i, instrument in enumerate(instruments):
         amount = float(z[i] - z[n + i]) * book.nav
         if abs(amount) >= policy.min_trade:
-            trades.append(_Trade(instrument, amount / book.exposures[instrument.underlying].spot))
-    return tuple(sorted(trades, key=lambda trade: trade.cash))
+            trades.append(Trade(instrument, amount / book.exposures[instrument.underlying].spot))
+    largest = sorted(trades, key=lambda trade: -abs(trade.units) * book.exposures[trade.instrument.underlying].spot)
+    return tuple(sorted(largest[:MAX_LEGS], key=lambda trade: trade.cash))
 
 
 def _benefit(program: Program, solution: Solution, instruments: tuple[Instrument, ...], book: Book) -> float:
@@ -126,42 +113,7 @@ def _benefit(program: Program, solution: Solution, instruments: tuple[Instrument
     return program.objective(np.zeros_like(traded)) - program.objective(traded)
 
 
-def _legs(trades: tuple[_Trade, ...], snapshot: Snapshot, policy: Policy) -> tuple[Leg, ...]:
-    return tuple(_leg(trade, snapshot, policy) for trade in trades)
-
-
-def _leg(trade: _Trade, snapshot: Snapshot, policy: Policy) -> Leg:
-    instrument, units = trade.instrument, trade.units
-    pool = snapshot.venues[instrument.venue].pools[instrument.pool]
-    spot = snapshot.readings[instrument.underlying].price_wad / WAD
-    slippage = snapshot.vault.budgets.leg_slippage / WAD
-    expected = average_price(pool, units)
-    if units > 0:
-        limit = min(expected * (1 + policy.limit_slippage), spot * (1 + slippage))
-        capacity = instrument.buy.capacity
-        if instrument.direction < 0 and units > capacity * (2 - _CLOSING):
-            units = capacity * _CLOSING
-    else:
-        limit = max(expected * (1 - policy.limit_slippage), spot * (1 - slippage))
-    delta_change = int(units * WAD / _UNIT_WAD) * _UNIT_WAD
-    return Leg(instrument.venue, instrument.pool, delta_change, int(limit * WAD))
-
-
-def _restoring_legs(snapshot: Snapshot, book: Book, trades: tuple[_Trade, ...]) -> tuple[Leg, ...]:
-    """Legs of zero for Aave venues that are not traded and whose collateral is too little or far too much."""
-    traded = {trade.instrument.venue for trade in trades}
-    legs = []
-    for venue in snapshot.venues:
-        if venue.lending is None or venue.index in traded:
-            continue
-        spot = book.exposures[venue.state.underlying].spot
-        missing = -spare_collateral(venue.lending, spot)
-        if needs_restoring(venue.lending, spot) and missing * USDC <= snapshot.vault.idle - snapshot.vault.owed:
-            legs.append(Leg(venue.index, 0, 0, int(spot * WAD)))
-    return tuple(legs)
-
-
-def _deltas(valuation: Valuation, book: Book, trades: tuple[_Trade, ...]) -> tuple[DeltaChange, ...]:
+def _deltas(valuation: Valuation, book: Book, trades: tuple[Trade, ...]) -> tuple[DeltaChange, ...]:
     changes = []
     for u, (delta, exposure) in enumerate(zip(valuation.deltas, book.exposures, strict=True)):
         traded = sum(trade.units for trade in trades if trade.instrument.underlying == u)
@@ -169,7 +121,7 @@ def _deltas(valuation: Valuation, book: Book, trades: tuple[_Trade, ...]) -> tup
     return tuple(changes)
 
 
-def _costs(trades: tuple[_Trade, ...], gas: float) -> Costs:
+def _costs(trades: tuple[Trade, ...], gas: float) -> Costs:
     fee = carry = 0.0
     flows: dict[tuple[str, bool], tuple[float, float]] = {}
     for trade in trades:
@@ -201,14 +153,14 @@ def _binding(program: Program, solution: Solution) -> tuple[tuple[str, float], .
 
 
 def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, stuck: bool) -> str:
+    if any(abs(change.before) > change.band for change in deltas):
+        return "delta is outside its band, but the limits leave no trade"
     if stuck:
         return (
             "gamma or vega is outside its band, delta is inside: the vault takes no trade that cannot bring them back"
         )
     worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
-    if all(abs(change.before) <= change.band for change in deltas):
-        return f"delta is in the no-trade region: {worth}"
-    return "delta is outside its band, but the limits leave no trade"
+    return f"delta is in the no-trade region: {worth}"
 
 
 def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:
@@ -229,7 +181,7 @@ def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:
 
 
 def _why_trade(
-    trades: tuple[_Trade, ...], deltas: tuple[DeltaChange, ...], risk_before: float, risk_after: float, costs: Costs
+    trades: tuple[Trade, ...], deltas: tuple[DeltaChange, ...], risk_before: float, risk_after: float, costs: Costs
 ) -> str:
     if not trades:
         return "collateral is restored to its health target"

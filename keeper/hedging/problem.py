@@ -13,15 +13,18 @@ subject to the limits that the contracts check after a rebalance, each "inside, 
     margin      initial_factor * sum_u w_u <= NAV - cost,   w_u >= contingency_u - damping_j * P&L_u,j  for each shock j
     gap         sum_u g_u <= NAV - cost,                    g_u >= -P&L_u at spot -50 % and +50 %
     delta       |d_u + sum_i (b_i - s_i)| <= band + t_u
+    position    what all pools of a venue sell or buy back <= what it holds or owes
     leverage    gross venue exposure <= limit
-    cash        what the trades take from idle cash <= what is free beyond the keeper's reserve
+    cash        what the trades take from idle cash <= what is free beyond the keeper's reserve and missing collateral
     loss        what the contract will record as loss <= the part of the loss bucket that one rebalance may use
 
-Scenario P&L is linear in the trades because options are only revalued by the market, so each row is exact.
+Scenario P&L is linear in the trades because options are only revalued by the market, so each row is exact; but a loss
+l x + impact x^2 counts as the line that meets it where it would fill the bucket alone, which is above it before that.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +36,13 @@ from keeper.domain.valuation import Valuation
 from keeper.hedging.program import Array, Program, Square
 from keeper.risk.grid import DAMPING_FACTORS, HALF, MULTIPLIERS, ONE_AND_A_HALF, VOLS
 from keeper.risk.margin import gap_rows, initial_factor, margin_rows
+from keeper.venues.aave_v3 import spare_collateral
 from keeper.venues.instrument import Instrument, Side
 
 _MARGIN_MOVES = MULTIPLIERS[:ONE_AND_A_HALF]
 _MARGIN_DAMPING = DAMPING_FACTORS[:ONE_AND_A_HALF]
+_LEG_ROUNDING = 8e-6  # units: of eight legs, each rounded to 1e-6
+_ROUNDING = 1e-9  # share of NAV, more than the solver's tolerance for a row
 _BAND_PENALTY = 0.05  # USDC per USDC of delta outside the band: above any cost of trading, below any loss of margin
 
 
@@ -83,7 +89,6 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
     """The book of a snapshot as the problem sees it."""
     now = valuation.margins
     nav = now.nav_bid
-    free = (snapshot.vault.idle - min(snapshot.vault.idle, snapshot.vault.owed)) / USDC
     exposures = []
     for u, (options, venues, delta) in enumerate(
         zip(valuation.options, valuation.venues, valuation.deltas, strict=True)
@@ -101,7 +106,7 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
         )
     return Book(
         nav=nav,
-        free_cash=free - policy.min_idle * nav,
+        free_cash=snapshot.vault.free / USDC - _missing_collateral(snapshot) - policy.min_idle * nav,
         initial_factor=initial_factor(valuation.doubt),
         margin_excess=max(0.0, now.initial - nav),
         gap_excess=max(0.0, -now.gap_headroom),
@@ -110,6 +115,15 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
         delta_band=snapshot.limits.delta_target / WAD,
         loss_budget=policy.max_loss_use * snapshot.vault.loss_budget / WAD,
         exposures=tuple(exposures),
+    )
+
+
+def _missing_collateral(snapshot: Snapshot) -> float:
+    """What Aave venues lack to their health targets, USDC: a trade there has to bring it, whatever else it costs."""
+    return sum(
+        max(0.0, -spare_collateral(venue.lending, snapshot.readings[venue.state.underlying].price_wad / WAD))
+        for venue in snapshot.venues
+        if venue.lending is not None
     )
 
 
@@ -150,7 +164,7 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
             linear[column] = (side.fee + (side.carry + capital) * policy.risk_horizon_days) / spot
             bound[column] = side.capacity * spot / book.nav
             cash[column] = side.cash / spot
-            loss[column] = side.oracle_loss / spot
+            loss[column] = _loss_slope(side, book.loss_budget * book.nav) / spot
             gross[column] = sign * instrument.direction
             _, flow = flows.setdefault((instrument.pool_address, sign), (_impact(side, spot, book.nav), np.zeros(size)))
             flow[column] = 1.0
@@ -194,7 +208,16 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
     gaps = np.zeros(size)
     gaps[g] = 1.0
     add("gap solvency", gaps + loss, at_most=1.0 + book.gap_excess / book.nav)
-    add("gross leverage", gross, at_most=max(0.0, book.gross_limit - book.gross / book.nav))
+    for venue in {instrument.venue: None for instrument in instruments}:
+        own = [(i, instrument) for i, instrument in enumerate(instruments) if instrument.venue == venue]
+        if len(own) > 1:  # a single pool's capacity says it
+            reduced = np.zeros(size)
+            reduced[[n + i if instrument.direction > 0 else i for i, instrument in own]] = 1.0
+            first = own[0][1]
+            whole = first.position * book.exposures[first.underlying].spot / book.nav
+            add("position", reduced, at_most=max(0.0, whole - _ROUNDING))
+    rounding = _LEG_ROUNDING * max((exposure.spot for exposure in book.exposures), default=0.0) / book.nav
+    add("gross leverage", gross, at_most=max(0.0, book.gross_limit - book.gross / book.nav - rounding))
     add("free cash", cash, at_most=max(0.0, book.free_cash / book.nav))
     add("loss bucket", loss, at_most=book.loss_budget)
     return Program(linear, tuple(squares), np.array(rows), np.array(lower), np.array(upper), bound, tuple(names))
@@ -203,3 +226,8 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
 def _impact(side: Side, spot: float, nav: float) -> float:
     """Weight of the square: impact x^2 in units is this / 2 times the share of NAV squared."""
     return 2 * side.impact * nav / spot**2
+
+
+def _loss_slope(side: Side, budget: float) -> float:
+    """USDC per unit: of the line through zero that meets oracle_loss x + impact x^2 where that is ``budget`` USDC."""
+    return (side.oracle_loss + math.sqrt(side.oracle_loss**2 + 4 * side.impact * budget)) / 2

@@ -18,6 +18,7 @@ Array = npt.NDArray[np.float64]
 
 _FEASIBILITY = 1e-6
 _GAP = 1e-9
+_TOLERANCE = 1e-10  # of HiGHS for each row: so far its solution may lie under each square's tangents
 _MAX_ROUNDS = 60
 _TIME_LIMIT_SECONDS = 2.0
 
@@ -77,7 +78,7 @@ class Solution:
 
 
 def solve(program: Program) -> Solution:
-    """Solve to a gap of 1e-9.
+    """Solve to a gap of 1e-9, relative to the objective where that is large, and HiGHS's tolerance for each square.
 
     Raises:
         SolverError: infeasible, unbounded, not finite, not converged, or the answer violates a row when checked.
@@ -85,14 +86,17 @@ def solve(program: Program) -> Solution:
     import highspy  # here, so that commands which solve nothing start fast
 
     n, k = len(program.linear), len(program.squares)
-    if not (np.all(np.isfinite(program.linear)) and np.all(np.isfinite(program.rows))):
+    limits = (program.lower, program.upper, program.bound)
+    if not all(np.all(np.isfinite(a)) for a in (program.linear, program.rows)) or any(
+        np.isnan(a).any() for a in limits
+    ):
         raise SolverError("the program has numbers that are not finite")
     highs = highspy.Highs()  # type: ignore[no-untyped-call]
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("time_limit", _TIME_LIMIT_SECONDS)
     highs.setOptionValue("threads", 1)
     for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-        highs.setOptionValue(tolerance, 1e-10)
+        highs.setOptionValue(tolerance, _TOLERANCE)
     columns = np.arange(n, dtype=np.int32)
     nothing = np.array([], dtype=np.int32)
     for cost, bound in zip(program.linear, program.bound, strict=True):
@@ -104,6 +108,9 @@ def solve(program: Program) -> Solution:
 
     for _ in range(_MAX_ROUNDS):
         highs.run()
+        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+            highs.clearSolver()  # once more from the beginning: a warm start can lead into a corner
+            highs.run()
         status = highs.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise SolverError(f"HiGHS says {highs.modelStatusToString(status)}")
@@ -111,7 +118,7 @@ def solve(program: Program) -> Solution:
         z, held_up = np.clip(values[:n], 0.0, program.bound), values[n : n + k]
         objective = program.objective(z)
         lower_bound = float(highs.getInfo().objective_function_value)
-        if objective - lower_bound <= _GAP:
+        if objective - lower_bound <= _GAP * max(1.0, abs(objective)) + _TOLERANCE * k:
             break
         for i, square in enumerate(program.squares):
             if square.at(z) - held_up[i] > _GAP / (2 * k):

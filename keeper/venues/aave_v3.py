@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from keeper.domain.snapshot import Lending, Venue
 from keeper.domain.units import USDC, WAD
-from keeper.venues.instrument import Instrument, Reference
-from keeper.venues.uniswap_v3 import fee_rate, pool_price, sides
+from keeper.venues.instrument import Instrument, Reference, Side, VenueError
+from keeper.venues.uniswap_v3 import pool_instruments
 
 _DAYS = 365.0
 _RELEASE_SHARE = 0.05  # of the required collateral: less is not worth a leg
@@ -46,29 +46,18 @@ def short_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, .
     """An AaveV3Short venue: one instrument per pool; it buys back no more than it owes.
 
     Raises:
-        ValueError: the venue was read without its lending data.
+        VenueError: it was read without its lending data.
     """
     if venue.lending is None:
-        raise ValueError(f"venue {venue.index} is an Aave venue without lending data")
+        raise VenueError(f"venue {venue.index} is an Aave venue without lending data")
     lending = venue.lending
     owed = lending.debt_wad / WAD
     collateral = collateral_per_debt(lending) * reference.spot
     # A unit short costs the borrow rate; its extra collateral earns the supply rate.
     carry = (lending.borrow_rate * reference.spot - lending.supply_rate * collateral) / _DAYS
-    instruments = []
-    for index, pool in enumerate(venue.pools):
-        buy, sell = sides(pool, reference)
-        instruments.append(
-            Instrument(
-                venue=venue.index,
-                pool=index,
-                pool_address=pool.address,
-                underlying=venue.state.underlying,
-                name=f"short, Aave v3 and Uniswap v3 {fee_rate(pool):.2%}",
-                direction=-1,
-                price=pool_price(pool),
-                buy=replace(buy, capacity=min(buy.capacity, owed), cash=buy.cash - collateral, carry=-carry),
-                sell=replace(sell, cash=sell.cash + collateral, carry=carry),
-            )
-        )
-    return tuple(instruments)
+
+    def own(buy: Side, sell: Side) -> tuple[Side, Side]:
+        bought_back = replace(buy, capacity=min(buy.capacity, owed), cash=buy.cash - collateral, carry=-carry)
+        return bought_back, replace(sell, cash=sell.cash + collateral, carry=carry)
+
+    return pool_instruments(venue, reference, "short, Aave v3 and Uniswap v3", -1, own)

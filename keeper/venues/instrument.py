@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class VenueError(ValueError):
+    """A venue cannot be traded in as it was read; the message says which and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """Buying or selling through an instrument.
@@ -35,7 +39,7 @@ class Instrument:
         pool_address: Of the pool: instruments that share one share its depth.
         underlying: Index of the underlying.
         direction: +1 for a venue that holds the underlying, -1 for one that owes it.
-        price: Marginal price in the pool, USDC per unit.
+        position: Units that the venue holds or owes: all its pools together can sell or buy back no more.
         buy, sell: The two sides.
     """
 
@@ -45,7 +49,7 @@ class Instrument:
     underlying: int
     name: str
     direction: int
-    price: float
+    position: float
     buy: Side
     sell: Side
 

@@ -7,6 +7,7 @@ paper, section 2): buying q costs p * q / (1 - q / R_token), so that price impac
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from keeper.domain.snapshot import PoolState, Venue
@@ -75,23 +76,40 @@ def sides(pool: PoolState, reference: Reference) -> tuple[Side, Side]:
     return buy, sell
 
 
-def spot_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, ...]:
-    """A UniswapV3Spot venue: one instrument per pool; it sells no more than it holds."""
-    held = venue.state.exposure / WAD
+def pool_instruments(
+    venue: Venue, reference: Reference, name: str, direction: int, adapt: Callable[[Side, Side], tuple[Side, Side]]
+) -> tuple[Instrument, ...]:
+    """One instrument per pool of a venue that trades in pools; a pool without a price or without liquidity is no way.
+
+    Args:
+        adapt: The venue's own buying and selling, from the pool's.
+    """
     instruments = []
     for index, pool in enumerate(venue.pools):
-        buy, sell = sides(pool, reference)
+        if pool.sqrt_price_x96 == 0 or pool.liquidity == 0:
+            continue
+        buy, sell = adapt(*sides(pool, reference))
         instruments.append(
             Instrument(
                 venue=venue.index,
                 pool=index,
                 pool_address=pool.address,
                 underlying=venue.state.underlying,
-                name=f"spot, Uniswap v3 {fee_rate(pool):.2%}",
-                direction=1,
-                price=pool_price(pool),
+                name=f"{name} {fee_rate(pool):.2%}",
+                direction=direction,
+                position=abs(venue.state.exposure) / WAD,
                 buy=buy,
-                sell=replace(sell, capacity=min(sell.capacity, held)),
+                sell=sell,
             )
         )
     return tuple(instruments)
+
+
+def spot_instruments(venue: Venue, reference: Reference) -> tuple[Instrument, ...]:
+    """A UniswapV3Spot venue: one instrument per pool; it sells no more than it holds."""
+    held = venue.state.exposure / WAD
+
+    def own(buy: Side, sell: Side) -> tuple[Side, Side]:
+        return buy, replace(sell, capacity=min(sell.capacity, held))
+
+    return pool_instruments(venue, reference, "spot, Uniswap v3", 1, own)

@@ -7,16 +7,20 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from keeper.domain.decision import Action
+from keeper.domain.decision import Action, Leg
 from keeper.domain.policy import Policy
-from keeper.domain.snapshot import Snapshot, Surface
-from keeper.domain.units import WAD, to_wad
+from keeper.domain.series import Position
+from keeper.domain.snapshot import PoolState, Snapshot, Surface
+from keeper.domain.units import USDC, WAD, to_wad
 from keeper.hedging.decide import decide
+from keeper.hedging.legs import restoring_legs
 from keeper.risk.limits import check_rebalance
+from keeper.venues.uniswap_v3 import average_price
 from tests.keeper.hedging.conftest import after_trades, make_snapshot, option
 
 SNAPSHOTS = Callable[..., Snapshot]
 POLICY = Policy()
+BOLD = replace(POLICY, risk_aversion=1e6)
 SPOT, SHORT = 0, 1  # venues of the snapshots
 
 
@@ -103,13 +107,6 @@ def test_a_position_without_a_slice_is_refused(snapshot_of: SNAPSHOTS) -> None:
     assert "valued" in decision.reason
 
 
-def test_an_empty_loss_bucket_stops_costly_hedges(snapshot_of: SNAPSHOTS) -> None:
-    decision = decide(snapshot_of((option(False, 3_000, -60),), loss_budget=0.0), POLICY)
-
-    assert decision.action is Action.HOLD
-    assert "outside its band" in decision.reason
-
-
 def test_no_hedge_takes_more_cash_than_there_is(snapshot_of: SNAPSHOTS) -> None:
     snapshot = snapshot_of((option(True, 3_000, -150),), idle=150_000, held=30.0)
 
@@ -155,7 +152,7 @@ def test_missing_collateral_is_restored_by_a_leg_of_zero(snapshot_of: SNAPSHOTS)
 
 
 def test_the_whole_debt_is_closed_when_almost_all_would_be(snapshot_of: SNAPSHOTS) -> None:
-    decision = decide(snapshot_of(debt=60.0, idle=800_000), replace(POLICY, risk_aversion=1e6))
+    decision = decide(snapshot_of(debt=60.0, idle=800_000), BOLD)
 
     assert decision.legs[0].delta_change > 60 * WAD
 
@@ -164,6 +161,180 @@ def test_a_decision_is_a_function_of_its_inputs(snapshot_of: SNAPSHOTS) -> None:
     snapshot = snapshot_of((option(False, 3_000, -60), option(True, 3_300, -40)))
 
     assert decide(snapshot, POLICY) == decide(snapshot, POLICY)
+
+
+def test_an_empty_loss_bucket_stops_costly_hedges(snapshot_of: SNAPSHOTS) -> None:
+    decision = decide(snapshot_of((option(False, 3_000, -60),), loss_budget=0.0), POLICY)
+
+    assert decision.action is Action.HOLD
+    assert decision.reason == "delta is outside its band, but the limits leave no trade"
+
+
+@pytest.mark.parametrize(("loss_budget", "depth"), [(0.0005, 40e6), (0.002, 50e6), (0.002, 4e9)])
+def test_the_loss_that_the_contract_records_fits_in_the_bucket(
+    snapshot_of: SNAPSHOTS, loss_budget: float, depth: float
+) -> None:
+    """Price impact counts: else the vault would refuse the same hedge at every block."""
+    snapshot = snapshot_of((option(False, 3_000, -240),), loss_budget=loss_budget, depth=depth)
+
+    decision = decide(snapshot, POLICY)
+
+    pool, nav = snapshot.venues[SHORT].pools[0], snapshot.assessment.nav_bid / WAD
+    [units] = [leg.delta_change / WAD for leg in decision.legs]
+    assert units < -10
+    assert units * (average_price(pool, units) - 3_000) <= POLICY.max_loss_use * loss_budget * nav
+
+
+def test_a_pool_without_liquidity_is_not_traded_in(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of((option(False, 3_000, -60),))
+    dry = replace(snapshot.venues[SHORT].pools[0], liquidity=0)
+    unborn = replace(dry, sqrt_price_x96=0)
+    wet = snapshot.venues[SHORT].pools[0]
+    venues = tuple(replace(venue, pools=(dry, unborn, wet)) for venue in snapshot.venues)
+
+    decision = decide(replace(snapshot, venues=venues), POLICY)
+
+    assert [leg.pool for leg in decision.legs] == [2]
+    nowhere = tuple(replace(venue, pools=(dry,)) for venue in snapshot.venues)
+    assert decide(replace(snapshot, venues=nowhere), POLICY).action is Action.HOLD
+
+
+def test_an_aave_venue_without_its_lending_data_is_refused(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of((option(False, 3_000, -60),))
+    venues = (snapshot.venues[SPOT], replace(snapshot.venues[SHORT], lending=None))
+
+    decision = decide(replace(snapshot, venues=venues), POLICY)
+
+    assert decision.action is Action.REFUSE
+    assert "venue 1 is an Aave venue without lending data" in decision.reason
+
+
+def test_a_vault_without_venues_says_that_nothing_can_be_done(snapshot_of: SNAPSHOTS) -> None:
+    decision = decide(replace(snapshot_of((option(False, 3_000, -60),)), venues=()), POLICY)
+
+    assert decision.action is Action.HOLD
+    assert decision.reason == "delta is outside its band, but the limits leave no trade"
+
+
+def test_a_venue_sells_no_more_in_all_its_pools_than_it_holds(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of(held=60.0, idle=800_000)
+    spot = snapshot.venues[SPOT]
+    pools = (*spot.pools, *_renamed(spot.pools))
+
+    decision = decide(replace(snapshot, venues=(replace(spot, pools=pools), snapshot.venues[SHORT])), BOLD)
+
+    assert sorted(leg.pool for leg in decision.legs if leg.venue == SPOT) == [0, 1]
+    assert 59 * WAD < -sum(leg.delta_change for leg in decision.legs if leg.venue == SPOT) <= 60 * WAD
+
+
+def test_a_venue_buys_back_no_more_in_all_its_pools_than_it_owes(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of(debt=60.0, idle=800_000)
+    short = snapshot.venues[SHORT]
+    pools = (*short.pools, *_renamed(short.pools))
+
+    decision = decide(replace(snapshot, venues=(snapshot.venues[SPOT], replace(short, pools=pools))), BOLD)
+
+    assert sorted(leg.pool for leg in decision.legs if leg.venue == SHORT) == [0, 1]
+    assert 59 * WAD < sum(leg.delta_change for leg in decision.legs if leg.venue == SHORT) <= 60 * WAD
+
+
+def test_no_more_legs_than_a_rebalance_takes(snapshot_of: SNAPSHOTS) -> None:
+    """Of many shallow pools the largest trades come first; the rest is for the next block."""
+    snapshot = snapshot_of((option(True, 3_000, -60),), depth=20e6)
+    [pool] = snapshot.venues[SPOT].pools
+    pools = iter([replace(pool, address=f"0x{i:040x}") for i in range(12)])
+    spots = [replace(snapshot.venues[SPOT], index=i, pools=tuple(next(pools) for _ in range(4))) for i in range(3)]
+
+    decision = decide(replace(snapshot, venues=tuple(spots)), replace(POLICY, risk_aversion=1e4))
+
+    assert decision.action is Action.TRADE
+    assert len(decision.legs) == 8
+    assert abs(decision.deltas[0].after - decision.deltas[0].before) == pytest.approx(
+        sum(leg.delta_change for leg in decision.legs) / WAD, abs=1e-4
+    )
+
+
+def test_the_second_leg_through_a_pool_expects_the_price_that_the_first_leaves(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of((option(False, 3_000, -60),), held=15.0, idle=900_000, depth=80e6)
+
+    first, second = decide(snapshot, POLICY).legs
+
+    pool = snapshot.venues[SPOT].pools[0]
+    assert (first.venue, second.venue) == (SPOT, SHORT)
+    both = (first.delta_change + second.delta_change) / WAD
+    worth = average_price(pool, both) * both - average_price(pool, first.delta_change / WAD) * first.delta_change / WAD
+    expected = worth * WAD / second.delta_change
+    assert second.limit_price / WAD == pytest.approx(expected * (1 - POLICY.limit_slippage))
+    assert second.limit_price < first.limit_price
+
+
+def test_a_leg_that_another_leaves_no_acceptable_price_waits_for_the_next_block(snapshot_of: SNAPSHOTS) -> None:
+    decision = decide(snapshot_of((option(False, 3_000, -60),), held=10.0, idle=900_000, depth=11e6), POLICY)
+
+    [leg] = decision.legs
+    assert (leg.venue, leg.delta_change / WAD) == (SPOT, pytest.approx(-10, abs=1e-5))
+    assert decision.deltas[0].after == pytest.approx(decision.deltas[0].before - 10, abs=1e-5)
+
+
+@pytest.mark.parametrize("idle", [40_000.0, 60_000.0, 90_000.0])
+def test_a_short_that_lacks_collateral_is_extended_only_as_far_as_the_cash_goes(
+    snapshot_of: SNAPSHOTS, idle: float
+) -> None:
+    """A trade brings the whole short to its health target, so what is missing already is paid as well."""
+    snapshot = snapshot_of((option(False, 3_000, -60),), debt=10.0, health=1.3, idle=idle)
+
+    decision = decide(snapshot, POLICY)
+
+    assert sum(_sent_ahead(snapshot, leg) for leg in decision.legs if leg.venue == SHORT) <= idle
+
+
+def _sent_ahead(snapshot: Snapshot, leg: Leg) -> float:
+    """AaveV3Short._funding of borrowing and selling more, USDC."""
+    lending = snapshot.venues[SHORT].lending
+    assert lending is not None
+    sold = -leg.delta_change / WAD
+    debt = lending.debt_wad / WAD + sold
+    required = debt * 3_000 * lending.health_target / lending.liquidation_threshold
+    return required - lending.collateral_usdc / USDC - sold * leg.limit_price / WAD
+
+
+def test_two_shorts_are_restored_only_as_far_as_the_cash_goes(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of((option(False, 3_000, -30),), debt=14.0, health=1.55, idle=20_000.0)
+    both = (snapshot.venues[SHORT], replace(snapshot.venues[SHORT], index=2))
+    missing = 14 * 3_000 * (1.8 - 1.55) / 0.78
+
+    legs = restoring_legs(replace(snapshot, venues=(snapshot.venues[SPOT], *both)), ())
+
+    assert missing < 20_000 < 2 * missing
+    assert [(leg.venue, leg.delta_change) for leg in legs] == [(SHORT, 0)]
+
+
+def test_each_underlying_is_hedged_in_its_own_venues(snapshot_of: SNAPSHOTS) -> None:
+    one = snapshot_of((option(True, 3_000, -60),))
+    bitcoin = replace(option(True, 3_000, -60).series, underlying=1)
+    venues = tuple(
+        replace(venue, index=venue.index + 2, state=replace(venue.state, underlying=1), pools=_renamed(venue.pools))
+        for venue in one.venues
+    )
+    book = (*one.book, Position(bitcoin, -30 * WAD))
+    (_, expiry, posted) = one.surface.slices[0]
+    snapshot = replace(
+        one,
+        readings=one.readings * 2,
+        book=book,
+        venues=(*one.venues, *venues),
+        surface=Surface(((0, expiry, posted), (1, expiry, posted))),
+    )
+
+    decision = decide(after_trades(snapshot, ()), POLICY)
+
+    assert [(leg.venue, leg.delta_change > 0) for leg in decision.legs] == [(2, True), (0, True)]
+    for change in decision.deltas:
+        assert abs(change.after) <= POLICY.band_use * change.band + 1e-6 < abs(change.before)
+
+
+def _renamed(pools: tuple[PoolState, ...]) -> tuple[PoolState, ...]:
+    return tuple(replace(pool, address="0x" + "44" * 20) for pool in pools)
 
 
 @settings(max_examples=80, deadline=None, phases=[Phase.generate])

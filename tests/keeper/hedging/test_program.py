@@ -1,5 +1,7 @@
 """HiGHS on the hedge program's form, against an independent solver and against what it must refuse."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -61,8 +63,25 @@ def test_no_other_solver_finds_a_better_feasible_point(seed: int) -> None:
     )
 
     assert it.violation(ours.z) <= 1e-6
-    assert abs(ours.objective - ours.lower_bound) <= 1e-9
+    assert abs(ours.objective - ours.lower_bound) <= 2e-9 * max(1.0, abs(ours.objective))
     assert ours.objective <= peer.fun + 1e-6 * max(1.0, abs(peer.fun))
+
+
+def test_many_squares_meet_although_the_solver_rounds_each() -> None:
+    """Its tolerance under each of them adds up to more than the gap."""
+    n = 30
+    squares = [(2e-4, np.eye(n)[i].tolist(), -0.01 * i) for i in range(n)]
+    it = program([*squares, (50.0, [1.0] * n, -1.0)], [1e-4] * n, [], [])
+
+    solution = solve(it)
+
+    assert solution.objective - solution.lower_bound < 1e-8
+
+
+def test_large_objectives_meet_relative_to_their_size() -> None:
+    solution = solve(program([(1e6, [1, 0.3], -20.0), (1e5, [0.1, 1], 30.0)], [3.0, 1.0], [], []))
+
+    assert solution.objective == pytest.approx(solution.lower_bound, rel=1e-8)
 
 
 def test_an_infeasible_program_is_an_error_with_its_reason() -> None:
@@ -70,6 +89,7 @@ def test_an_infeasible_program_is_an_error_with_its_reason() -> None:
         solve(program([], [0], [[1]], [20], lower=[11]))
 
 
-def test_a_program_with_nan_is_an_error() -> None:
+@pytest.mark.parametrize(("cost", "coefficient", "upper"), [(math.nan, 1, 1), (0, math.nan, 1), (0, 1, math.nan)])
+def test_a_program_with_nan_is_an_error(cost: float, coefficient: float, upper: float) -> None:
     with pytest.raises(SolverError, match="not finite"):
-        solve(program([], [float("nan")], [[1]], [1]))
+        solve(program([], [cost], [[coefficient]], [upper]))
