@@ -1,4 +1,4 @@
-"""The keeper's loop: newest block, duties, snapshot, gate, decision, journal, act. One block at a time, never two."""
+"""The keeper's loop: newest block, duties, snapshot, decision, journal, act. One block at a time, never two."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
 from keeper.market.reader import read_snapshot
-from keeper.risk.valuation import ValuationError, margin_mismatch, value
 from keeper.runtime.settlement import Duty, settlement
 
 Service = Callable[[Connection, Deployment, Header], Iterable[Duty]]
@@ -132,7 +131,7 @@ class Keeper:
         else:
             try:
                 snapshot = read_snapshot(self._connection, self._deployment, self._account.address, block.hash)
-                decision = self._decide_gated(snapshot, block)
+                decision = self._decided(snapshot, block)
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)
         _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
@@ -146,19 +145,7 @@ class Keeper:
         _tell(intent, self._executor.execute(intent))
         return record
 
-    def _decide_gated(self, snapshot: Snapshot, block: Header) -> Decision:
-        """Whatever decides, it may not when the keeper's valuation and the chain's differ."""
-        try:
-            mismatch = margin_mismatch(value(snapshot), snapshot)
-        except ValuationError as error:
-            return _plain(block, Action.REFUSE, f"the book cannot be valued: {error}")
-        if not mismatch <= self._policy.margin_tolerance:  # a NaN is refused too
-            return _plain(
-                block,
-                Action.REFUSE,
-                f"keeper and chain disagree by {mismatch:.1e} of notional, "
-                f"{self._policy.margin_tolerance:.0e} is allowed",
-            )
+    def _decided(self, snapshot: Snapshot, block: Header) -> Decision:
         try:
             return self._decide(snapshot, self._policy)
         except Exception as error:

@@ -96,7 +96,7 @@ def explode(snapshot, policy):
     raise ZeroDivisionError("no vol")
 
 
-def test_the_gate_refuses_when_keeper_and_chain_disagree(vault, make_keeper, monkeypatch):
+def test_when_keeper_and_chain_disagree_nothing_is_sent(vault, journal, make_keeper, monkeypatch):
     def tampered(*args):
         true = read_snapshot(*args)
         worse = dataclasses.replace(true.assessment, initial=true.assessment.initial + 10**18)
@@ -105,10 +105,11 @@ def test_the_gate_refuses_when_keeper_and_chain_disagree(vault, make_keeper, mon
     monkeypatch.setattr("keeper.runtime.loop.read_snapshot", tampered)
     before = nonce(vault)
 
-    record = make_keeper(decide=explode).tick()
+    record = make_keeper().tick()
 
     assert record.decision.action is Action.REFUSE
     assert "keeper and chain disagree by" in record.decision.reason
+    assert journal.transactions_of(record.id) == ()
     assert nonce(vault) == before
 
 
