@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 REFUSED: Final = 4
+_LONGEST_BLOCK: Final = 19  # digits that the journal's integers have room for
 _WIDTH: Final = 110  # of tables where there is no terminal
 
 _EPILOG: Final = """\b
@@ -176,7 +177,7 @@ def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> No
       keel explain 26450123
       keel explain now --json
     """
-    if block != "now" and not block.isdecimal():
+    if block != "now" and not (block.isdecimal() and len(block) < _LONGEST_BLOCK):
         raise click.BadParameter(f"{block!r} is neither a block number nor `now`.", param_hint="BLOCK")
     settings = _settings(config)
     from keeper.operations.explain import explain_block, explain_now, render

@@ -46,7 +46,14 @@ class Batch:
             RpcError, RpcUnavailableError: the node could not say, or the block is not canonical any more.
         """
         data = _AGGREGATE.encode([(answer.address, True, answer.data) for answer in self._answers])
-        results = _AGGREGATE.decode(connection.call_at(block.hash, MULTICALL3, data))
+        try:
+            results = _AGGREGATE.decode(connection.call_at(block.hash, MULTICALL3, data))
+        except DecodingError:
+            raise SnapshotError(
+                f"At block {block.number} there is no Multicall3 at {MULTICALL3}.",
+                kept="Nothing was decided or sent.",
+                todo="Connect to a chain that has it, or to a node that has the state of that block.",
+            ) from None
         failed: list[str] = []
         for answer, (success, returned) in zip(self._answers, results, strict=True):
             reason = self._take(answer, success, returned)

@@ -15,10 +15,13 @@ from keeper.errors import ConfigError, RpcError, RpcUnavailableError, WrongChain
 
 if TYPE_CHECKING:
     from web3 import Web3
+    from web3.types import RPCEndpoint
 
 _ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 0.1  # seconds, doubled each time
 _JITTER: Final = 0.1  # seconds at most, on top
+
+stamina.instrumentation.set_on_retry_hooks(())  # what comes of it is told once, at the end
 
 
 def mask_url(url: str) -> str:
@@ -117,34 +120,40 @@ class Connection:
 
         Raises:
             RpcError: the node does not know it.
+            RpcUnavailableError: no answer, or what it says is no block.
         """
-        if block_hash is None:
-            block = self.request("eth_getBlockByNumber", "latest", False)
-        else:
-            block = self.request("eth_getBlockByHash", block_hash, False)
+        method = "eth_getBlockByNumber" if block_hash is None else "eth_getBlockByHash"
+        block = self.request(method, block_hash or "latest", False)
         if block is None:
-            raise RpcError("eth_getBlockByHash", f"block {block_hash} is unknown to {self.label}")
-        return Header(
-            number=int(block["number"], 16),
-            hash=block["hash"],
-            timestamp=int(block["timestamp"], 16),
-            base_fee=int(block.get("baseFeePerGas", "0x0"), 16),
-        )
+            raise RpcError(method, f"block {block_hash or 'latest'} is unknown to {self.label}")
+        try:
+            return Header(
+                number=int(block["number"], 16),
+                hash=block["hash"],
+                timestamp=int(block["timestamp"], 16),
+                base_fee=int(block.get("baseFeePerGas", "0x0"), 16),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._unavailable(f"gave an answer to {method} that is no block") from None
 
     def call_at(self, block_hash: str, to: str, data: bytes) -> bytes:
         """`eth_call` in the state after a block, which must be in the canonical chain (EIP-1898).
 
         Raises:
             RpcError: it reverts, or the block is not canonical any more.
+            RpcUnavailableError: no answer, or what it says is no data.
         """
         block = {"blockHash": block_hash, "requireCanonical": True}
-        result: str = self.request("eth_call", {"to": to, "data": "0x" + data.hex()}, block)
-        return bytes.fromhex(result.removeprefix("0x"))
+        result = self.request("eth_call", {"to": to, "data": "0x" + data.hex()}, block)
+        try:
+            return bytes.fromhex(result.removeprefix("0x"))
+        except (AttributeError, ValueError):
+            raise self._unavailable("gave an answer to eth_call that is no data") from None
 
     def _once(self, method: str, params: tuple[Any, ...]) -> Any:
         # `from None` throughout: the causes print the whole URL.
         try:
-            answer = cast(dict[str, Any], self.w3.provider.make_request(method, params))  # type: ignore[arg-type]
+            answer: Any = self.w3.provider.make_request(cast("RPCEndpoint", method), params)
         except requests.Timeout:
             raise self._unavailable(f"did not answer {method} within {self._timeout:g} s") from None
         except requests.HTTPError as error:
@@ -154,6 +163,8 @@ class Connection:
             raise self._unavailable("cannot be reached") from None
         except (Web3Exception, ValueError):
             raise self._unavailable(f"gave an answer to {method} that is not JSON-RPC") from None
+        if not isinstance(answer, dict):
+            raise self._unavailable(f"gave an answer to {method} that is not JSON-RPC")
         if "error" in answer:
             raise _refusal(method, answer["error"])
         return answer.get("result")

@@ -57,18 +57,39 @@ def parse_url(url: str) -> sa.URL:
 
 
 def make_engine(url: sa.URL) -> Engine:
-    """Connections to the database; a SQLite file is made when it is not there."""
+    """Connections to the database; a SQLite file is made when it is not there.
+
+    Raises:
+        JournalError: there is no driver for this kind of database, or the file cannot be made.
+    """
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
+        try:
+            return sa.create_engine(url)
+        except (ImportError, ArgumentError):
+            raise JournalError(
+                f"There is no driver for the journal's database, {url.drivername}.",
+                kept="Nothing was started.",
+                todo="Set `journal_url` as in sqlite:///keel.sqlite, or install the driver.",
+            ) from None
     if url.database:
-        path = Path(url.database)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # signed transactions are nobody else's business
+        try:
+            _make_file(Path(url.database))
+        except OSError as error:
+            raise JournalError(
+                f"The journal {url.database} cannot be made: {error.strerror}.",
+                kept="Nothing was started.",
+                todo="Check the folder and the rights on it, or change `journal_url`.",
+            ) from None
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # signed transactions are nobody else's business
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -74,6 +74,8 @@ def test_a_send_is_not_tried_again():
     [
         ((429, "SECRET quota"), "HTTP status 429"),
         ((200, "<html>SECRET</html>"), "that is not JSON-RPC"),
+        ((200, '["SECRET"]'), "that is not JSON-RPC"),
+        ((200, "null"), "that is not JSON-RPC"),
     ],
 )
 def test_an_answer_that_is_none_is_explained_without_the_url(answer, message):
@@ -82,6 +84,30 @@ def test_an_answer_that_is_none_is_explained_without_the_url(answer, message):
 
     assert "SECRET" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+@pytest.mark.parametrize("block", [{}, {"number": None}, "0x1", {"number": "0x1", "hash": "0x2", "timestamp": "soon"}])
+def test_a_block_that_is_none_is_the_nodes_failure(block):
+    with a_node((200, {"result": block})) as (url, _), pytest.raises(RpcUnavailableError, match="that is no block"):
+        Connection(url).header()
+
+
+def test_a_node_without_a_block_is_told_so():
+    with a_node((200, {"result": None})) as (url, _), pytest.raises(RpcError, match="block latest is unknown"):
+        Connection(url).header()
+
+
+@pytest.mark.parametrize("data", [None, "0xzz", {}])
+def test_a_call_without_data_is_the_nodes_failure(data):
+    with a_node((200, {"result": data})) as (url, _), pytest.raises(RpcUnavailableError, match="that is no data"):
+        Connection(url).call_at("0x1", "0x2", b"")
+
+
+def test_trying_again_is_not_told(caplog, capfd):
+    with a_node((503, "busy")) as (url, _), pytest.raises(RpcUnavailableError):
+        Connection(url).request("eth_blockNumber")
+
+    assert (caplog.text, *capfd.readouterr()) == ("", "", "")
 
 
 def test_a_node_that_cannot_be_reached_is_named_by_its_host():

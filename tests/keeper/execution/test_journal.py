@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -228,6 +229,34 @@ def test_an_intent_ends_once(journal):
 def test_dry_runs_have_a_file_of_their_own():
     assert dry_run_url("sqlite:///var/keel.sqlite") == "sqlite:///var/keel-dry-run.sqlite"
     assert dry_run_url("postgresql://keel:secret@db/keel") == "postgresql://keel:secret@db/keel-dry-run"
+
+
+@pytest.mark.parametrize("url", ["foo://db/keel", "postgresql+nodriver://keel:secret@db/keel", "mysql://db/keel"])
+def test_a_database_without_a_driver_is_named_without_its_password(url):
+    with pytest.raises(JournalError, match="There is no driver for the journal's database") as raised:
+        Journal(url)
+
+    assert "secret" not in str(raised.value)
+
+
+def test_a_journal_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    with pytest.raises(JournalError, match=r"cannot be made: (Not a directory|File exists)\. Nothing was started"):
+        Journal(f"sqlite:///{tmp_path / 'file' / 'keel.sqlite'}")
+
+
+def test_a_journal_that_is_locked_for_a_moment_is_waited_for(tmp_path, journal):
+    other = sqlite3.connect(tmp_path / "keel.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.3, other.execute, ("COMMIT",))
+    release.start()
+
+    record = journal.record_decision(a_decision(), POLICY, None, timestamp=1)
+
+    release.join()
+    other.close()
+    assert journal.last_decision() == record
 
 
 def test_a_locked_journal_says_what_to_do(tmp_path, journal, monkeypatch):

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from keeper.chain.address_book import MULTICALL3
 from keeper.chain.deployments import DeployedVenue
 from keeper.chain.rpc import Connection
 from keeper.domain.snapshot import Mode, VenueKind
@@ -110,6 +111,13 @@ def test_a_venue_that_the_manifest_does_not_know_is_refused(vault):
 
     with pytest.raises(SnapshotError, match="lists other venues than the deployment manifest"):
         read_snapshot(vault.connection, other, vault.keeper.address)
+
+
+def test_a_chain_without_multicall_is_told_so(vault):
+    vault.market.rpc.call("anvil_setCode", MULTICALL3, "0x")
+
+    with pytest.raises(SnapshotError, match="there is no Multicall3 at"):
+        read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
 
 
 def test_a_manifest_with_a_wrong_address_is_named(vault):
