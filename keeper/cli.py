@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -138,6 +139,8 @@ def demo(hours: float, seed: int, out: Path) -> None:
       keel demo
       keel demo --hours 2 --seed 7 --out out/short
     """
+    if not math.isfinite(hours):  # NaN is in no range, and out of none
+        raise click.BadParameter(f"{hours} is not a number of hours.", param_hint="'--hours'")
     from keeper.simulation.demo_command import run
 
     if not run(hours, seed, out):

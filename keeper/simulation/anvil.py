@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,6 +27,7 @@ BLOCK_GAS_LIMIT = 60_000_000
 _LOOKING = "KEEL_LOOKING_FOR_ANVIL"  # set while candidates are tried: our own command isn't one
 _START_TIMEOUT = 60.0  # seconds; a fork of a remote node can be slow to answer
 _STOP_TIMEOUT = 30.0  # seconds
+_URL = re.compile(r"\b(?:https?|wss?)://[^\s)]+")
 
 # anvil under a small supervisor: when our end of its standard input closes, because we stop it or
 # because this process has died in whatever way, the supervisor ends anvil, by its own pid.
@@ -58,7 +60,7 @@ def find_anvil() -> Path:
     for candidate in [*map(Path, on_path), *installed]:
         if _version(candidate) == VERSION:
             return candidate
-    raise AnvilError(f"anvil {VERSION} is neither on PATH nor in node_modules. Run `make setup` to install it.")
+    raise AnvilError(f"anvil {VERSION} is neither on PATH nor in node_modules.", todo="Run `make setup` to install it.")
 
 
 def _version(binary: Path) -> str | None:
@@ -74,6 +76,13 @@ def _version(binary: Path) -> str | None:
         return None
     words = output.split()
     return words[2].partition("-")[0] if len(words) > 2 else None
+
+
+def _masked(text: str) -> str:
+    """Without what URLs say beyond their host: providers put their keys there."""
+    from keeper.chain.rpc import mask_url  # here, so that the `anvil` command starts fast
+
+    return _URL.sub(lambda url: mask_url(url[0]), text)
 
 
 def free_port() -> int:
@@ -109,7 +118,7 @@ class Anvil:
             reason = self._failure()
             # Another process may have taken the port since we looked.
             if "in use" not in reason or attempt == 2:
-                raise AnvilError(f"anvil did not start: {reason}")
+                raise AnvilError(f"anvil did not start: {reason.rstrip('.')}.")
 
     def _answers(self) -> bool:
         deadline = time.monotonic() + _START_TIMEOUT
@@ -127,7 +136,7 @@ class Anvil:
     def _failure(self) -> str:
         code = self._process.poll()
         self._errors.seek(0)
-        text = " ".join(self._errors.read().split())[-500:]
+        text = _masked(" ".join(self._errors.read().split()))[-500:]
         self.stop()
         if code is None:
             return f"no answer within {_START_TIMEOUT:.0f} s"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from keeper.chain.rpc import Connection
 from keeper.chain.sender import Sender
 from keeper.domain.series import Series, next_expiry
 from keeper.domain.units import USDC, from_usdc, from_wad
-from keeper.errors import KeelError
+from keeper.errors import ConfigError, KeelError
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import Keys, deploy
@@ -80,11 +81,10 @@ def run_demo(settings: DemoSettings, progress: Callable[[str, float], None]) -> 
         progress: Called with what is going on and the share of the story that is done.
 
     Raises:
+        ConfigError: the folder cannot be used.
         KeelError: a part of the story could not be carried out; what there is stays in the folder.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    for stale in settings.folder.glob("keeper.*"):
-        stale.unlink()
+    _prepare(settings.folder)
     began = time.monotonic()
     progress("forking mainnet", 0.0)
     with Fork() as fork:
@@ -94,6 +94,21 @@ def run_demo(settings: DemoSettings, progress: Callable[[str, float], None]) -> 
             story.hedge()
             story.close()
         return story.record(time.monotonic() - began)
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, try it, and remove what an earlier keeper left in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+        for stale in folder.glob("keeper.*"):
+            stale.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {folder} cannot be used: {error.strerror}.",
+            kept="Nothing was started.",
+            todo="Choose another one with --out.",
+        ) from None
 
 
 class _Story:

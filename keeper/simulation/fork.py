@@ -9,7 +9,8 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from keeper.simulation.anvil import BLOCK_GAS_LIMIT, HARDFORK, PRUNE_HISTORY, Anvil
+from keeper.errors import ConfigError, RpcUnavailableError
+from keeper.simulation.anvil import BLOCK_GAS_LIMIT, HARDFORK, PRUNE_HISTORY, Anvil, AnvilError
 from keeper.simulation.markets import HEAD_TIMESTAMP
 from keeper.simulation.rpc import Rpc
 from keeper.simulation.snapshot import ensure_snapshot
@@ -25,16 +26,39 @@ def start_upstream() -> Anvil:
     """An anvil that forks can stand on: mainnet at the configured block, else the snapshot.
 
     A true mainnet is served through an anvil too, so that every fork of it shares the block and the cache.
-    Raises AnvilError when the node can't be reached; PackageError and others while building the snapshot.
+    Raises ConfigError when the block is no number, RpcUnavailableError when the node can't be forked; AnvilError,
+    PackageError and others while building the snapshot.
     """
     node = os.environ.get("KEEL_MAINNET_RPC")
     if node:
-        block = int(os.environ.get("KEEL_MAINNET_BLOCK") or DEFAULT_MAINNET_BLOCK)
-        return Anvil("--fork-url", node, "--fork-block-number", block, "--hardfork", HARDFORK)
+        block = _mainnet_block()
+        try:
+            return Anvil("--fork-url", node, "--fork-block-number", block, "--hardfork", HARDFORK)
+        except AnvilError as error:
+            raise _unusable("KEEL_MAINNET_RPC", error) from None
     # Without --timestamp the first new block would jump to the wall clock. No --number: ape asks for block 0.
     return Anvil(
         *("--chain-id", CHAIN_ID, "--load-state", ensure_snapshot(), "--timestamp", HEAD_TIMESTAMP),
         *("--hardfork", HARDFORK, "--gas-limit", BLOCK_GAS_LIMIT),
+    )
+
+
+def _mainnet_block() -> int:
+    text = os.environ.get("KEEL_MAINNET_BLOCK") or str(DEFAULT_MAINNET_BLOCK)
+    if not text.isdecimal():
+        raise ConfigError(
+            f"KEEL_MAINNET_BLOCK is {text!r}, not a block number.",
+            kept="Nothing was started.",
+            todo=f"Set it to a number, or unset it for {DEFAULT_MAINNET_BLOCK}.",
+        )
+    return int(text)
+
+
+def _unusable(variable: str, error: AnvilError) -> RpcUnavailableError:
+    return RpcUnavailableError(
+        f"The node of {variable} cannot be forked: {error.what}",
+        kept="Nothing was started.",
+        todo=f"Check that it answers and has the block, or unset {variable} to use the mainnet snapshot.",
     )
 
 
@@ -63,8 +87,10 @@ class Fork:
                 *("--hardfork", HARDFORK, "--enable-tx-gas-limit", "--gas-limit", BLOCK_GAS_LIMIT),
                 *("--prune-history", PRUNE_HISTORY),
             )
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if isinstance(error, AnvilError) and self._upstream is None:
+                raise _unusable("KEEL_UPSTREAM", error) from None
             raise
         return self
 

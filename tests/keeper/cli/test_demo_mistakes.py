@@ -1,0 +1,79 @@
+"""What can be set wrongly for `keel demo`: one message each, before anything is started, and no secrets in it."""
+
+import pytest
+from click.testing import CliRunner
+
+from keeper.cli import cli
+
+
+@pytest.fixture
+def demo(tmp_path, monkeypatch):
+    for variable in ("KEEL_MAINNET_RPC", "KEEL_MAINNET_BLOCK", "KEEL_UPSTREAM", "KEEL_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run(*args, **environment):
+        return CliRunner().invoke(cli, ["demo", "--out", str(tmp_path / "out"), *args], env=environment)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--hours", "0.1"), "0.1 is not in the range"),
+        (("--hours", "a day"), "'a day' is not a valid float range"),
+        (("--hours", "nan"), "nan is not a number of hours"),
+        (("--seed", "-1"), "-1 is not in the range"),
+        (("--seed", "one"), "'one' is not a valid integer range"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error(demo, args, message):
+    shown = demo(*args)
+
+    assert shown.exit_code == 2
+    assert message in shown.output
+
+
+def test_a_file_where_the_folder_should_be_is_refused(demo, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    itself = demo("--out", str(tmp_path / "file"))
+    above = demo("--out", str(tmp_path / "file" / "demo"))
+
+    assert (itself.exit_code, above.exit_code) == (2, 2)
+    assert "is a file" in itself.output
+    assert "cannot be used: Not a directory.\nNothing was started.\nChoose another one with --out." in above.output
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(demo):
+    shown = demo("--out", "/proc/1")
+
+    assert shown.exit_code == 2
+    assert "The folder /proc/1 cannot be used" in shown.output
+
+
+@pytest.mark.parametrize("variable", ["KEEL_MAINNET_RPC", "KEEL_UPSTREAM"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/v3/SECRET", "ws://127.0.0.1:9/SECRET", "nonsense"])
+def test_a_node_that_cannot_be_forked_is_named_by_its_variable(demo, variable, url):
+    shown = demo(**{variable: url})
+
+    assert shown.exit_code == 3
+    assert f"Error: The node of {variable} cannot be forked" in shown.output
+    assert f"unset {variable} to use the mainnet snapshot" in shown.output
+    assert "SECRET" not in shown.output
+
+
+def test_a_block_that_is_no_number_is_refused(demo):
+    shown = demo(KEEL_MAINNET_RPC="http://127.0.0.1:9", KEEL_MAINNET_BLOCK="latest")
+
+    assert shown.exit_code == 2
+    assert "KEEL_MAINNET_BLOCK is 'latest', not a block number." in shown.output
+
+
+def test_a_cache_that_cannot_be_made_is_refused(demo, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+
+    shown = demo(KEEL_CACHE=str(tmp_path / "file"))
+
+    assert shown.exit_code == 2
+    assert "cannot be made: File exists." in shown.output
