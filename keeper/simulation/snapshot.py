@@ -11,6 +11,7 @@ from keeper.simulation.paths import cache_dir
 
 _HERE = Path(__file__).parent
 _INPUTS = (
+    "../chain/address_book.py",
     "addresses.py",
     "mainnet.py",
     "markets.py",
