@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from web3.exceptions import ContractLogicError, TimeExhausted
 
+from keeper.chain.gas import bids, gas_limit
 from keeper.errors import KeelError
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from web3 import Web3
     from web3.types import TxParams, TxReceipt
 
-_GAS_MARGIN = 1.25  # over the estimate: state may move between estimate and inclusion
-_GAS_CAP = 16_777_216  # of a transaction since Osaka (EIP-7825)
-_TIP_WEI = 10**9
 _POLL_SECONDS = 0.02
 _TIMEOUT_SECONDS = 300
 
@@ -58,13 +56,13 @@ class Sender:
                 kept="Nothing was sent.",
                 todo="Change what it refuses and try again.",
             ) from error
-        base_fee = self.w3.eth.get_block("latest")["baseFeePerGas"]
+        max_fee, priority_fee = bids(self.w3.eth.get_block("latest")["baseFeePerGas"])
         params: TxParams = {
             "from": sender,
             "nonce": self.w3.eth.get_transaction_count(sender, "pending"),
-            "gas": min(int(estimate * _GAS_MARGIN), _GAS_CAP),
-            "maxFeePerGas": self.w3.to_wei(2 * base_fee + _TIP_WEI, "wei"),
-            "maxPriorityFeePerGas": self.w3.to_wei(_TIP_WEI, "wei"),
+            "gas": gas_limit(estimate),
+            "maxFeePerGas": self.w3.to_wei(max_fee, "wei"),
+            "maxPriorityFeePerGas": self.w3.to_wei(priority_fee, "wei"),
             "chainId": self.w3.eth.chain_id,
         }
         signed = self.account.sign_transaction(call.build_transaction(params))

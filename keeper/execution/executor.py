@@ -19,6 +19,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from keeper.chain.abi import function, revert_reason
+from keeper.chain.gas import bids, gas_limit
 from keeper.chain.rpc import Connection
 from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
@@ -30,10 +31,6 @@ from keeper.execution.records import Attempt, Call, Intent, Outcome, Result, dec
 if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
 
-GAS_CAP: Final = 16_777_216  # of one transaction since Osaka (EIP-7825)
-_GAS_MARGIN: Final = 1.25  # state may move between estimate and inclusion
-_BASE_FEE_ROOM: Final = 2  # the base fee can double in six full blocks
-_PRIORITY_FEE: Final = 10**9  # wei
 _MAX_DEADLINE: Final = 120  # seconds, Vault._MAX_DEADLINE
 _ALREADY_THERE: Final = ("already known", "already imported", "known transaction")
 
@@ -193,7 +190,7 @@ class Executor:
 
     def _transaction(self, call: Call) -> dict[str, Any]:
         estimate = int(self._connection.request("eth_estimateGas", self._as_params(call), "pending"), 16)
-        base_fee = self._connection.header().base_fee
+        max_fee, priority_fee = bids(self._connection.header().base_fee)
         return {
             "type": 2,
             "chainId": self._connection.chain_id,
@@ -202,9 +199,9 @@ class Executor:
             "to": to_checksum_address(call.target),
             "data": call.data,
             "value": 0,
-            "gas": min(int(estimate * _GAS_MARGIN), GAS_CAP),
-            "maxFeePerGas": _BASE_FEE_ROOM * base_fee + _PRIORITY_FEE,
-            "maxPriorityFeePerGas": _PRIORITY_FEE,
+            "gas": gas_limit(estimate),
+            "maxFeePerGas": max_fee,
+            "maxPriorityFeePerGas": priority_fee,
         }
 
     def _sign(self, transaction: dict[str, Any]) -> Attempt:

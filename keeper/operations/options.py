@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any
 
 from keeper.domain.series import Series
-from keeper.domain.units import WAD, YEAR, to_wad
+from keeper.domain.units import SIZE_UNIT, WAD, YEAR, to_wad
 from keeper.operations.contracts import bind
 from keeper.operations.vault import allow
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 ANYONE = "0x0000000000000000000000000000000000000000"
 _QUOTE_LIFE = 45  # seconds, of the 60 that the contract allows: the taker's clock may be ahead
 _SPOT_TOLERANCE = 25 * 10**14
-_SIZE_UNIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def make_quote(
         series=series.id,
         vault_sells=vault_sells,
         price=price,
-        size=to_wad(size) // _SIZE_UNIT * _SIZE_UNIT,
+        size=to_wad(size) // SIZE_UNIT * SIZE_UNIT,
         taker=taker,
         deadline=w3.eth.get_block("latest")["timestamp"] + _QUOTE_LIFE,
         nonce=nonce,

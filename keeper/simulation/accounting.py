@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.logs import DISCARD
 
 from keeper.domain.decision import Action
 from keeper.domain.snapshot import Assessment, PoolState, Snapshot
 from keeper.domain.units import WAD, WAD_PER_USDC_UNIT, from_usdc, from_wad
+from keeper.errors import JournalError
 from keeper.execution.records import Kind, Outcome, Record, Result
 from keeper.operations.contracts import bind, usdc_of
 from keeper.simulation.record import BookCheck, TradeRecord
@@ -51,9 +53,9 @@ class Ledger:
 
     def _trade(self, record: Record, outcome: Outcome) -> TradeRecord:
         snapshot, decision = record.snapshot, record.decision
-        assert snapshot is not None, "a trade is never decided without a snapshot"
-        assert outcome.tx_hash is not None
-        receipt = self.w3.eth.get_transaction_receipt(outcome.tx_hash)  # type: ignore[arg-type]
+        if snapshot is None or outcome.tx_hash is None:
+            raise JournalError(f"Trade {record.id} was mined without a snapshot or a transaction.", todo="Report it.")
+        receipt = self.w3.eth.get_transaction_receipt(HexBytes(outcome.tx_hash))
         vault = bind(self.w3, self.deployment, "Vault")
         rebalanced = vault.events.Rebalanced().process_receipt(receipt, DISCARD)[0]["args"]
         legs = [event["args"] for event in vault.events.LegTraded().process_receipt(receipt, DISCARD)]

@@ -1,9 +1,11 @@
-"""The fork that the keeper's edge is tested on: one vault per session, reverted after each test."""
+"""What the keeper's edge is tested on: one vault on a fork per session, reverted after each test, and a journal."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from keeper.execution.journal import Journal
 from keeper.simulation.fork import Fork
 from tests.keeper.vault_on_fork import VaultOnFork, vault_on_fork
 
@@ -23,3 +25,11 @@ def vault(_deployed_vault: VaultOnFork) -> Iterator[VaultOnFork]:
     rpc.call("anvil_dropAllTransactions")
     rpc.call("evm_setAutomine", True)
     assert rpc.call("evm_revert", snapshot)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A new journal at `keel.sqlite` in the test's folder."""
+    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+    yield opened
+    opened.close()

@@ -8,7 +8,6 @@ from keeper.domain.decision import Action, Decision, Leg
 from keeper.domain.policy import Policy
 from keeper.errors import RpcUnavailableError
 from keeper.execution.executor import Executor, rebalance_call
-from keeper.execution.journal import Journal
 from keeper.execution.records import Result
 from keeper.market.reader import read_snapshot
 
@@ -37,13 +36,6 @@ class CountingConnection(Connection):
 
 class PowerCut(BaseException):
     """The process ends here."""
-
-
-@pytest.fixture
-def journal(tmp_path):
-    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

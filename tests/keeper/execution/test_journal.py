@@ -134,13 +134,6 @@ def a_decision(block=100, reason="delta is in its band", action=Action.HOLD):
     return Decision(block, BLOCK, action, reason)
 
 
-@pytest.fixture
-def journal(tmp_path):
-    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
-    yield opened
-    opened.close()
-
-
 @given(decision=decisions, snapshot=snapshots)
 @settings(deadline=None, max_examples=60)
 def test_decisions_and_snapshots_survive_as_text_to_the_last_bit(decision, snapshot):

@@ -24,13 +24,14 @@ from keeper.domain.snapshot import (
     VolSlice,
 )
 from keeper.domain.units import MAX_UINT256, USDC, WAD, YEAR, to_wad
+from keeper.operations.parameters import Parameters
 from keeper.pricing.fixed_point import wad_ln
 from keeper.risk.mirror import assess, option_risk
 
 NOW = 1_795_050_000
 EXPIRY = next_expiry(NOW + 86_400)
-LIMITS = Limits(*(to_wad(x) for x in (0.02, 0.10, 0.02, 0.12, 1.0, 0.5, 0.2, 2.0)))
-BUDGETS = Budgets(*(to_wad(x) for x in (0.002, 0.002, 0.0075, 0.15)), 100 * USDC)
+LIMITS = Limits(*Parameters().limits())
+BUDGETS = Budgets(*Parameters().budgets())
 
 
 def option(is_call: bool, strike: float, size: float, expiry: int = EXPIRY) -> Position:

@@ -19,22 +19,14 @@ from keeper.domain.snapshot import (
     VolSlice,
 )
 from keeper.domain.units import MAX_UINT256, SIZE_UNIT, USDC, WAD, YEAR
+from keeper.operations.parameters import Parameters
 from keeper.pricing.fixed_point import wad_ln
 from keeper.risk import mirror
 
 NOW = 1_770_000_000
 DAY = 86400
 STRIKE_UNIT = 10**12
-LIMITS = Limits(
-    delta_target=2 * 10**16,
-    delta_hard=10 * 10**16,
-    gamma_band=2 * 10**16,
-    vega_band=12 * 10**16,
-    notional_total=WAD,
-    notional_expiry=WAD // 2,
-    notional_series=WAD // 5,
-    gross_leverage=2 * WAD,
-)
+LIMITS = Limits(*Parameters().limits())
 
 
 def option(underlying: int, is_call: bool, expiry: int, strike: float, size: float) -> Position:

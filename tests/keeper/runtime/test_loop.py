@@ -12,7 +12,6 @@ from keeper.chain.rpc import Connection
 from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.errors import RpcUnavailableError, WrongChainError
-from keeper.execution.journal import Journal
 from keeper.execution.records import Kind, Result
 from keeper.market.reader import read_snapshot
 from keeper.runtime.loop import Keeper
@@ -25,13 +24,6 @@ class SilentConnection(Connection):
 
     def send_raw(self, transaction):
         raise RpcUnavailableError("The node did not answer.")
-
-
-@pytest.fixture
-def journal(tmp_path):
-    opened = Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
