@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from web3.exceptions import ContractLogicError, TimeExhausted
+from web3.exceptions import ContractLogicError, TimeExhausted, Web3RPCError
 
 from keeper.chain.gas import bids, gas_limit
 from keeper.errors import KeelError
@@ -42,31 +42,28 @@ class Sender:
         """Call a contract function (a bound web3 function); ``action`` names it in errors.
 
         Raises:
-            KeelError: the call would revert (nothing is sent), was mined and failed, or was not mined in time.
+            KeelError: the call would revert or the node refuses it (nothing is sent), it was mined and failed, or it was
+                not mined in time.
         """
         return self._send(function, action)
 
     def _send(self, call: Any, action: str) -> TxReceipt:
         sender = self.account.address
         try:
-            estimate = call.estimate_gas({"from": sender})
+            digest = self.w3.eth.send_raw_transaction(self._signed(call))
         except ContractLogicError as error:
             raise KeelError(
                 f"{action}: the contract refuses, {error.message or error}.",
                 kept="Nothing was sent.",
                 todo="Change what it refuses and try again.",
             ) from error
-        max_fee, priority_fee = bids(self.w3.eth.get_block("latest")["baseFeePerGas"])
-        params: TxParams = {
-            "from": sender,
-            "nonce": self.w3.eth.get_transaction_count(sender, "pending"),
-            "gas": gas_limit(estimate),
-            "maxFeePerGas": self.w3.to_wei(max_fee, "wei"),
-            "maxPriorityFeePerGas": self.w3.to_wei(priority_fee, "wei"),
-            "chainId": self.w3.eth.chain_id,
-        }
-        signed = self.account.sign_transaction(call.build_transaction(params))
-        digest = self.w3.eth.send_raw_transaction(signed.raw_transaction)
+        except Web3RPCError as error:
+            reason = (error.rpc_response or {}).get("error", {}).get("message", "no reason given")
+            raise KeelError(
+                f"{action}: the node refuses, {reason}.",
+                kept="Nothing was sent.",
+                todo=f"See whether {sender} has ether for gas, and try again.",
+            ) from error
         try:
             receipt = self.w3.eth.wait_for_transaction_receipt(digest, _TIMEOUT_SECONDS, _POLL_SECONDS)
         except TimeExhausted as error:
@@ -82,3 +79,17 @@ class Sender:
                 todo="Try again: the chain moved between the estimate and the block.",
             )
         return receipt
+
+    def _signed(self, call: Any) -> bytes:
+        sender = self.account.address
+        estimate = call.estimate_gas({"from": sender})
+        max_fee, priority_fee = bids(self.w3.eth.get_block("latest")["baseFeePerGas"])
+        params: TxParams = {
+            "from": sender,
+            "nonce": self.w3.eth.get_transaction_count(sender, "pending"),
+            "gas": gas_limit(estimate),
+            "maxFeePerGas": self.w3.to_wei(max_fee, "wei"),
+            "maxPriorityFeePerGas": self.w3.to_wei(priority_fee, "wei"),
+            "chainId": self.w3.eth.chain_id,
+        }
+        return bytes(self.account.sign_transaction(call.build_transaction(params)).raw_transaction)

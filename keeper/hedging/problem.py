@@ -136,91 +136,137 @@ def _sigma(valuation: Valuation, underlying: int, policy: Policy) -> float:
     return sum(abs(line.vega) * line.vol for line in lines) / weight
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Where the variables are: ``n`` bought, ``n`` sold, then w, g and t of ``m`` underlyings."""
+
+    n: int
+    m: int
+
+    @property
+    def size(self) -> int:
+        return 2 * self.n + 3 * self.m
+
+    def of(self, name: str) -> slice:
+        start = 2 * self.n + "wgt".index(name) * self.m
+        return slice(start, start + self.m)
+
+    def unit(self, name: str, underlying: int) -> Array:
+        row = np.zeros(self.size)
+        row[self.of(name).start + underlying] = 1.0
+        return row
+
+
+class _Rows:
+    """The constraints, collected."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.rows: list[Array] = []
+        self.lower: list[float] = []
+        self.upper: list[float] = []
+
+    def add(self, name: str, row: Array, at_most: float = np.inf, at_least: float = -np.inf) -> None:
+        self.names.append(name)
+        self.rows.append(row)
+        self.lower.append(at_least)
+        self.upper.append(at_most)
+
+
+@dataclass(frozen=True)
+class _Trading:
+    """What trading costs and takes, per variable as a share of NAV: ``squares`` are the pools' impacts."""
+
+    linear: Array
+    bound: Array
+    cash: Array
+    loss: Array
+    gross: Array
+    squares: tuple[Square, ...]
+
+
 def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Program:
     """The program for ``book``; variables in the order b, s, w, g, t."""
-    n, m = len(instruments), len(book.exposures)
-    size = 2 * n + 3 * m
-    w, g, t = (slice(2 * n + k * m, 2 * n + (k + 1) * m) for k in range(3))
-    horizon = policy.risk_horizon_days / 365.0
-
-    net = np.zeros((m, size))  # delta that the trades add, per underlying
+    at = _Layout(len(instruments), len(book.exposures))
+    net = np.zeros((at.m, at.size))  # delta that the trades add, per underlying
     for i, instrument in enumerate(instruments):
         net[instrument.underlying, i] = 1.0
-        net[instrument.underlying, n + i] = -1.0
-    start = np.array([exposure.delta for exposure in book.exposures]) / book.nav
+        net[instrument.underlying, at.n + i] = -1.0
+    trading = _trading(book, instruments, policy, at)
+    trading.linear[at.of("t")] = _BAND_PENALTY
 
-    squares = [
-        Square(policy.risk_aversion * exposure.sigma**2 * horizon, net[u], float(start[u]))
-        for u, exposure in enumerate(book.exposures)
-    ]
-    linear = np.zeros(size)
-    bound = np.full(size, np.inf)
-    cash, loss, gross = np.zeros(size), np.zeros(size), np.zeros(size)
+    rows = _Rows()
+    squares = []
+    own_band = policy.band_use * book.delta_band
+    for u, exposure in enumerate(book.exposures):
+        start = exposure.delta / book.nav
+        variance = exposure.sigma**2 * policy.risk_horizon_days / 365.0
+        squares.append(Square(policy.risk_aversion * variance, net[u], start))
+        _add_scenarios(rows, exposure, net[u], at.unit("w", u), at.unit("g", u), book.nav)
+        rows.add("delta band", net[u] - at.unit("t", u), at_most=own_band - start)
+        rows.add("delta band", -net[u] - at.unit("t", u), at_most=own_band + start)
+        trading.bound[at.of("t").start + u] = max(0.0, abs(start) - own_band)
+    _add_limits(rows, book, instruments, trading, at)
+    return Program(
+        trading.linear,
+        (*squares, *trading.squares),
+        np.array(rows.rows),
+        np.array(rows.lower),
+        np.array(rows.upper),
+        trading.bound,
+        tuple(rows.names),
+    )
+
+
+def _trading(book: Book, instruments: tuple[Instrument, ...], policy: Policy, at: _Layout) -> _Trading:
+    linear, cash, loss, gross = (np.zeros(at.size) for _ in range(4))
+    bound = np.full(at.size, np.inf)
     flows: dict[tuple[str, int], tuple[float, Array]] = {}  # what each pool has to take, per direction
     for i, instrument in enumerate(instruments):
         spot = book.exposures[instrument.underlying].spot
-        for column, side, sign in ((i, instrument.buy, 1), (n + i, instrument.sell, -1)):
+        for column, side, sign in ((i, instrument.buy, 1), (at.n + i, instrument.sell, -1)):
             capital = policy.capital_charge / 365.0 * side.cash
             linear[column] = (side.fee + (side.carry + capital) * policy.risk_horizon_days) / spot
             bound[column] = side.capacity * spot / book.nav
             cash[column] = side.cash / spot
             loss[column] = _loss_slope(side, book.loss_budget * book.nav) / spot
             gross[column] = sign * instrument.direction
-            _, flow = flows.setdefault((instrument.pool_address, sign), (_impact(side, spot, book.nav), np.zeros(size)))
+            pool = (instrument.pool_address, sign)
+            _, flow = flows.setdefault(pool, (_impact(side, spot, book.nav), np.zeros(at.size)))
             flow[column] = 1.0
-    squares += [Square(weight, flow) for weight, flow in flows.values()]
-    linear[t] = _BAND_PENALTY
+    return _Trading(linear, bound, cash, loss, gross, tuple(Square(*flow) for flow in flows.values()))
 
-    rows: list[Array] = []
-    lower: list[float] = []
-    upper: list[float] = []
-    names: list[str] = []
 
-    def add(name: str, row: Array, at_most: float = np.inf, at_least: float = -np.inf) -> None:
-        names.append(name)
-        rows.append(row)
-        lower.append(at_least)
-        upper.append(at_most)
+def _add_scenarios(rows: _Rows, exposure: Exposure, net: Array, margin: Array, gap: Array, nav: float) -> None:
+    """What holds an underlying's maintenance margin and gap loss up: one row per shock."""
+    for multiplier, damping, lost in zip(_MARGIN_MOVES, _MARGIN_DAMPING, exposure.losses, strict=True):
+        move = multiplier - 1.0
+        rows.add(f"margin at spot {move:+.0%}", margin + damping * move * net, at_least=lost / nav)
+    for j, pnl in zip((HALF, ONE_AND_A_HALF), exposure.gap, strict=True):
+        move = MULTIPLIERS[j] - 1.0
+        rows.add(f"gap at spot {move:+.0%}", gap + move * net, at_least=-pnl / nav)
 
-    def one(position: slice, u: int) -> Array:
-        row = np.zeros(size)
-        row[position.start + u] = 1.0
-        return row
 
-    own_band = policy.band_use * book.delta_band
-    for u, exposure in enumerate(book.exposures):
-        for multiplier, damping, lost in zip(_MARGIN_MOVES, _MARGIN_DAMPING, exposure.losses, strict=True):
-            row = one(w, u) + damping * (multiplier - 1.0) * net[u]
-            add(f"margin at spot {multiplier - 1:+.0%}", row, at_least=lost / book.nav)
-        for j, pnl in zip((HALF, ONE_AND_A_HALF), exposure.gap, strict=True):
-            add(
-                f"gap at spot {MULTIPLIERS[j] - 1:+.0%}",
-                one(g, u) + (MULTIPLIERS[j] - 1.0) * net[u],
-                at_least=-pnl / book.nav,
-            )
-        add("delta band", net[u] - one(t, u), at_most=own_band - start[u])
-        add("delta band", -net[u] - one(t, u), at_most=own_band + start[u])
-        bound[t.start + u] = max(0.0, abs(start[u]) - own_band)
-
-    losses = np.zeros(size)
-    losses[w] = book.initial_factor
-    add("initial margin", losses + loss, at_most=1.0 + book.margin_excess / book.nav)
-    gaps = np.zeros(size)
-    gaps[g] = 1.0
-    add("gap solvency", gaps + loss, at_most=1.0 + book.gap_excess / book.nav)
+def _add_limits(rows: _Rows, book: Book, instruments: tuple[Instrument, ...], trading: _Trading, at: _Layout) -> None:
+    """What holds for the vault as a whole, and for what each venue has."""
+    margin, gaps = np.zeros(at.size), np.zeros(at.size)
+    margin[at.of("w")] = book.initial_factor
+    gaps[at.of("g")] = 1.0
+    rows.add("initial margin", margin + trading.loss, at_most=1.0 + book.margin_excess / book.nav)
+    rows.add("gap solvency", gaps + trading.loss, at_most=1.0 + book.gap_excess / book.nav)
     for venue in {instrument.venue: None for instrument in instruments}:
         own = [(i, instrument) for i, instrument in enumerate(instruments) if instrument.venue == venue]
         if len(own) > 1:  # a single pool's capacity says it
-            reduced = np.zeros(size)
-            reduced[[n + i if instrument.direction > 0 else i for i, instrument in own]] = 1.0
+            reduced = np.zeros(at.size)
+            reduced[[at.n + i if instrument.direction > 0 else i for i, instrument in own]] = 1.0
             first = own[0][1]
             whole = first.position * book.exposures[first.underlying].spot / book.nav
-            add("position", reduced, at_most=max(0.0, whole - _ROUNDING))
+            rows.add("position", reduced, at_most=max(0.0, whole - _ROUNDING))
     rounding = _LEG_ROUNDING * max((exposure.spot for exposure in book.exposures), default=0.0) / book.nav
-    add("gross leverage", gross, at_most=max(0.0, book.gross_limit - book.gross / book.nav - rounding))
-    add("free cash", cash, at_most=max(0.0, book.free_cash / book.nav))
-    add("loss bucket", loss, at_most=book.loss_budget)
-    return Program(linear, tuple(squares), np.array(rows), np.array(lower), np.array(upper), bound, tuple(names))
+    gross_room = book.gross_limit - book.gross / book.nav - rounding
+    rows.add("gross leverage", trading.gross, at_most=max(0.0, gross_room))
+    rows.add("free cash", trading.cash, at_most=max(0.0, book.free_cash / book.nav))
+    rows.add("loss bucket", trading.loss, at_most=book.loss_budget)
 
 
 def _impact(side: Side, spot: float, nav: float) -> float:

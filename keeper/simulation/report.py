@@ -57,8 +57,9 @@ def write_report(record: DemoRecord, path: Path) -> None:
 
 def render(record: DemoRecord) -> str:
     """The report as HTML."""
+    sources = PackageLoader("keeper.simulation", "templates")
     environment = Environment(
-        loader=PackageLoader("keeper.simulation", "templates"),
+        loader=sources,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -74,8 +75,6 @@ def render(record: DemoRecord) -> str:
         "name": figures.name,
     }
     template = environment.get_template("report.html")
-    sources = environment.loader
-    assert sources is not None
     return template.render(
         record=record,
         summary=summarise(record),

@@ -76,3 +76,10 @@ def test_volatility_cannot_be_posted_faster_than_the_oracle_allows(vault: VaultO
 
     with pytest.raises(KeelError, match="budget: exhausted"):
         post_vol(vault.sender("vol_poster"), vault.deployment, 0, series.expiry, VOL + 0.06)
+
+
+def test_an_account_without_ether_is_told_that_the_node_refuses(vault):
+    vault.market.rpc.call("anvil_setBalance", vault.sender("stranger").address, "0x0")
+
+    with pytest.raises(KeelError, match=r"checkpoint: the node refuses, .*[Ii]nsufficient funds.*Nothing was sent"):
+        vault.send("stranger", "Vault", "checkpoint")

@@ -250,9 +250,7 @@ def test_run_follows_the_head_until_sigterm(vault, journal, make_keeper):
     def drive():
         for price in (3_001, 3_002, 3_003):
             blocks.append(vault.market.step(price).block_number)
-            deadline = time.monotonic() + 5
-            while journal.last_block() != blocks[-1] and time.monotonic() < deadline:
-                time.sleep(0.005)
+            wait_for(journal, blocks[-1])
         os.kill(os.getpid(), signal.SIGTERM)
 
     driver = threading.Thread(target=drive)
@@ -263,6 +261,48 @@ def test_run_follows_the_head_until_sigterm(vault, journal, make_keeper):
     recorded = [record.block_number for record in journal.decisions()]
     assert recorded[-3:] == blocks
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+class DyingConnection(Connection):
+    """A node that can be cut off."""
+
+    dead = False
+
+    def request(self, method, *params):
+        if self.dead:
+            raise RpcUnavailableError("The node did not answer.")
+        return super().request(method, *params)
+
+
+def test_a_node_that_is_gone_for_a_while_is_waited_for(vault, journal, make_keeper):
+    connection = DyingConnection(vault.url)
+    keeper = make_keeper(connection=connection, decide=hold)
+
+    def drive():
+        wait_for(journal, vault.w3.eth.block_number)
+        connection.dead = True
+        block = vault.market.step(3_001).block_number
+        time.sleep(0.1)
+        blind = journal.last_block()
+        connection.dead = False
+        wait_for(journal, block)
+        seen.extend((blind, journal.last_block(), block))
+        keeper.stop()
+
+    seen = []
+    driver = threading.Thread(target=drive)
+    driver.start()
+    keeper.run()
+    driver.join()
+
+    blind, after, block = seen
+    assert (blind, after) == (block - 1, block)
+
+
+def wait_for(journal, block):
+    deadline = time.monotonic() + 5
+    while journal.last_block() != block and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def test_once_deals_with_the_newest_block_and_ends(journal, make_keeper):
