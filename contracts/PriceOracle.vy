@@ -19,7 +19,6 @@
 """
 
 from snekmate.utils import math
-from .interfaces import IChainlinkAggregator
 from .interfaces import IChainlinkProxy
 from .interfaces import IPriceOracle
 from .interfaces import IUniswapV3Pool
@@ -57,6 +56,8 @@ _PEG: constant(uint256) = 10**8
 _LN_TICK: constant(int256) = 99995000333308  # ln(1.0001), WAD
 _USDC_DECIMALS: constant(uint256) = 6
 _MAX_PHASES: constant(uint256) = 64
+_MAX_ROUND_BITS: constant(uint256) = 40
+_ROUND_GAS: constant(uint256) = 200_000  # far more than a feed needs to look up a round
 
 USDC_FEED: public(immutable(IChainlinkProxy))
 USDC_MAX_AGE: public(immutable(uint256))
@@ -126,7 +127,7 @@ def fix(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id: u
     usdc, usdc_updated_at = self._round(USDC_FEED, usdc_round_id)
     assert usdc_updated_at <= expiry, "fixing: USDC round after expiry"
     assert expiry - usdc_updated_at <= USDC_MAX_AGE, "fixing: USDC round too old"
-    if usdc_round_id != self._last_of_phase(USDC_FEED, convert(usdc_round_id, uint256) >> 64):
+    if self._exists(USDC_FEED, usdc_round_id + 1):
         assert self._updated_at(USDC_FEED, usdc_round_id + 1) > expiry, "fixing: not the last USDC round"
     self._check_in_force(USDC_FEED, usdc_round_id, expiry + 1)
 
@@ -217,15 +218,47 @@ def _updated_at(feed: IChainlinkProxy, round_id: uint80) -> uint256:
 
 @internal
 @view
+def _exists(feed: IChainlinkProxy, round_id: uint80) -> bool:
+    """
+    @notice Whether the feed has a round. Asked of the proxy: an aggregator answers its proxy only, not other contracts.
+            Some aggregators revert for a round that does not exist, others give zeros.
+    """
+    assert msg.gas > _ROUND_GAS, "fixing: not enough gas"  # or a call that is starved would pass for a missing round
+    success: bool = False
+    response: Bytes[160] = b""
+    success, response = raw_call(
+        feed.address,
+        abi_encode(round_id, method_id=method_id("getRoundData(uint80)")),
+        max_outsize=160,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    return success and len(response) == 160 and convert(slice(response, 96, 32), uint256) > 0
+
+
+@internal
+@view
 def _last_of_phase(feed: IChainlinkProxy, phase: uint256) -> uint80:
     """
-    @return Proxy round id of a phase's last round, zero when the phase is empty.
+    @return Proxy round id of a phase's last round, zero when the phase is empty. Rounds are numbered from 1 without gaps.
     """
-    aggregator: address = staticcall feed.phaseAggregators(convert(phase, uint16))
-    if aggregator == empty(address):
+    base: uint256 = phase << 64
+    if not self._exists(feed, convert(base | 1, uint80)):
         return 0
-    last: uint256 = staticcall IChainlinkAggregator(aggregator).latestRound()
-    return convert((phase << 64) | last, uint80) if last > 0 else 0
+    last: uint256 = 1
+    step: uint256 = 1
+    for _: uint256 in range(_MAX_ROUND_BITS):  # ever longer steps up, then ever shorter ones
+        if not self._exists(feed, convert(base | (last + step), uint80)):
+            break
+        last += step
+        step *= 2
+    for _: uint256 in range(_MAX_ROUND_BITS):
+        step //= 2
+        if step == 0:
+            break
+        if self._exists(feed, convert(base | (last + step), uint80)):
+            last += step
+    return convert(base | last, uint80)
 
 
 @internal
@@ -259,6 +292,6 @@ def _check_in_force(feed: IChainlinkProxy, round_id: uint80, since: uint256):
     assert later_phases <= _MAX_PHASES, "fixing: too many phases"
     for _: uint256 in range(later_phases, bound=_MAX_PHASES):
         phase += 1
-        if self._last_of_phase(feed, phase) != 0:
-            first: uint80 = convert((phase << 64) | 1, uint80)
+        first: uint80 = convert((phase << 64) | 1, uint80)
+        if self._exists(feed, first):
             assert self._updated_at(feed, first) >= since, "fixing: later phase in force"

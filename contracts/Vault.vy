@@ -172,11 +172,12 @@ def wire(option_book: IOptionBook):
 @external
 def list_venue(venue: IVenue, underlying: uint256):
     """
-    @notice Add a venue. Governor only.
+    @notice Add a venue. Governor only. A venue that cannot be valued would stop every exit, and it stays for ever.
     """
     roles._check(roles.Role.GOVERNOR)
     for listed: IRiskEngine.Listed in self.venues:
         assert listed.venue != venue, "vault: venue already listed"
+    assert (staticcall RISK.assess([], [], 0)).spot[underlying] > 0, "vault: underlying without a price"
     assert (staticcall venue.state(_W)).underlying == underlying, "vault: wrong underlying"
     log VenueListed(index=len(self.venues), venue=venue.address, underlying=underlying)
     self.venues.append(IRiskEngine.Listed(venue=venue, underlying=underlying))
@@ -571,8 +572,11 @@ def _mode(a: IRiskEngine.Assessment) -> Mode:
 @internal
 def _observe(a: IRiskEngine.Assessment):
     """
-    @notice Move the high-water mark up, or latch REDUCE_ONLY when the share price is too far below it.
+    @notice Move the high-water mark up, or latch REDUCE_ONLY when the share price is too far below it. Nothing is learned
+            while an expired series that has its price is not settled: it is still marked at a spot that no longer matters.
     """
+    if a.unfixed:
+        return
     price: uint256 = self._to_assets(_W, self._floor(a.nav_bid), False)
     if price > self.high_water:
         self.high_water = price

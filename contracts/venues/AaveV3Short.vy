@@ -29,6 +29,10 @@ initializes: uniswap_v3
 exports: (uniswap_v3.USDC, uniswap_v3.TOKEN, uniswap_v3.pools)
 
 
+event Disowned:
+    asset: indexed(address)
+
+
 _WAD: constant(uint256) = 10**18
 _BASIS: constant(uint256) = 10**4
 _VARIABLE_RATE: constant(uint256) = 2
@@ -149,12 +153,24 @@ def uniswapV3SwapCallback(amount0: int256, amount1: int256, data: Bytes[64]):
         self._withdraw(amount, msg.sender)
 
 
+@external
+def disown(asset: address):
+    """
+    @notice Stop a gift of another asset's aTokens from being collateral at Aave. Anyone. The venue never counts such a gift,
+            but Aave refuses to let USDC out while a collateral with a loan-to-value of zero is there.
+    """
+    assert asset != uniswap_v3.USDC.address, "venue: own collateral"
+    extcall AAVE.setUserUseReserveAsCollateral(asset, False)
+    log Disowned(asset=asset)
+
+
 @internal
 def _supply(amount: uint256):
     scaled: uint256 = staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
     extcall uniswap_v3.USDC.approve(AAVE.address, amount, default_return_value=True)
     extcall AAVE.supply(uniswap_v3.USDC.address, amount, self, 0)
-    self.supplied += staticcall COLLATERAL_TOKEN.scaledBalanceOf(self) - scaled
+    # The smaller of the two: after a liquidation less is there than was supplied, and a gift must not fill the difference.
+    self.supplied = min(self.supplied, scaled) + staticcall COLLATERAL_TOKEN.scaledBalanceOf(self) - scaled
 
 
 @internal
@@ -162,7 +178,8 @@ def _withdraw(amount: uint256, to: address):
     scaled: uint256 = staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
     assert extcall AAVE.withdraw(uniswap_v3.USDC.address, amount, to) == amount, "venue: withdraw"
     burned: uint256 = scaled - staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
-    self.supplied -= min(burned, self.supplied)
+    supplied: uint256 = min(self.supplied, scaled)
+    self.supplied = supplied - min(burned, supplied)
 
 
 @internal

@@ -1,7 +1,7 @@
 # pragma version 0.4.3
 """
 @title LyingFeed
-@notice A feed, proxy and aggregator in one, that answers whatever it was told: for prices that Chainlink must never give.
+@notice A feed that answers whatever it was told: for prices that Chainlink must never give.
 """
 
 struct Round:
@@ -11,8 +11,6 @@ struct Round:
 
 decimals: public(uint8)
 phaseId: public(uint16)
-phaseAggregators: public(HashMap[uint16, address])
-latestRound: public(uint256)
 _rounds: HashMap[uint80, Round]
 _latest: uint80
 
@@ -26,12 +24,10 @@ def __init__(decimals: uint8, phase: uint16):
 @external
 def set_round(round_id: uint80, answer: int256, updated_at: uint256):
     """
-    @notice A round by its proxy id; it becomes the latest. Its phase gets this contract as aggregator.
+    @notice A round by its proxy id; it becomes the latest.
     """
     self._rounds[round_id] = Round(answer=answer, updated_at=updated_at)
     self._latest = round_id
-    self.latestRound = convert(round_id, uint256) & (2**64 - 1)
-    self.phaseAggregators[convert(convert(round_id, uint256) >> 64, uint16)] = self
 
 
 @external

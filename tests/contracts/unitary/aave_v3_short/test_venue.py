@@ -2,6 +2,7 @@
 
 import boa
 import pytest
+from eth_utils import to_checksum_address
 
 from keeper.simulation import addresses
 from tests.contracts.chain import DAY, USDC, WAD, reverts
@@ -25,6 +26,13 @@ def short(funded):
     funded.risk.set_limits(LOOSE, sender=funded.governor)
     funded.rebalance(funded.leg(SHORT, -4))
     return funded
+
+
+def approve_weth(market, who, amount):
+    """New WETH for `who`, approved to Aave."""
+    market.wrap(who, amount)
+    approve = boa.eval('method_id("approve(address,uint256)")') + bytes(12) + bytes.fromhex(market.aave.address[2:])
+    boa.env.raw_call(market.weth.address, sender=who, data=approve + amount.to_bytes(32))
 
 
 def state(protocol, price=3_000):
@@ -124,12 +132,55 @@ def test_a_gift_of_atokens_does_not_come_out_with_the_collateral(short):
     assert short.short.supplied() == 0
 
 
+def test_a_gift_after_a_liquidation_does_not_replace_what_was_lost(short):
+    """Attack: Aave liquidates the vault's own position. The next trade takes note that less is there than was supplied."""
+    market, liquidator = short.market, short.stranger
+    market.move(5_600)
+    approve_weth(market, liquidator, 2 * WAD)
+    market.aave.liquidationCall(market.usdc, market.weth, short.short, 2 * WAD, False, sender=liquidator)
+    short.rebalance(short.leg(SHORT, 0))
+    before = state(short, 5_600)
+    market.mint(liquidator, 5_000 * USDC)
+    market.usdc.approve(market.aave, 5_000 * USDC, sender=liquidator)
+
+    market.aave.supply(market.usdc, 5_000 * USDC, short.short, 0, sender=liquidator)
+
+    assert 0 <= before.equity - state(short, 5_600).equity <= 10**12
+
+
+@pytest.fixture
+def worthless_gift(short):
+    """A stranger has given the venue aTokens that Aave has since stopped lending against."""
+    market = short.market
+    approve_weth(market, short.stranger, WAD // 100)
+    market.aave.supply(market.weth, WAD // 100, short.short, 0, sender=short.stranger)
+    (configuration,) = market.aave.getConfiguration(market.weth)
+    provider = boa.env.raw_call(market.aave.ADDRESSES_PROVIDER(), data=boa.eval('method_id("getPoolConfigurator()")'))
+    configurator = to_checksum_address(provider.output[-20:])
+    market.aave.setConfiguration(market.weth, (configuration >> 16 << 16,), sender=configurator)
+    return short
+
+
+def test_a_worthless_gift_blocks_the_collateral_until_it_is_disowned(worthless_gift):
+    """Aave lets no other collateral out while one with a loan-to-value of zero is there."""
+    with reverts():  # Aave's LtvValidationFailed
+        worthless_gift.rebalance(worthless_gift.leg(SHORT, 1))
+
+    worthless_gift.short.disown(worthless_gift.market.weth, sender=worthless_gift.stranger)
+    worthless_gift.rebalance(worthless_gift.leg(SHORT, 1))
+
+    assert abs(state(worthless_gift).exposure + 3 * WAD) <= 10
+
+
+def test_its_own_collateral_cannot_be_disowned(short):
+    with reverts("venue: own collateral"):
+        short.short.disown(addresses.USDC, sender=short.stranger)
+
+
 def test_repaying_its_debt_for_it_enriches_the_shareholders_and_nobody_else(short):
     """Aave lets anyone repay any debt. Debt counts as it is, so this gift alone moves NAV: up, and delta with it."""
     market, giver = short.market, short.stranger
-    market.wrap(giver, WAD)
-    approve = boa.eval('method_id("approve(address,uint256)")') + bytes(12) + bytes.fromhex(market.aave.address[2:])
-    boa.env.raw_call(market.weth.address, sender=giver, data=approve + WAD.to_bytes(32))
+    approve_weth(market, giver, WAD)
     before = short.vault.assessment()
 
     market.aave.repay(market.weth, WAD, 2, short.short, sender=giver)

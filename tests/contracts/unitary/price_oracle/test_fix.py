@@ -1,5 +1,6 @@
 """PriceOracle.fix: the first round at or after an expiry, proven by its predecessor; one answer, for ever."""
 
+import boa
 import pytest
 
 from keeper.simulation import addresses
@@ -144,6 +145,60 @@ def test_an_old_aggregator_that_goes_on_gives_no_second_answer(protocol, expiry)
         protocol.price_oracle.fix(ETH, expiry, wrong, usdc_round)
 
     assert protocol.price_oracle.fix(ETH, expiry, right, usdc_round) == 3_050 * WAD
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 7, 8, 9])
+def test_the_last_round_of_the_old_phase_is_found_however_many_it_had(protocol, expiry, rounds):
+    """An old phase whose last round is at the expiry has the answer itself; one that ended before does not."""
+    market = protocol.market
+    usdc_round = market.usdc_feed.latestRound()
+    market.replace_aggregator()
+    for _ in range(rounds):
+        last = market.submit(3_000)
+    market.pass_time(HOUR)
+    assert last % PHASE == rounds
+
+    with boa.env.anchor():
+        market.replace_aggregator()
+        assert protocol.price_oracle.fix(ETH, expiry, market.submit(3_050), usdc_round) == 3_050 * WAD
+    answer = market.submit(3_010)
+    market.replace_aggregator()
+    with reverts("fixing: not the first round"):
+        protocol.price_oracle.fix(ETH, expiry, market.submit(3_050), usdc_round)
+    assert protocol.price_oracle.fix(ETH, expiry, answer, usdc_round) == 3_010 * WAD
+
+
+# ---------------------------------------------------------------- who may read what
+
+
+@pytest.fixture
+def guarded(protocol):
+    """Aggregators that answer their proxies only, as Chainlink deploys them on mainnet."""
+    market = protocol.market
+    for aggregator, proxy in ((market.aggregator, market.feed), (market.usdc_aggregator, market.usdc_feed)):
+        owner = aggregator.owner()
+        aggregator.addAccess(proxy.address, sender=owner)
+        aggregator.enableAccessCheck(sender=owner)
+    return protocol
+
+
+def test_fixes_from_aggregators_that_answer_their_proxies_only(guarded, expiry, proof):
+    assert guarded.price_oracle.fix(ETH, expiry, *proof) == 3_010 * WAD
+
+
+def test_a_guarded_aggregator_is_a_predecessor_too(guarded, expiry):
+    market = guarded.market
+    usdc_round = market.usdc_feed.latestRound()
+    market.replace_aggregator()
+    market.pass_time(HOUR)
+
+    assert guarded.price_oracle.fix(ETH, expiry, market.submit(3_050), usdc_round) == 3_050 * WAD
+
+
+def test_a_feed_cannot_be_starved_of_gas(protocol, expiry, proof):
+    """A starved call would pass for a missing round: an older USDC round would be the last one."""
+    with reverts("fixing: not enough gas"):
+        protocol.price_oracle.fix(ETH, expiry, *proof, gas=200_000)
 
 
 # ---------------------------------------------------------------- the USDC round

@@ -1,7 +1,7 @@
 """Vault.checkpoint: the high-water mark, and the drawdown that latches REDUCE_ONLY."""
 
 from tests.contracts.chain import USDC, events
-from tests.contracts.protocol import SPOT
+from tests.contracts.protocol import ETH, SPOT, Budgets, wad
 
 
 def test_first_price_is_one_usdc(protocol):
@@ -66,6 +66,25 @@ def test_once_the_governor_has_unlatched_a_new_drawdown_is_needed(funded):
     funded.overwrite("idle", 680_000 * USDC - 2)
     funded.vault.checkpoint()
     assert funded.vault.latched()
+
+
+def test_nothing_is_learned_while_a_priced_expiry_is_not_settled(funded, sold):
+    """Calls that expired worthless are marked at a spot that has risen since: a drawdown that never was."""
+    funded.vault.set_budgets(Budgets(kill_drawdown=wad(0.01)), sender=funded.governor)
+    funded.vault.checkpoint()
+    expiry = funded.expiry()
+    proof = funded.reach_expiry(expiry, 3_000)
+    funded.market.submit_usdc()
+    funded.market.submit(4_200)
+    marked = funded.vault.assessment().nav_bid
+
+    funded.vault.checkpoint(sender=funded.stranger)
+
+    assert marked < 990_000 * 10**18
+    assert not funded.vault.latched()
+    funded.book.settle(ETH, expiry, *proof)
+    funded.vault.checkpoint(sender=funded.stranger)
+    assert not funded.vault.latched()
 
 
 def test_a_real_crash_latches_through_checkpoint_and_rebalance(funded):
