@@ -20,6 +20,7 @@ from keeper.errors import ConfigError
 
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
+_SECRETS: Final = ("rpc_url", "journal_url")  # what was written there is not repeated
 
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
@@ -116,7 +117,7 @@ def _problem(error: ValidationError) -> str:
     if problem["type"] == "extra_forbidden":
         return f"there is no key `{key}`; the keys {_near(problem['loc'])}"
     message = problem["msg"].removeprefix("Input ")
-    return f"`{key}` {message}, not {problem['input']!r}"
+    return f"`{key}` {message}" + ("" if key in _SECRETS else f", not {problem['input']!r}")
 
 
 def _near(location: tuple[int | str, ...]) -> str:

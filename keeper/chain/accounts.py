@@ -44,7 +44,7 @@ def keystore_path(keystore: str, home: Path | None = None) -> Path:
             kept="Nothing was sent.",
             todo='Make one with `ape accounts generate keeper`, and set keystore = "keeper".',
         )
-    path = Path(keystore).expanduser()
+    path = _expanded(keystore)
     alias = (home or Path.home()) / APE_ACCOUNTS / f"{keystore}.json"
     for candidate in (path, alias):
         if candidate.is_file():
@@ -103,7 +103,7 @@ def _passphrase(
 ) -> str:
     if passphrase_file:
         try:
-            return Path(passphrase_file).expanduser().read_text().rstrip("\r\n")
+            return _expanded(passphrase_file).read_text().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise AccountError(f"The passphrase file cannot be read: {error}.") from None
     if PASSPHRASE_VARIABLE in environment:
@@ -113,6 +113,14 @@ def _passphrase(
     raise AccountError(
         f"There is no passphrase for {path}.", todo=f"Set `passphrase_file` in keel.toml, or {PASSPHRASE_VARIABLE}."
     )
+
+
+def _expanded(path: str) -> Path:
+    """With the home directory for ~, or as it is when nobody has that one."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -42,8 +42,8 @@ class Sender:
         """Call a contract function (a bound web3 function); ``action`` names it in errors.
 
         Raises:
-            KeelError: the call would revert or the node refuses it (nothing is sent), it was mined and failed, or it was
-                not mined in time.
+            KeelError: the call would revert or the node refuses it (nothing is sent), it was mined and failed, or
+                it was not mined in time.
         """
         return self._send(function, action)
 

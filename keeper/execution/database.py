@@ -60,7 +60,7 @@ def make_engine(url: sa.URL) -> Engine:
     """Connections to the database; a SQLite file is made when it is not there.
 
     Raises:
-        JournalError: there is no driver for this kind of database, or the file cannot be made.
+        JournalError: there is no driver for this kind of database, it is one in memory, or the file cannot be made.
     """
     if url.get_backend_name() != "sqlite":
         try:
@@ -71,15 +71,20 @@ def make_engine(url: sa.URL) -> Engine:
                 kept="Nothing was started.",
                 todo="Set `journal_url` as in sqlite:///keel.sqlite, or install the driver.",
             ) from None
-    if url.database:
-        try:
-            _make_file(Path(url.database))
-        except OSError as error:
-            raise JournalError(
-                f"The journal {url.database} cannot be made: {error.strerror}.",
-                kept="Nothing was started.",
-                todo="Check the folder and the rights on it, or change `journal_url`.",
-            ) from None
+    if not url.database or url.database == ":memory:":
+        raise JournalError(
+            "A journal in memory forgets what was sent.",
+            kept="Nothing was started.",
+            todo="Set `journal_url` to a file, as in sqlite:///keel.sqlite.",
+        )
+    try:
+        _make_file(Path(url.database))
+    except (OSError, ValueError) as error:
+        raise JournalError(
+            f"The journal {url.database} cannot be made: {getattr(error, 'strerror', error)}.",
+            kept="Nothing was started.",
+            todo="Check the folder and the rights on it, or change `journal_url`.",
+        ) from None
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)

@@ -57,7 +57,7 @@ def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
         ("[policy]\nrisk = 1.0", r"there is no key `policy.risk`; the keys of \[policy\] are risk_aversion,"),
         ('poll_seconds = "1"', r"`poll_seconds` should be a valid number, not '1'"),
         ("poll_seconds = 0", r"`poll_seconds` should be greater than or equal to 0.001, not 0"),
-        ("rpc_url = 8545", r"`rpc_url` should be a valid string, not 8545"),
+        ("rpc_url = 8545", r"`rpc_url` should be a valid string\. Nothing was started"),
         ("[policy]\nband_use = 1.5", r"`policy.band_use` should be less than or equal to 1, not 1.5"),
         ("[policy]\ndeadline_seconds = 121", r"`policy.deadline_seconds` should be less than or equal to 120, not 121"),
         ("[policy]\nrisk_aversion = nan", r"`policy.risk_aversion` should be a finite number, not nan"),
@@ -71,6 +71,14 @@ def test_a_mistake_names_the_file_the_key_and_what_to_do(tmp_path, text, message
 
     assert "keel.toml" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["rpc_url", "journal_url"])
+def test_what_may_hold_a_secret_is_not_repeated(tmp_path, key):
+    with pytest.raises(ConfigError, match=f"`{key}` should be a valid string") as raised:
+        loaded(tmp_path, f'{key} = ["https://node/v3/SECRET"]')
+
+    assert "SECRET" not in str(raised.value)
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path):

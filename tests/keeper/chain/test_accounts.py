@@ -76,3 +76,8 @@ def test_a_file_that_is_no_key_file_is_refused(tmp_path, contents):
 
     with pytest.raises(AccountError, match="key file"):
         keystore_address(path)
+
+
+def test_the_home_of_nobody_is_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(AccountError, match=r"There is no key file ~nobody-of-this-name/keeper\.json"):
+        keystore_path("~nobody-of-this-name/keeper.json", tmp_path)

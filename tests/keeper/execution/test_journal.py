@@ -232,6 +232,13 @@ def test_a_database_without_a_driver_is_named_without_its_password(url):
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_a_journal_in_memory_is_refused(url):
+    """After a crash nobody would know what was sent."""
+    with pytest.raises(JournalError, match="A journal in memory forgets what was sent"):
+        Journal(url)
+
+
 def test_a_journal_that_cannot_be_made_says_why(tmp_path):
     (tmp_path / "file").write_text("in the way")
 
