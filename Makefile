@@ -16,7 +16,7 @@ FAST_TESTS := $(wildcard tests/contracts tests/keeper tests/stateful)
 FORK_TESTS := $(wildcard tests/fork tests/faults tests/e2e)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-fork lint format bench stress lock clean snapshot
+.PHONY: help setup demo test test-fast test-fork lint format bench gas stress lock clean snapshot
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -47,8 +47,11 @@ format: .venv/.installed ## let ruff format and sort imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: setup ## the benchmarks (ONLY=gas|quant|keeper)
-	$(if $(wildcard tests/bench),$(BIN)/pytest -p no:ape_test -s tests/bench $(if $(ONLY),-k $(ONLY)),@echo "no benchmarks yet")
+bench: setup ## the benchmarks (ONLY=gas|quant|keeper): a table and out/bench.json
+	@$(BIN)/python tests/bench $(if $(ONLY),--only $(ONLY))
+
+gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
+	@$(BIN)/python tests/bench $(if $(UPDATE),--gas-update,--gas-diff)
 
 stress: setup ## the stateful tests with many more examples
 	$(if $(wildcard tests/stateful),HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful,@echo "no stateful tests yet")
