@@ -109,11 +109,6 @@ class Valuation:
         return tuple(o.delta + v.units for o, v in zip(self.options, self.venues, strict=True))
 
     @property
-    def options_pnl(self) -> FloatArray:
-        """Options' P&L in USDC, shape (underlyings, 36)."""
-        return np.stack([o.pnl for o in self.options])
-
-    @property
     def gross_notional(self) -> float:
         """Options of all underlyings at spot, long and short, USDC."""
         return sum(o.gross_notional for o in self.options)

@@ -161,20 +161,8 @@ class Executor:
         for attempt in intent.attempts:
             receipt = self._connection.request("eth_getTransactionReceipt", attempt.tx_hash)
             if receipt is not None:
-                return self._outcome(intent, attempt, receipt)
+                return _outcome(attempt, receipt)
         return None
-
-    def _outcome(self, intent: Intent, attempt: Attempt, receipt: dict[str, Any]) -> Outcome:
-        success = int(receipt["status"], 16) == 1
-        return Outcome(
-            result=Result.CONFIRMED if success else Result.FAILED,
-            detail="" if success else "the chain moved between the simulation and the block: only gas was spent",
-            tx_hash=attempt.tx_hash,
-            block_number=int(receipt["blockNumber"], 16),
-            block_hash=receipt["blockHash"],
-            gas_used=int(receipt["gasUsed"], 16),
-            gas_price=int(receipt["effectiveGasPrice"], 16),
-        )
 
     def _end(self, intent: Intent, outcome: Outcome) -> Outcome:
         self._journal.record_outcome(intent, outcome)
@@ -213,6 +201,19 @@ class Executor:
             max_fee=transaction["maxFeePerGas"],
             priority_fee=transaction["maxPriorityFeePerGas"],
         )
+
+
+def _outcome(attempt: Attempt, receipt: dict[str, Any]) -> Outcome:
+    success = int(receipt["status"], 16) == 1
+    return Outcome(
+        result=Result.CONFIRMED if success else Result.FAILED,
+        detail="" if success else "the chain moved between the simulation and the block: only gas was spent",
+        tx_hash=attempt.tx_hash,
+        block_number=int(receipt["blockNumber"], 16),
+        block_hash=receipt["blockHash"],
+        gas_used=int(receipt["gasUsed"], 16),
+        gas_price=int(receipt["effectiveGasPrice"], 16),
+    )
 
 
 def _reason(error: RpcError) -> str:

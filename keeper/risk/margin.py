@@ -2,7 +2,7 @@
 
 Per underlying the maintenance margin is the worst over 33 cells of a function linear in the venues' units x,
 
-    damping_j · (options_pnl[v, j] + x · spot · (multiplier_j - 1)),
+    damping_j · (pnl[v, j] + x · spot · (multiplier_j - 1)),
 
 and a contingency for short options; so it is a maximum of linear rows, which ``margin_rows`` gives to an optimiser.
 """

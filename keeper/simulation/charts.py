@@ -127,7 +127,7 @@ def draw(chart: Chart, width: int) -> Markup:
         parts.extend(_panel(chart, panel, x, left, width - right, top, height))
         top += height + _GAP
     floor = top - _GAP
-    parts.extend(_time_axis(chart, x, first_top, floor))
+    parts.extend(_time_axis(x, first_top, floor))
     parts.extend(_events(chart.events, x, first_top, floor, left, width - right))
     positions = ",".join(f"{x(t):.1f}" for t in chart.times)
     return Markup(
@@ -244,7 +244,7 @@ def _area(times: Sequence[int], band: Band, x: _Scale, y: _Scale) -> str:
     return f"M{'L'.join([*there, *reversed(back)])}Z"
 
 
-def _time_axis(chart: Chart, x: _Scale, top: float, floor: float) -> Iterable[str]:
+def _time_axis(x: _Scale, top: float, floor: float) -> Iterable[str]:
     (begin, left), (end, right) = x.knots[-2], x.knots[-1]
     room = (right - left) / 58
     step = next((s for s in _TIME_STEPS if (end - begin) / s <= room), _TIME_STEPS[-1])
