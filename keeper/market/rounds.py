@@ -103,9 +103,8 @@ def _last_of_earlier_phase(connection: Connection, block: Header, feed: str, pha
         batch.run(connection, block)
         if aggregator.value == _NOWHERE:
             continue
-        batch = Batch()
-        last = batch.add("aggregator", aggregator.value, _LATEST_ROUND)
-        batch.run(connection, block)
-        if last.value > 0:
-            return earlier << 64 | int(last.value)
+        # Not by multicall: aggregators answer no contract but their proxies.
+        last = _LATEST_ROUND.decode(connection.call_at(block.hash, aggregator.value, _LATEST_ROUND.encode()))
+        if last > 0:
+            return earlier << 64 | int(last)
     return None

@@ -219,7 +219,7 @@ class MarketDriver:
         if self._is_ours(current):
             return _Feed(current, proxies)
         answer = read(self.rpc, proxies[0], "latestAnswer()", "int256") / 10**ANSWER_DECIMALS
-        feed = _Feed(self._deploy_aggregator(description), proxies)
+        feed = _Feed(self._deploy_aggregator(description, proxies), proxies)
         for _ in range(_FIRST_ROUNDS):
             latest = self._latest()
             when = latest.timestamp + BLOCK_TIME
@@ -240,7 +240,7 @@ class MarketDriver:
             return False
         return OPERATOR.lower() in operators
 
-    def _deploy_aggregator(self, description: str) -> str:
+    def _deploy_aggregator(self, description: str, proxies: tuple[str, ...]) -> str:
         args = (LINK, 0, 0, NO_VALIDATOR, *ANSWER_LIMITS, ANSWER_DECIMALS, description)
         code = "0x" + published(PACKAGE, AGGREGATOR).creation_code(args).hex()
         (deployed,) = self._send(_Transaction(OPERATOR, None, code, gas=_DEPLOY_GAS))
@@ -248,7 +248,8 @@ class MarketDriver:
         change = "changeOracles(address[],address[],address[],uint32,uint32,uint32)"
         self._send(
             _Transaction(OPERATOR, aggregator, call_data(change, [], [OPERATOR], [OPERATOR], 1, 1, 0)),
-            _Transaction(OPERATOR, aggregator, call_data("disableAccessCheck()")),
+            # As on mainnet, contracts may read it through its proxies only.
+            *(_Transaction(OPERATOR, aggregator, call_data("addAccess(address)", proxy)) for proxy in proxies),
         )
         return aggregator
 

@@ -45,7 +45,9 @@ def test_list_venue_refuses_a_second_listing(protocol):
 
 def test_list_venue_refuses_another_underlying_than_the_venues(protocol):
     pools = [protocol.spot.pools(0)]
-    venue = load("venues/UniswapV3Spot").deploy(protocol.vault, 1, protocol.spot.USDC(), protocol.spot.TOKEN(), 18, pools)
+    venue = load("venues/UniswapV3Spot").deploy(
+        protocol.vault, 1, protocol.spot.USDC(), protocol.spot.TOKEN(), 18, pools
+    )
 
     with reverts("vault: wrong underlying"):
         protocol.vault.list_venue(venue, ETH, sender=protocol.governor)
@@ -54,7 +56,9 @@ def test_list_venue_refuses_another_underlying_than_the_venues(protocol):
 def test_list_venue_refuses_an_underlying_without_a_price(protocol):
     """An index that the RiskEngine does not know would stop every valuation, and with it every exit."""
     pools = [protocol.spot.pools(0)]
-    venue = load("venues/UniswapV3Spot").deploy(protocol.vault, 1, protocol.spot.USDC(), protocol.spot.TOKEN(), 18, pools)
+    venue = load("venues/UniswapV3Spot").deploy(
+        protocol.vault, 1, protocol.spot.USDC(), protocol.spot.TOKEN(), 18, pools
+    )
 
     with reverts("vault: underlying without a price"):
         protocol.vault.list_venue(venue, 1, sender=protocol.governor)

@@ -154,7 +154,9 @@ def test_goes_on_while_reduce_only(funded, sold):
 # ---------------------------------------------------------------- price
 
 
-@pytest.mark.parametrize(("venue", "units", "limit"), [(SPOT, 5, 3_000.5), (SPOT, -5, 2_999.5), (SHORT, -5, 2_999.5), (SHORT, 5, 3_000.5)])
+@pytest.mark.parametrize(
+    ("venue", "units", "limit"), [(SPOT, 5, 3_000.5), (SPOT, -5, 2_999.5), (SHORT, -5, 2_999.5), (SHORT, 5, 3_000.5)]
+)
 def test_a_worse_average_than_the_limit_price_is_refused(loose, venue, units, limit):
     if venue == SPOT and units < 0:
         loose.rebalance(loose.leg(SPOT, 5))
