@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from keeper.domain.policy import Policy
 from keeper.errors import ConfigError
+
+Location = tuple[int | str, ...]  # of a key, from the top of the file
 
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
@@ -87,40 +89,45 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         ConfigError: the file is named and missing, is not TOML, or a key in it cannot be right. Names file and key.
     """
     where = path or DEFAULT_PATH
-    table = _table(where) if path is not None or where.exists() else {}
+    todo = "Copy keel.toml.example there, and change what you need."
+    table = read_table(where, todo) if path is not None or where.exists() else {}
     try:
         settings = Settings.model_validate(table)
     except ValidationError as error:
         raise ConfigError(
-            f"{where}: {_problem(error)}.", kept="Nothing was started.", todo="See keel.toml.example."
+            f"{where}: {problem_of(error, _near)}.", kept="Nothing was started.", todo="See keel.toml.example."
         ) from None
     rpc_url = environment.get(RPC_URL_VARIABLE) or settings.rpc_url
     return settings.model_copy(update={"rpc_url": rpc_url})
 
 
-def _table(path: Path) -> dict[str, Any]:
+def read_table(path: Path, todo: str) -> dict[str, Any]:
+    """A TOML file. `todo` is said when there is none.
+
+    Raises:
+        ConfigError: missing, unreadable or not TOML.
+    """
     try:
         return tomllib.loads(path.read_text())
     except FileNotFoundError:
-        raise ConfigError(
-            f"There is no config file {path}.", todo="Copy keel.toml.example there, and change what you need."
-        ) from None
+        raise ConfigError(f"There is no config file {path}.", todo=todo) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The config file {path} cannot be read: {error}.") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"The config file {path} is not TOML: {error}.") from None
 
 
-def _problem(error: ValidationError) -> str:
+def problem_of(error: ValidationError, near: Callable[[Location], str]) -> str:
+    """The first mistake in one clause; ``near(location)`` says which keys there are, as in ``are a, b``."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"there is no key `{key}`; the keys {_near(problem['loc'])}"
+        return f"there is no key `{key}`; the keys {near(problem['loc'])}"
     message = problem["msg"].removeprefix("Input ")
     return f"`{key}` {message}" + ("" if key in _SECRETS else f", not {problem['input']!r}")
 
 
-def _near(location: tuple[int | str, ...]) -> str:
+def _near(location: Location) -> str:
     if len(location) > 1:
         return f"of [policy] are {', '.join(asdict(_DEFAULTS))}"
     keys = [field.alias or name for name, field in Settings.model_fields.items()]

@@ -1,10 +1,21 @@
-"""The contracts' parameters, in the units that people use. Defaults are those of the design."""
+"""The contracts' parameters, in the units that people use. Defaults are those of the design.
+
+A deployment by hand takes them from a file that people have reviewed: `parameters.toml` has each, with its meaning.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
 
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from keeper.config import Location, problem_of, read_table
 from keeper.domain.units import to_usdc, to_wad
+from keeper.errors import ConfigError
+
+PATH: Final = Path("parameters.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +101,71 @@ class Parameters:
 
 def _wads(*amounts: float) -> tuple[int, ...]:
     return tuple(to_wad(amount) for amount in amounts)
+
+
+_SHARE: Final = Field(gt=0, le=1)
+_VOL: Final = Field(gt=0, le=10)
+_BANDS: Final = Field(gt=0, le=10)
+_HEALTH: Final = Field(gt=1, le=10)
+_EACH: Final = Field(min_length=1, strict=False)  # a TOML array is a list, which strict tuples refuse
+
+# What can be right for each parameter, as far as it does not depend on another one.
+_KINDS: Final[dict[str, Any]] = {
+    "max_price_age": Annotated[tuple[Annotated[int, Field(ge=60, le=172_800)], ...], _EACH],
+    "max_usdc_age": Annotated[int, Field(ge=60, le=172_800)],
+    **dict.fromkeys(("min_vol", "max_vol", "vol_per_hour", "vol_per_day"), Annotated[float, _VOL]),
+    **dict.fromkeys(("max_carry", "carry_per_day"), Annotated[float, Field(ge=0, lt=2)]),
+    **dict.fromkeys(("min_half_spread", "max_half_spread"), Annotated[float, Field(ge=0, lt=2)]),
+    **dict.fromkeys(("delta_target", "delta_hard", "gamma_band", "vega_band"), Annotated[float, _BANDS]),
+    **dict.fromkeys(("notional_total", "notional_expiry", "notional_series"), Annotated[float, _BANDS]),
+    "gross_leverage": Annotated[float, _BANDS],
+    **dict.fromkeys(("loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown"), Annotated[float, _SHARE]),
+    "min_deposit": Annotated[float, Field(ge=0)],
+    **dict.fromkeys(("strike_step", "min_fill"), Annotated[tuple[Annotated[float, Field(gt=0)], ...], _EACH]),
+    **dict.fromkeys(("health_floor", "health_target"), Annotated[float, _HEALTH]),
+}
+_REQUIRED: Final[dict[str, Any]] = {name: (kind, ...) for name, kind in _KINDS.items()}
+_File: Final = create_model(
+    "_File",
+    __config__=ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False),
+    **_REQUIRED,
+)
+
+# What the contracts' constructors refuse, and pairs that no reviewer can have meant.
+_ORDERED: Final = (
+    ("min_vol", "max_vol"),
+    ("min_half_spread", "max_half_spread"),
+    ("vol_per_hour", "vol_per_day"),
+    ("delta_target", "delta_hard"),
+    ("notional_expiry", "notional_total"),
+    ("notional_series", "notional_expiry"),
+    ("health_floor", "health_target"),
+)
+
+
+def load_parameters(path: Path = PATH) -> Parameters:
+    """Read the parameters of a deployment. Every one must be in the file, so that whoever reviews it sees them all.
+
+    Raises:
+        ConfigError: missing, not TOML, a parameter is missing or unknown, or cannot be right. Names file and key.
+    """
+    table = read_table(path, "Take parameters.toml of the sources, and review what you change.")
+    try:
+        values = _File.model_validate(table).model_dump()
+    except ValidationError as error:
+        raise _refused(path, problem_of(error, _near)) from None
+    for lower, upper in _ORDERED:
+        if values[lower] > values[upper]:
+            raise _refused(path, f"`{lower}`, {values[lower]}, is above `{upper}`, {values[upper]}")
+    each = ("max_price_age", "strike_step", "min_fill")
+    if len({len(values[name]) for name in each}) > 1:
+        raise _refused(path, f"{', '.join(f'`{name}`' for name in each)} have not the same length")
+    return Parameters(**values)
+
+
+def _refused(path: Path, problem: str) -> ConfigError:
+    return ConfigError(f"{path}: {problem}.", kept="Nothing was sent.", todo="See parameters.toml of the sources.")
+
+
+def _near(_: Location) -> str:
+    return f"are {', '.join(_KINDS)}"
