@@ -12,6 +12,7 @@ from pathlib import Path
 _TESTS = types.ModuleType("tests")
 _TESTS.__path__ = [str(Path(__file__).resolve().parents[1])]
 sys.modules["tests"] = _TESTS
+sys.path[0] = str(Path(__file__).resolve().parents[2])  # instead of this folder, whose keeper.py is not the package
 
 GROUPS = ("gas", "keeper", "quant")
 

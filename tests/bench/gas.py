@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import random
 from typing import Any
 
@@ -20,20 +19,19 @@ from pyrevm import EVM, BlockEnv
 from keeper.domain.series import Position, Series
 from keeper.domain.units import WAD, to_wad
 from keeper.market.rounds import find_proof
-from keeper.operations.options import claim, fill, make_quote, post_vol
+from keeper.operations.options import claim, post_vol
 from keeper.pricing.fixed_point import wad_ln
 from keeper.pricing.normal_table import normal_table
-from keeper.simulation.fork import Fork
 from tests.bench.results import PROJECT, Row, row
+from tests.bench.vault import six_series, trade
 from tests.keeper.evm import DEPLOYER
-from tests.keeper.vault_on_fork import DEPOSIT, SPOT, VOL, VaultOnFork, account_of, vault_on_fork
+from tests.keeper.vault_on_fork import DEPOSIT, SPOT, VOL, VaultOnFork, account_of
 
 SNAPSHOT = PROJECT / ".gas-snapshot"
 PUBLISHED = {"Derive v1": 13_360, "Premia": 20_623, "Dopex": 88_969, "DeFiMath 4.1": 2_582}  # QUANT.md
 _BLACK_SCHOLES = "math: Black-Scholes call from its five inputs"
 _CASES = 64
 _SPOT_VENUE, _SHORT_VENUE = 0, 1
-_BLOCK_TIME = 1  # second: a quote lives 45
 
 
 def run() -> list[Row]:
@@ -58,23 +56,15 @@ def measure() -> dict[str, int]:
 
 def transactions() -> dict[str, int]:
     """Gas of the calls of one vault's life, by name."""
-    os.environ.pop("KEEL_MAINNET_RPC", None)  # a true mainnet would give other figures every day
-    os.environ.pop("KEEL_UPSTREAM", None)
-    with Fork() as fork:
-        fork.rpc.call("anvil_setBlockTimestampInterval", _BLOCK_TIME)  # else the clock of this machine counts
-        return _story(vault_on_fork(fork.url, fork.w3))
+    with six_series() as vault:
+        return _story(vault)
 
 
 def _story(vault: VaultOnFork) -> dict[str, int]:
     gas: dict[str, int] = {}
-    vault.deposit("depositor", DEPOSIT)  # room in the gamma band for six series
-    vault.market.fund_usdc(account_of("taker").address, DEPOSIT)
-    calls, _ = (Position.from_slot(slot).series for slot in vault.read("OptionBook", "live_book"))
-    for is_call, strike, weeks in ((True, 3_200, 1), (False, 2_700, 1), (True, 3_300, 2), (False, 2_900, 2)):
-        series = vault.list_series(is_call=is_call, strike=strike, weeks=weeks)
-        gas["OptionBook.fill, sale, the sixth series"] = _fill(vault, series, 2, vault_sells=True)
-    gas["OptionBook.fill, sale, 6 series"] = _fill(vault, calls, 1, vault_sells=True)
-    gas["OptionBook.fill, buy-back, 6 series"] = _fill(vault, calls, 1, vault_sells=False)
+    calls = Position.from_slot(vault.read("OptionBook", "live_book")[0]).series
+    gas["OptionBook.fill, sale, 6 series"] = trade(vault, calls, 1, vault_sells=True)
+    gas["OptionBook.fill, buy-back, 6 series"] = trade(vault, calls, 1, vault_sells=False)
     posted = post_vol(vault.sender("vol_poster"), vault.deployment, 0, calls.expiry, VOL)
     gas["VolOracle.post, a newer slice"] = posted["gasUsed"]
     gas["VolOracle.post, a new expiry"] = _post_expiries(vault, calls.expiry)
@@ -130,13 +120,6 @@ def _view(vault: VaultOnFork, contract: str, function: str, *args: Any) -> int:
     receipt = vault.send("stranger", contract, function, *args)
     data = bytes(vault.w3.eth.get_transaction(receipt["transactionHash"])["input"])
     return int(receipt["gasUsed"]) - 21_000 - sum(16 if byte else 4 for byte in data)
-
-
-def _fill(vault: VaultOnFork, series: Series, units: float, *, vault_sells: bool) -> int:
-    quote = make_quote(
-        vault.w3, vault.deployment, account_of("quoter"), series, units, vault_sells=vault_sells, edge=0.01
-    )
-    return int(fill(vault.sender("taker"), vault.deployment, quote)["gasUsed"])
 
 
 def _rebalance(vault: VaultOnFork, *legs: tuple[int, int]) -> int:
