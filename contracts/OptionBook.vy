@@ -7,7 +7,7 @@
 @notice The vault's options: which series live, who trades them at what price, what they pay.
 
         Series. European calls and puts on a grid of strikes, expiring on a Friday at 08:00 UTC, at most 32 live: the keeper may
-        fill 28, the governor all. A series without position can be delisted by anyone.
+        fill 28, the governor all. Once those 28 are taken, anyone can delist a series without position.
 
         Trades. A taker fills a quote signed by a key with the QUOTER role (EIP-712; EOA or ERC-1271). Whoever holds that key, a
         sale is never below the ask mark and a purchase never above the bid mark, spot must be near the quote's, the surface
@@ -220,10 +220,14 @@ def list_series(underlying: uint256, is_call: bool, expiry: uint256, strike: uin
 @external
 def delist_series(id: uint256):
     """
-    @notice Close a live series in which the vault has no position. Anyone.
+    @notice Close a live series in which the vault has no position. Keeper or governor; anyone once it has expired or the
+            keeper's slots are taken.
     """
     i: uint256 = self._index(self._live, id)
     assert series._position(self._live[i]) == 0, "book: series has a position"
+    if len(self._live) < _KEEPER_SERIES and series._expiry(id) > block.timestamp:
+        if not roles._has(msg.sender, roles.Role.GOVERNOR):
+            roles._check(roles.Role.KEEPER)
     self._remove(i)
     log SeriesDelisted(series=id)
 

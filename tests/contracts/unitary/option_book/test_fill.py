@@ -168,7 +168,7 @@ def test_the_vault_buys_back_until_the_last_hour(rich, sold):
 
 def test_an_unlisted_series_is_refused(rich, series):
     quote = rich.quote(series)
-    rich.book.delist_series(series, sender=rich.stranger)
+    rich.book.delist_series(series, sender=rich.keeper)
 
     with reverts("book: series not listed"):
         rich.fill(quote)

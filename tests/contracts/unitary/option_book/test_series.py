@@ -77,14 +77,42 @@ def test_keeper_fills_28_slots_and_the_governor_the_rest(protocol):
     assert len(protocol.book.live_book()) == 32
 
 
-def test_anyone_delists_a_series_without_position(protocol):
+@pytest.mark.parametrize("role", ["keeper", "governor"])
+def test_a_series_without_position_is_delisted(protocol, role):
     first, second = protocol.list_series(3_000), protocol.list_series(3_050)
 
-    protocol.book.delist_series(first, sender=protocol.stranger)
+    protocol.book.delist_series(first, sender=getattr(protocol, role))
 
     (event,) = events(protocol.book, "SeriesDelisted")
     assert event.series == first
     assert protocol.book.live_book() == [second]
+
+
+def test_a_stranger_cannot_delist_a_series_before_its_first_fill(protocol):
+    """Attack: delist each new series before anybody can trade it."""
+    series = protocol.list_series()
+
+    with reverts("roles: not allowed"):
+        protocol.book.delist_series(series, sender=protocol.stranger)
+
+
+def test_anyone_delists_a_series_without_position_when_the_slots_are_taken(protocol):
+    expiry = protocol.expiry()
+    listed = [protocol.list_series(strike=1_000 + 50 * i, expiry=expiry) for i in range(28)]
+
+    protocol.book.delist_series(listed[0], sender=protocol.stranger)
+
+    assert len(protocol.book.live_book()) == 27
+
+
+def test_anyone_delists_an_expired_series_without_position(protocol):
+    expiry = protocol.expiry()
+    series = protocol.list_series(expiry=expiry)
+    protocol.reach_expiry(expiry)
+
+    protocol.book.delist_series(series, sender=protocol.stranger)
+
+    assert protocol.book.live_book() == []
 
 
 def test_delisting_a_series_with_position_is_refused(funded, sold):
@@ -100,7 +128,7 @@ def test_delisting_an_unknown_series_is_refused(protocol):
 def test_a_series_bought_back_whole_can_be_delisted(funded, sold):
     funded.buy_back(sold, 10 * WAD)
 
-    funded.book.delist_series(sold, sender=funded.stranger)
+    funded.book.delist_series(sold, sender=funded.keeper)
 
     assert funded.book.live_book() == []
     assert funded.token.total_supply(sold) == 0
