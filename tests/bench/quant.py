@@ -1,0 +1,248 @@
+"""The keeper's numerics against the libraries that one would otherwise use; goals are QUANT.md's."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import numpy.typing as npt
+import QuantLib as ql
+from scipy.special import ndtr
+from vollib.black_scholes import black_scholes
+from vollib.black_scholes.greeks import analytical
+
+from keeper.domain.policy import Policy
+from keeper.domain.snapshot import Snapshot
+from keeper.hedging.decide import _instruments as instruments_of
+from keeper.hedging.decide import decide
+from keeper.hedging.problem import book_of, build
+from keeper.hedging.program import Program, Solution, solve
+from keeper.pricing.black76 import greeks
+from keeper.risk.valuation import value
+from tests.bench.results import Row, medians, row
+from tests.keeper.hedging.conftest import make_snapshot, option
+
+Array = npt.NDArray[np.float64]
+
+_POLICY = Policy()
+_PRICES = "price + 4 Greeks"
+_VECTORIZED = 5.8e5  # options/s of py_vollib_vectorized 0.1.1 at 1e5 (QUANT.md): it needs an older stack than ours
+_SCALAR = 2_000  # options that a loop over scalars is measured on
+
+
+def run() -> list[Row]:
+    """All rows."""
+    return [*_pricing(), *_hedging()]
+
+
+# ---------------------------------------------------------------- price and Greeks
+
+
+@dataclass(frozen=True)
+class _Options:
+    """European options without carry, so that every library's conventions give the same numbers."""
+
+    spot: Array
+    strike: Array
+    years: Array
+    vol: Array
+    is_call: npt.NDArray[np.bool_]
+
+    @classmethod
+    def random(cls, size: int) -> _Options:
+        rng = np.random.default_rng(7)
+        strike = 100.0 * np.exp(rng.normal(0.0, 0.3, size))
+        years, vol = rng.uniform(1 / 365, 1.0, size), rng.uniform(0.2, 1.5, size)
+        return cls(np.full(size, 100.0), strike, years, vol, rng.random(size) < 0.5)
+
+    def rows(self) -> list[tuple[float, float, float, float, bool]]:
+        columns = (self.spot, self.strike, self.years, self.vol, self.is_call)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _pricing() -> list[Row]:
+    rows = []
+    for size, runs in ((1_000, 50), (100_000, 9), (1_000_000, 3)):
+        options = _Options.random(size)
+        few = _Options.random(min(size, _SCALAR))
+        _check_agreement(few)
+        seconds = medians(
+            {
+                "ours": partial(_ours, options),
+                "numpy": partial(_numpy, options),
+                "QuantLib": partial(_quantlib, few.rows()),
+                "vollib": partial(_vollib, few.rows()),
+            },
+            runs,
+        )
+        ours, numpy = size / seconds["ours"], size / seconds["numpy"]
+        rates = {"vollib": len(few.spot) / seconds["vollib"], "QuantLib": len(few.spot) / seconds["QuantLib"]}
+        name = f"{_PRICES}, {size:.0e}".replace("e+0", "e")
+        rows += [row(f"{name} (peer: {peer}, loop)", ours, "options/s", peer=rate) for peer, rate in rates.items()]
+        goal = 1.5 if size == 100_000 else None
+        rows.append(row(f"{name} (peer: naive numpy)", ours, "options/s", peer=numpy, ratio_goal=goal))
+        if size == 100_000:
+            both = f"{name}, both cores: no kernel yet, numpy on one (peer: naive numpy)"
+            rows.append(row(both, ours, "options/s", peer=numpy, ratio_goal=3.0))
+            recorded = f"{name} (peer: py_vollib_vectorized, recorded)"
+            rows.append(row(recorded, ours, "options/s", peer=_VECTORIZED, ratio_goal=50.0))
+    return rows
+
+
+def _ours(o: _Options) -> tuple[Array, ...]:
+    g = greeks(o.spot, o.strike, o.vol, o.years, o.is_call)
+    return g.price, g.delta, g.gamma, g.vega, g.theta
+
+
+def _numpy(o: _Options) -> tuple[Array, ...]:
+    """What one writes at first, with the formulas as they stand in the textbook."""
+    rate = 0.0
+    root = np.sqrt(o.years)
+    d1 = (np.log(o.spot / o.strike) + (rate + 0.5 * o.vol * o.vol) * o.years) / (o.vol * root)
+    d2 = d1 - o.vol * root
+    discount = np.exp(-rate * o.years)
+    density = np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
+    sign = np.where(o.is_call, 1.0, -1.0)
+    n1, n2 = ndtr(sign * d1), ndtr(sign * d2)
+    price = sign * (o.spot * n1 - o.strike * discount * n2)
+    theta = -o.spot * density * o.vol / (2 * root) - sign * rate * o.strike * discount * n2
+    return price, sign * n1, density / (o.spot * o.vol * root), o.spot * density * root, theta
+
+
+def _quantlib(options: list[tuple[float, float, float, float, bool]]) -> list[tuple[float, ...]]:
+    results = []
+    for spot, strike, years, vol, is_call in options:
+        payoff = ql.PlainVanillaPayoff(ql.Option.Call if is_call else ql.Option.Put, strike)
+        b = ql.BlackCalculator(payoff, spot, vol * math.sqrt(years), 1.0)
+        results.append((b.value(), b.delta(spot), b.gamma(spot), b.vega(years), b.theta(spot, years)))
+    return results
+
+
+def _vollib(options: list[tuple[float, float, float, float, bool]]) -> list[tuple[float, ...]]:
+    results = []
+    for spot, strike, years, vol, is_call in options:
+        o = ("c" if is_call else "p", spot, strike, years, 0.0, vol)
+        vega, theta = 100 * analytical.vega(*o), 365 * analytical.theta(*o)  # theirs are per point and per day
+        results.append((black_scholes(*o), analytical.delta(*o), analytical.gamma(*o), vega, theta))
+    return results
+
+
+def _check_agreement(options: _Options) -> None:
+    ours = np.array(_ours(options))
+    for peer in (_numpy(options), np.array(_quantlib(options.rows())).T, np.array(_vollib(options.rows())).T):
+        np.testing.assert_allclose(ours, np.array(peer), rtol=1e-9, atol=1e-9)
+
+
+# ---------------------------------------------------------------- the hedge
+
+
+def _hedging() -> list[Row]:
+    book = (option(True, 3_000, -50), option(False, 2_800, -10), option(True, 3_200, -20), option(False, 2_700, -20))
+    snapshots = [make_snapshot(book, spot=2_950.0 + 10 * i, held=5.0, debt=2.0) for i in range(8)]
+    programs = [_program(snapshot) for snapshot in snapshots]
+    again = _Dpp(programs[0])
+    gap = residual = 0.0
+    for program in programs:
+        solution = solve(program)
+        for theirs in (_rebuilt(program), again.solve(program)):
+            assert abs(program.objective(theirs) - solution.objective) < 1e-7, "the peers solve something else"
+        gap = max(gap, solution.objective - solution.lower_bound)
+        residual = max(residual, _kkt_residual(program, solution))
+
+    def new_data(function: Callable[[Any], Any], data: list[Any]) -> Callable[[], Any]:
+        turn = itertools.cycle(data)
+        return lambda: function(next(turn))
+
+    seconds = medians(
+        {
+            "decide": new_data(lambda s: decide(s, _POLICY), snapshots),
+            "rebuilt": new_data(lambda s: _rebuilt(_program(s)), snapshots),
+            "dpp": new_data(lambda s: again.solve(_program(s)), snapshots),
+            "solve": new_data(solve, programs),
+            "solve rebuilt": new_data(_rebuilt, programs),
+            "solve dpp": new_data(again.solve, programs),
+        },
+        40,
+    )
+    ms = {name: 1e3 * taken for name, taken in seconds.items()}
+    hedge, alone = "hedge from snapshot to decision, 2 instruments", "hedge program alone"
+    return [
+        row(hedge, ms["decide"], "ms", ours_goal=0.3),
+        row(f"{hedge} (peer: cvxpy rebuilt)", ms["decide"], "ms", peer=ms["rebuilt"], ratio_goal=25.0),
+        row(f"{hedge} (peer: cvxpy DPP)", ms["decide"], "ms", peer=ms["dpp"]),
+        row(f"{alone} (peer: cvxpy rebuilt)", ms["solve"], "ms", peer=ms["solve rebuilt"]),
+        row(f"{alone} (peer: cvxpy DPP)", ms["solve"], "ms", peer=ms["solve dpp"]),
+        row(f"{alone}: largest KKT residual", residual, "of NAV", ours_goal=1e-8),
+        row(f"{alone}: largest gap to the lower bound", gap, "of NAV"),
+    ]
+
+
+def _program(snapshot: Snapshot) -> Program:
+    return build(book_of(snapshot, value(snapshot), _POLICY), instruments_of(snapshot), _POLICY)
+
+
+def _kkt_residual(program: Program, solution: Solution) -> float:
+    """Largest of: a slope that no bound holds, a price of a row that does not bind, a violation."""
+    z = solution.z
+    slope = program.linear - program.rows.T @ solution.shadow_prices
+    for square in program.squares:
+        slope = slope + square.weight * square.point(z) * square.direction
+    held_below, held_above = z <= 1e-12, z >= program.bound - 1e-12
+    wrong = np.maximum(np.where(held_below, 0.0, slope), np.where(held_above, 0.0, -slope))
+    activity, prices = program.rows @ z, solution.shadow_prices
+    room = np.where(prices > 0.0, activity - program.lower, program.upper - activity)
+    slack = np.abs(prices * np.where(prices == 0.0, 0.0, np.nan_to_num(room, posinf=1.0)))
+    return max(float(wrong.max()), float(slack.max()), program.violation(z))
+
+
+def _rebuilt(program: Program) -> Array:
+    """The program stated anew in cvxpy, solved by Clarabel."""
+    z = cp.Variable(len(program.linear), nonneg=True)
+    squares = [s.weight / 2 * cp.square(s.direction @ z + s.offset) for s in program.squares]
+    above, below, bounded = (np.isfinite(a) for a in (program.lower, program.upper, program.bound))
+    limits = [
+        program.rows[above] @ z >= program.lower[above],
+        program.rows[below] @ z <= program.upper[below],
+        z[bounded] <= program.bound[bounded],
+    ]
+    cp.Problem(cp.Minimize(program.linear @ z + sum(squares)), limits).solve(solver=cp.CLARABEL)
+    return np.asarray(z.value)
+
+
+class _Dpp:
+    """The program stated once with parameters (disciplined parametrised programming), solved by Clarabel."""
+
+    def __init__(self, like: Program) -> None:
+        n = len(like.linear)
+        self._above, self._below, self._bounded = (np.isfinite(a) for a in (like.lower, like.upper, like.bound))
+        self._z = cp.Variable(n, nonneg=True)
+        self._linear, self._bound = cp.Parameter(n), cp.Parameter(int(self._bounded.sum()))
+        self._lower, self._upper = cp.Parameter(int(self._above.sum())), cp.Parameter(int(self._below.sum()))
+        self._above_rows = cp.Parameter((int(self._above.sum()), n))
+        self._below_rows = cp.Parameter((int(self._below.sum()), n))
+        self._directions = cp.Parameter((len(like.squares), n))
+        self._offsets = cp.Parameter(len(like.squares))
+        squares = cp.sum_squares(self._directions @ self._z + self._offsets)
+        limits = [
+            self._above_rows @ self._z >= self._lower,
+            self._below_rows @ self._z <= self._upper,
+            self._z[self._bounded] <= self._bound,
+        ]
+        self._problem = cp.Problem(cp.Minimize(self._linear @ self._z + squares), limits)
+
+    def solve(self, program: Program) -> Array:
+        roots = np.sqrt([square.weight / 2 for square in program.squares])
+        self._linear.value = program.linear
+        self._lower.value, self._upper.value = program.lower[self._above], program.upper[self._below]
+        self._above_rows.value, self._below_rows.value = program.rows[self._above], program.rows[self._below]
+        self._bound.value = program.bound[self._bounded]
+        self._directions.value = roots[:, None] * np.array([square.direction for square in program.squares])
+        self._offsets.value = roots * np.array([square.offset for square in program.squares])
+        self._problem.solve(solver=cp.CLARABEL)
+        return np.asarray(self._z.value)
