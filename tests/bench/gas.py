@@ -14,12 +14,13 @@ from typing import Any
 import boa
 from eth_abi import encode
 from eth_utils.crypto import keccak
-from pyrevm import EVM, BlockEnv
+from pyrevm import EVM
 
 from keeper.domain.series import Position, Series
 from keeper.domain.units import WAD, to_wad
 from keeper.market.rounds import find_proof
 from keeper.operations.options import claim, post_vol
+from keeper.operations.vault import allow
 from keeper.pricing.fixed_point import wad_ln
 from keeper.pricing.normal_table import normal_table
 from tests.bench.results import PROJECT, Row, row
@@ -85,8 +86,7 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
 
     depositor = account_of("depositor").address
     vault.market.fund_usdc(depositor, DEPOSIT)
-    usdc = vault.w3.eth.contract(address=vault.read("Vault", "asset"), abi=_APPROVE)
-    vault.sender("depositor").send(usdc.functions.approve(vault.deployment.address("Vault"), DEPOSIT), "approve")
+    allow(vault.sender("depositor"), vault.deployment, vault.deployment.address("Vault"), DEPOSIT)
     gas["Vault.deposit, 6 series"] = _send(vault, "depositor", "Vault", "deposit", DEPOSIT // 10, depositor)
     gas["Vault.redeem, 6 series"] = _send(vault, "depositor", "Vault", "redeem", 10_000 * WAD, depositor, depositor)
 
@@ -99,17 +99,6 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
     gas["OptionBook.fund"] = _send(vault, "stranger", "OptionBook", "fund")
     gas["OptionBook.claim"] = claim(vault.sender("taker"), vault.deployment, calls)["gasUsed"]
     return gas
-
-
-_APPROVE = [
-    {
-        "type": "function",
-        "name": "approve",
-        "stateMutability": "nonpayable",
-        "inputs": [{"name": "spender", "type": "address"}, {"name": "amount", "type": "uint256"}],
-        "outputs": [{"name": "", "type": "bool"}],
-    }
-]
 
 
 def _send(vault: VaultOnFork, role: str, contract: str, function: str, *args: Any) -> int:
@@ -170,12 +159,25 @@ def compare(gas: dict[str, int], *, update: bool = False) -> None:
 
 def mathematics(*, venom: bool) -> dict[str, int]:
     """Gas of one evaluation, averaged over the same random cases around a spot of 1,000."""
-    loops = _Loops(venom=venom)
-    return {
-        "math: normal distribution function": loops.gas("cdf"),
-        "math: Black-76 call, ln(F/K) and sigma sqrt(T) prepared": loops.gas("black76_call"),
-        _BLACK_SCHOLES: loops.gas("black_scholes_call"),
+    arguments = {"evm_version": "cancun"} | ({"experimental_codegen": True} if venom else {})
+    path = PROJECT / "tests" / "bench" / "math_loop.vy"
+    code = boa.load_partial(str(path), compiler_args=arguments).compiler_data.bytecode
+    evm = EVM()
+    evm.set_balance(DEPLOYER, 10**20)
+    address = evm.deploy(DEPLOYER, code + encode(["uint256[256]"], [normal_table()]))
+
+    def used(function: str, evaluate: bool) -> int:
+        types = ["int256[7][]", "bool"]
+        data = keccak(text=f"{function}({','.join(types)})")[:4] + encode(types, [_cases(), evaluate])
+        evm.message_call(DEPLOYER, address, data)
+        return int(evm.result.gas_used)
+
+    functions = {
+        "math: normal distribution function": "cdf",
+        "math: Black-76 call, ln(F/K) and sigma sqrt(T) prepared": "black76_call",
+        _BLACK_SCHOLES: "black_scholes_call",
     }
+    return {name: round((used(f, True) - used(f, False)) / _CASES) for name, f in functions.items()}
 
 
 @functools.cache
@@ -189,23 +191,3 @@ def _cases() -> list[tuple[int, ...]]:
         wads = tuple(to_wad(v) for v in (1_000.0, strike, tenor, sigma, rate))
         cases.append((*wads, int(x * 2**64), int(s * 2**64)))
     return cases
-
-
-class _Loops:
-    def __init__(self, *, venom: bool) -> None:
-        arguments = {"evm_version": "cancun"} | ({"experimental_codegen": True} if venom else {})
-        path = PROJECT / "tests" / "bench" / "math_loop.vy"
-        self._data = boa.load_partial(str(path), compiler_args=arguments).compiler_data
-        self._evm = EVM()
-        self._evm.set_balance(DEPLOYER, 10**20)
-        self._evm.set_block_env(BlockEnv(number=1, timestamp=1_795_000_000, gas_limit=10**8))
-        self._address = self._evm.deploy(DEPLOYER, self._data.bytecode + encode(["uint256[256]"], [normal_table()]))
-
-    def gas(self, function: str) -> int:
-        return round((self._used(function, True) - self._used(function, False)) / _CASES)
-
-    def _used(self, function: str, evaluate: bool) -> int:
-        types = [f"({','.join(['int256'] * 7)})[]", "bool"]
-        selector = keccak(text=f"{function}({','.join(types)})")[:4]
-        self._evm.message_call(DEPLOYER, self._address, selector + encode(types, [_cases(), evaluate]), gas=10**8)
-        return int(self._evm.result.gas_used)

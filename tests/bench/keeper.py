@@ -1,6 +1,6 @@
 """The keeper on anvil, one vault with six series: each stage of a block, and from the block to the sent transaction.
 
-The peer of the snapshot reader is the obvious one: the same values through web3.py's contract objects, one `eth_call`
+The peer of the snapshot's reader is the obvious one: the same views through web3.py's contract objects, one request
 each.
 """
 
@@ -12,31 +12,33 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import patch
 
-from keeper.chain.artifacts import artifact as compiled
-from keeper.chain.rpc import Connection
+from eth_abi import decode
+from eth_abi.grammar import TupleType, parse
+from eth_utils.address import to_checksum_address
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError
+
+from keeper.chain.abi import Function
+from keeper.chain.multicall import Batch
+from keeper.chain.rpc import Connection, Header
 from keeper.domain.policy import Policy
-from keeper.domain.series import Position
-from keeper.domain.snapshot import VenueKind
+from keeper.domain.snapshot import Snapshot
 from keeper.execution.executor import rebalance_call
 from keeper.execution.journal import Journal
 from keeper.hedging.decide import decide
-from keeper.market.reader import CONTRACTS, read_snapshot
-from keeper.operations.contracts import bind
+from keeper.market import reader
 from keeper.risk.valuation import value
 from keeper.runtime.loop import Keeper
-from keeper.simulation.placement import published
-from keeper.simulation.protocols.uniswap import CORE, artifact
 from tests.bench.results import Row, medians, row
 from tests.bench.vault import six_series
 from tests.keeper.vault_on_fork import VaultOnFork
 
 _RUNS = 15
 _POLICY = Policy()
-_AAVE = "@aave/core-v3@1.19.3"
 _STAGES = {
     "read": "header, duties and snapshot",
     "simulate": "simulation",
@@ -54,13 +56,17 @@ def run() -> list[Row]:
 
 def _stages(vault: VaultOnFork, journal: Journal) -> list[Row]:
     connection, address = vault.connection, vault.keeper.address
-    snapshot = read_snapshot(connection, vault.deployment, address)
+    snapshot = reader.read_snapshot(connection, vault.deployment, address)
     decision = decide(snapshot, _POLICY)
     call = rebalance_call(vault.deployment, decision, _POLICY, snapshot)
     blocks = itertools.count(snapshot.block_number)  # a decision that is there already is not written again
-    naive = _naive_reader(vault)
-    values = naive()
-    assert values["assessment"][:3] == astuple(snapshot.assessment)[:3], "the peer reads another block"
+
+    def read_one_by_one() -> Snapshot:
+        with patch.object(reader, "Batch", _OneByOne):
+            return reader.read_snapshot(connection, vault.deployment, address)
+
+    assert read_one_by_one().vault == snapshot.vault, "the peer reads something else"
+    requests = _OneByOne.requests
 
     def write() -> None:
         journal.record_action(
@@ -68,15 +74,15 @@ def _stages(vault: VaultOnFork, journal: Journal) -> list[Row]:
         )
 
     stages = {
-        "read": lambda: read_snapshot(connection, vault.deployment, address),
-        "naive": naive,
+        "read": lambda: reader.read_snapshot(connection, vault.deployment, address),
+        "one by one": read_one_by_one,
         "value": lambda: value(snapshot),
         "decide": lambda: decide(snapshot, _POLICY),
         "write": write,
     }
     ms = {name: 1e3 * seconds for name, seconds in medians(stages, _RUNS).items()}
     return [
-        row(f"snapshot, 6 series (peer: web3.py, {len(values)} values)", ms["read"], "ms", peer=ms["naive"]),
+        row(f"snapshot, 6 series (peer: web3.py, {requests} views)", ms["read"], "ms", peer=ms["one by one"]),
         row("valuation, 6 series", ms["value"], "ms"),
         row("decide, valuation included", ms["decide"], "ms"),
         row("journal: decision, snapshot and intent", ms["write"], "ms"),
@@ -146,56 +152,37 @@ def _block_to_transaction(vault: VaultOnFork, new_journal: Callable[[], Journal]
 # ---------------------------------------------------------------- the peer
 
 
-def _naive_reader(vault: VaultOnFork) -> Callable[[], dict[str, Any]]:
-    """Reads what a snapshot holds, value by value; the contract objects are made once."""
-    w3, deployment = vault.w3, vault.deployment
-    names = ("Vault", "RiskEngine", "OptionBook", "PriceOracle", "VolOracle")
-    contracts = {name: bind(w3, deployment, name) for name in names}
-    pool_abi, token_abi, aave_abi = (
-        artifact(CORE, "UniswapV3Pool").abi,
-        published(_AAVE, "artifacts/contracts/protocol/tokenization/AToken.sol/AToken.json").abi,
-        published(_AAVE, "artifacts/contracts/protocol/pool/Pool.sol/Pool.json").abi,
-    )
-    venues = [
-        (w3.eth.contract(address=venue.address, abi=compiled(CONTRACTS[venue.kind]).abi), venue.kind)
-        for venue in deployment.venues
-    ]
+class _OneByOne(Batch):
+    """The reader's batch without Multicall: one web3.py contract object and one request per value."""
 
-    def read() -> dict[str, Any]:
-        block = w3.eth.get_block("latest")["number"]
-        values: dict[str, Any] = {"keeper": w3.eth.get_balance(vault.keeper.address, block)}
+    contracts: ClassVar[dict[tuple[str, str], Any]] = {}  # made once per view
+    requests: ClassVar[int] = 0
 
-        def ask(contract: Any, name: str, *args: Any, key: str = "") -> Any:
-            answer = contract.functions[name](*args).call(block_identifier=block)
-            values[key or name] = answer
-            return answer
+    def run(self, connection: Connection, block: Header) -> None:
+        for answer in self._answers:
+            key = (answer.address, answer.function.name)
+            if key not in self.contracts:
+                self.contracts[key] = connection.w3.eth.contract(address=answer.address, abi=[_abi_of(answer.function)])
+            arguments = decode(answer.function.inputs, answer.data[4:])
+            checked = [to_checksum_address(a) if isinstance(a, str) else a for a in arguments]
+            call = self.contracts[key].functions[answer.function.name](*checked)
+            try:
+                answer.value = call.call(block_identifier=block.number)
+            except (ContractLogicError, BadFunctionCallOutput):
+                assert answer.optional, f"{answer.name} does not answer"
+            type(self).requests += 1
 
-        for name in ("idle", "owed", "totalSupply", "sequence", "mode", "loss_budget", "budgets", "all_venues"):
-            ask(contracts["Vault"], name)
-        ask(contracts["Vault"], "assessment")
-        ask(contracts["RiskEngine"], "limits")
-        ask(contracts["PriceOracle"], "count")
-        spot = ask(contracts["PriceOracle"], "read", 0)[0]
-        book = ask(contracts["OptionBook"], "live_book")
-        for expiry in {Position.from_slot(slot).series.expiry for slot in book}:
-            ask(contracts["VolOracle"], "slice_of", 0, expiry, key=f"slice {expiry}")
-        for i, (contract, kind) in enumerate(venues):
-            usdc, token = ask(contract, "USDC", key=f"{i} usdc"), ask(contract, "TOKEN", key=f"{i} token")
-            ask(contract, "state", spot, key=f"{i} state")
-            ask(w3.eth.contract(address=token, abi=token_abi), "decimals", key=f"{i} decimals")
-            pool = w3.eth.contract(address=ask(contract, "pools", 0, key=f"{i} pool"), abi=pool_abi)
-            for name in ("fee", "slot0", "liquidity", "token0"):
-                ask(pool, name, key=f"{i} {name}")
-            if kind is VenueKind.AAVE_V3_SHORT:
-                aave = w3.eth.contract(address=ask(contract, "AAVE", key="aave"), abi=aave_abi)
-                collateral = w3.eth.contract(address=ask(contract, "COLLATERAL_TOKEN"), abi=token_abi)
-                for name in ("supplied", "HEALTH_FLOOR", "HEALTH_TARGET"):
-                    ask(contract, name)
-                ask(aave, "getReserveData", token, key="token reserve")
-                ask(aave, "getReserveData", usdc, key="usdc reserve")
-                ask(aave, "getConfiguration", usdc)
-                ask(collateral, "balanceOf", contract.address)
-                ask(collateral, "scaledBalanceOf", contract.address)
-        return values
 
-    return read
+def _abi_of(function: Function) -> dict[str, Any]:
+    inputs, outputs = ([_abi_type(kind) for kind in kinds] for kinds in (function.inputs, function.outputs))
+    view = {"type": "function", "name": function.name, "stateMutability": "view"}
+    return {**view, "inputs": inputs, "outputs": outputs}
+
+
+def _abi_type(kind: str) -> dict[str, Any]:
+    parsed = parse(kind)
+    if not isinstance(parsed, TupleType):
+        return {"name": "", "type": kind}
+    dimensions = kind[kind.rindex(")") + 1 :]
+    components = [_abi_type(part.to_type_str()) | {"name": f"_{i}"} for i, part in enumerate(parsed.components)]
+    return {"name": "", "type": f"tuple{dimensions}", "components": components}

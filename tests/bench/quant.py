@@ -201,17 +201,21 @@ def _kkt_residual(program: Program, solution: Solution) -> float:
     return max(float(wrong.max()), float(slack.max()), program.violation(z))
 
 
+def _matrices(program: Program) -> tuple[Array, Array, Array, Array]:
+    """G, h, D, o of: min linear @ z + |D z + o|^2 subject to G z <= h, z >= 0."""
+    below, above, bounded = (np.isfinite(a) for a in (program.upper, program.lower, program.bound))
+    g = np.vstack([program.rows[below], -program.rows[above], np.eye(len(program.linear))[bounded]])
+    h = np.concatenate([program.upper[below], -program.lower[above], program.bound[bounded]])
+    roots = np.sqrt([square.weight / 2 for square in program.squares])
+    d = roots[:, None] * np.array([square.direction for square in program.squares])
+    return g, h, d, roots * np.array([square.offset for square in program.squares])
+
+
 def _rebuilt(program: Program) -> Array:
     """The program stated anew in cvxpy, solved by Clarabel."""
+    g, h, d, o = _matrices(program)
     z = cp.Variable(len(program.linear), nonneg=True)
-    squares = [s.weight / 2 * cp.square(s.direction @ z + s.offset) for s in program.squares]
-    above, below, bounded = (np.isfinite(a) for a in (program.lower, program.upper, program.bound))
-    limits = [
-        program.rows[above] @ z >= program.lower[above],
-        program.rows[below] @ z <= program.upper[below],
-        z[bounded] <= program.bound[bounded],
-    ]
-    cp.Problem(cp.Minimize(program.linear @ z + sum(squares)), limits).solve(solver=cp.CLARABEL)
+    cp.Problem(cp.Minimize(program.linear @ z + cp.sum_squares(d @ z + o)), [g @ z <= h]).solve(solver=cp.CLARABEL)
     return np.asarray(z.value)
 
 
@@ -219,30 +223,14 @@ class _Dpp:
     """The program stated once with parameters (disciplined parametrised programming), solved by Clarabel."""
 
     def __init__(self, like: Program) -> None:
-        n = len(like.linear)
-        self._above, self._below, self._bounded = (np.isfinite(a) for a in (like.lower, like.upper, like.bound))
-        self._z = cp.Variable(n, nonneg=True)
-        self._linear, self._bound = cp.Parameter(n), cp.Parameter(int(self._bounded.sum()))
-        self._lower, self._upper = cp.Parameter(int(self._above.sum())), cp.Parameter(int(self._below.sum()))
-        self._above_rows = cp.Parameter((int(self._above.sum()), n))
-        self._below_rows = cp.Parameter((int(self._below.sum()), n))
-        self._directions = cp.Parameter((len(like.squares), n))
-        self._offsets = cp.Parameter(len(like.squares))
-        squares = cp.sum_squares(self._directions @ self._z + self._offsets)
-        limits = [
-            self._above_rows @ self._z >= self._lower,
-            self._below_rows @ self._z <= self._upper,
-            self._z[self._bounded] <= self._bound,
-        ]
-        self._problem = cp.Problem(cp.Minimize(self._linear @ self._z + squares), limits)
+        self._z = cp.Variable(len(like.linear), nonneg=True)
+        self._parameters = [cp.Parameter(data.shape) for data in (like.linear, *_matrices(like))]
+        linear, g, h, d, o = self._parameters
+        objective = linear @ self._z + cp.sum_squares(d @ self._z + o)
+        self._problem = cp.Problem(cp.Minimize(objective), [g @ self._z <= h])
 
     def solve(self, program: Program) -> Array:
-        roots = np.sqrt([square.weight / 2 for square in program.squares])
-        self._linear.value = program.linear
-        self._lower.value, self._upper.value = program.lower[self._above], program.upper[self._below]
-        self._above_rows.value, self._below_rows.value = program.rows[self._above], program.rows[self._below]
-        self._bound.value = program.bound[self._bounded]
-        self._directions.value = roots[:, None] * np.array([square.direction for square in program.squares])
-        self._offsets.value = roots * np.array([square.offset for square in program.squares])
+        for parameter, data in zip(self._parameters, (program.linear, *_matrices(program)), strict=True):
+            parameter.value = data
         self._problem.solve(solver=cp.CLARABEL)
         return np.asarray(self._z.value)
