@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -100,13 +101,34 @@ def manifest_path(chain_id: int, directory: Path = DIRECTORY) -> Path:
 
 
 def save(deployment: Deployment, path: Path | None = None) -> Path:
-    """Write the manifest, whole or not at all. Returns where: `path`, or the chain's default."""
+    """Write the manifest, whole or not at all. Returns where: `path`, or the chain's default.
+
+    Raises:
+        ManifestError: it cannot be written.
+    """
     path = path or manifest_path(deployment.chain_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(_MANIFEST.dump_json(deployment, indent=2) + b"\n")
-    partial.replace(path)
+    write_whole(path, _MANIFEST.dump_json(deployment, indent=2) + b"\n")
     return path
+
+
+def write_whole(path: Path, contents: bytes) -> None:
+    """Write a file whole or not at all; on disk when this returns.
+
+    Raises:
+        ManifestError: it cannot be written.
+    """
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink()
+        raise ManifestError(f"{path} cannot be written: {error.strerror}.", todo="Make room for it there.") from error
 
 
 def load(path: Path, chain_id: int | None = None) -> Deployment:
@@ -128,7 +150,7 @@ def load(path: Path, chain_id: int | None = None) -> Deployment:
         deployment = _MANIFEST.validate_json(text)
     except ValidationError as error:
         raise ManifestError(
-            f"The deployment manifest {path} is malformed: {_first_problem(error)}.",
+            f"The deployment manifest {path} is malformed: {first_problem(error)}.",
             todo="Restore it from version control, or deploy again.",
         ) from None
     missing = [name for name in CORE if name not in deployment.contracts]
@@ -148,7 +170,8 @@ def load(path: Path, chain_id: int | None = None) -> Deployment:
     return deployment
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Where and what, in one clause."""
     problem: Any = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"])
     return f"{where}: {problem['msg']}" if where else str(problem["msg"])

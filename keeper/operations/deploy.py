@@ -1,7 +1,8 @@
-"""Deploy and wire a vault: every contract, role and venue, verified, as one manifest."""
+"""Deploy and wire a vault: every contract, role and venue, verified, as one manifest. It goes on where it stopped."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import asdict, dataclass
 from enum import IntFlag
@@ -12,19 +13,23 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.address_book import AddressBook, MarketAddresses
 from keeper.chain.artifacts import PROJECT, artifact
-from keeper.chain.deployments import DeployedContract, DeployedVenue, Deployment
-from keeper.chain.sender import Sender
+from keeper.chain.deployments import CORE, DeployedContract, DeployedVenue, Deployment, save
+from keeper.chain.sender import Sender, Sent
 from keeper.domain.snapshot import VenueKind
-from keeper.errors import KeelError
+from keeper.errors import KeelError, ManifestError
+from keeper.operations.deployment_log import DeploymentLog, log_path
 from keeper.operations.parameters import Parameters
 from keeper.pricing.normal_table import normal_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from eth_typing import ChecksumAddress
+    from web3.types import TxReceipt
 
 TOKEN_URI = "keel://option/{id}"
+_VENUES = ("UniswapV3Spot", "AaveV3Short")
 
 
 class Role(IntFlag):
@@ -53,14 +58,18 @@ def deploy(
     keys: Keys,
     parameters: Parameters | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    manifest: Path | None = None,
 ) -> Deployment:
     """Deploy a whole vault from ``sender``, who becomes its governor.
 
     Args:
         progress: Called with a sentence before each step.
+        manifest: Where to write the manifest. Then a deployment that was interrupted goes on when this is called again
+            with the same arguments: beside the manifest is a log of what was sent, until it is complete.
 
     Raises:
         KeelError: the node is on another chain, a transaction was refused, or the wiring is not what was asked for.
+        ManifestError: there is a manifest already, or an unfinished deployment of other inputs.
     """
     chain_id = sender.w3.eth.chain_id
     if chain_id != addresses.chain_id:
@@ -69,9 +78,40 @@ def deploy(
             kept="Nothing was sent.",
             todo="Connect to the right node.",
         )
-    deployment = _Deployer(sender, addresses, keys, parameters or Parameters(), progress).run()
+    parameters = parameters or Parameters()
+    log = _open_log(manifest, _inputs(sender, addresses, keys, parameters))
+    deployment = _Deployer(sender, addresses, keys, parameters, progress, log).run()
     verify(sender, deployment)
+    if manifest is not None:
+        save(deployment, manifest)
+    log.close()
     return deployment
+
+
+def _open_log(manifest: Path | None, inputs: dict[str, str]) -> DeploymentLog:
+    if manifest is None:
+        return DeploymentLog(None, inputs)
+    path = log_path(manifest)
+    if manifest.exists() and not path.exists():
+        raise ManifestError(
+            f"There is a deployment already: {manifest}.",
+            kept="Nothing was sent.",
+            todo="Move it away to deploy another vault.",
+        )
+    return DeploymentLog(path, inputs)
+
+
+def _inputs(sender: Sender, addresses: AddressBook, keys: Keys, parameters: Parameters) -> dict[str, str]:
+    """A digest for each thing that decides what is sent."""
+    code = [artifact(name).bytecode.hex() for name in (*CORE, *_VENUES)]
+    inputs = {
+        "governor": sender.address,
+        "addresses": asdict(addresses),
+        "roles": asdict(keys),
+        "parameters": asdict(parameters),
+        "contracts": code,
+    }
+    return {name: "0x" + keccak(text=json.dumps(value, sort_keys=True)).hex() for name, value in inputs.items()}
 
 
 class _Deployer:
@@ -82,13 +122,15 @@ class _Deployer:
         keys: Keys,
         parameters: Parameters,
         progress: Callable[[str], None],
+        log: DeploymentLog,
     ) -> None:
-        self.sender, self.book, self.keys, self.parameters, self.progress = (
+        self.sender, self.book, self.keys, self.parameters, self.progress, self.log = (
             sender,
             addresses,
             keys,
             parameters,
             progress,
+            log,
         )
         self.governor = sender.address
         self.contracts: dict[str, DeployedContract] = {}
@@ -146,10 +188,11 @@ class _Deployer:
         book = self.book
         vault = self.contracts["Vault"].address
         common = (vault, underlying, book.usdc, market.token, market.decimals, list(market.pools))
-        self._list(VenueKind.UNISWAP_V3_SPOT, underlying, "UniswapV3Spot", market.symbol, *common)
+        spot, short = _VENUES
+        self._list(VenueKind.UNISWAP_V3_SPOT, underlying, spot, market.symbol, *common)
         collateral, debt = self._aave_tokens(market.token)
         aave = (book.aave_pool, book.aave_oracle, collateral, debt, *self.parameters.health())
-        self._list(VenueKind.AAVE_V3_SHORT, underlying, "AaveV3Short", market.symbol, *common, *aave)
+        self._list(VenueKind.AAVE_V3_SHORT, underlying, short, market.symbol, *common, *aave)
 
     def _list(self, kind: VenueKind, underlying: int, contract: str, symbol: str, *args: Any) -> None:
         address = self._create(contract, *args, name=f"{contract}-{symbol}")
@@ -167,19 +210,34 @@ class _Deployer:
 
     def _create(self, contract: str, *args: Any, name: str | None = None) -> ChecksumAddress:
         name = name or contract
-        self.progress(f"deploying {name}")
         compiled = artifact(contract)
-        receipt = self.sender.deploy(name, compiled.abi, compiled.bytecode, args)
-        address = receipt["contractAddress"]
+
+        def create(before: Callable[[Sent], None]) -> TxReceipt:
+            return self.sender.deploy(name, compiled.abi, compiled.bytecode, args, before)
+
+        address = self._once(name, f"deploying {name}", create)["contractAddress"]
         if address is None:
             raise KeelError(f"deploying {name}: the receipt names no contract.")
         self.contracts[name] = DeployedContract(address, _code_hash(self.sender, address), _jsonable(args))
         return address
 
     def _call(self, contract: str, function: str, *args: Any) -> None:
-        self.progress(f"{contract}.{function}")
         bound = self.sender.w3.eth.contract(address=self.contracts[contract].address, abi=artifact(contract).abi)
-        self.sender.send(bound.functions[function](*args), f"{contract}.{function}")
+        action = f"{contract}.{function}"
+
+        def call(before: Callable[[Sent], None]) -> TxReceipt:
+            return self.sender.send(bound.functions[function](*args), action, before)
+
+        self._once(f"{action}({', '.join(map(str, args))})", action, call)
+
+    def _once(self, step: str, action: str, send: Callable[[Callable[[Sent], None]], TxReceipt]) -> TxReceipt:
+        """Do a step, unless an earlier run has. ``step`` names it in the log, ``action`` to people."""
+        earlier = self.log.sent(step)
+        found = self.sender.find(earlier, action) if earlier else None
+        if found is not None:
+            return found
+        self.progress(action)
+        return send(lambda sent: self.log.add(step, sent))
 
 
 def verify(sender: Sender, deployment: Deployment) -> None:
