@@ -43,7 +43,7 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
 
     book = book_of(snapshot, valuation, policy)
     try:
-        instruments = _instruments(snapshot)
+        instruments = instruments_of(snapshot)
         program = build(book, instruments, policy)
         solution = solve(program)
     except (VenueError, SolverError) as error:
@@ -81,7 +81,8 @@ def _plain(snapshot: Snapshot, action: Action, reason: str, deltas: tuple[DeltaC
     return Decision(snapshot.block_number, snapshot.block_hash, action, reason, deltas=deltas)
 
 
-def _instruments(snapshot: Snapshot) -> tuple[Instrument, ...]:
+def instruments_of(snapshot: Snapshot) -> tuple[Instrument, ...]:
+    """Every way to trade that the snapshot's venues offer."""
     slippage = snapshot.vault.budgets.leg_slippage / WAD
     instruments: list[Instrument] = []
     for venue in snapshot.venues:
