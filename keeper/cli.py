@@ -9,7 +9,9 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -34,26 +36,31 @@ to act, 5 the key, 6 the journal."""
 
 
 class _Keel(click.Group):
-    """Errors that people can act on are printed as they are; others by name, unless --debug asks for the traceback."""
+    """Ends with one message for an error, unless --debug asks for the traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        if ctx.params["debug"]:
             return super().invoke(ctx)
-        except KeelError as error:
-            if ctx.params["debug"]:
-                raise
-            _say(f"Error: {error.what}", error.kept, error.todo)
-            ctx.exit(error.exit_code)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            if ctx.params["debug"]:
-                raise
-            # A library's words on a request may hold the node's URL, and with it a key.
-            is_network = type(error).__module__.partition(".")[0] in ("requests", "urllib3")
-            words = type(error).__name__ + ("" if is_network else f": {error}")
-            _say(f"Unexpected error: {words}", "Run `keel --debug ...` for the traceback, and report it.")
-            ctx.exit(1)
+        with told():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Errors that people can act on are printed as they are, others by name; then the process ends by its exit code."""
+    try:
+        yield
+    except KeelError as error:
+        _say(f"Error: {error.what}", error.kept, error.todo)
+        sys.exit(error.exit_code)
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except Exception as error:
+        # A library's words on a request may hold the node's URL, and with it a key.
+        is_network = type(error).__module__.partition(".")[0] in ("requests", "urllib3")
+        words = type(error).__name__ + ("" if is_network else f": {error}")
+        _say(f"Unexpected error: {words}", "Run `keel --debug ...` for the traceback, and report it.")
+        sys.exit(1)
 
 
 @click.group(cls=_Keel, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,6 +76,11 @@ def cli(debug: bool) -> None:
 
     Settings are in keel.toml; keel.toml.example explains each.
     """
+    log_to_terminal(debug)
+
+
+def log_to_terminal(debug: bool = False) -> None:
+    """What the keeper says while it works, on standard error."""
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.WARNING,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -84,6 +96,27 @@ def _config(function: F) -> F:
         type=click.Path(dir_okay=False, path_type=Path),
         help="Settings file; keel.toml in this directory by default.",
     )(function)
+
+
+def _account(function: F) -> F:
+    return click.option(
+        "--account",
+        required=True,
+        metavar="ALIAS|FILE",
+        help="Key to sign with: an ape account, or a key file. KEEL_PASSPHRASE opens it, or you are asked.",
+    )(function)
+
+
+class _Amount(click.ParamType):
+    """A decimal number; what is right for it is up to the operation."""
+
+    name = "amount"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number.", param, ctx)
 
 
 def _json(function: F) -> F:
@@ -113,7 +146,7 @@ def run(dry_run: bool, once: bool, config: Path | None) -> None:
     from keeper.domain.decision import Action
     from keeper.operations.run import run_keeper
 
-    record = run_keeper(settings, dry_run=dry_run, once=once, ask=_ask if sys.stdin.isatty() else None)
+    record = run_keeper(settings, dry_run=dry_run, once=once, ask=_asking())
     if once and record is not None and record.decision.action is Action.REFUSE:
         sys.exit(REFUSED)
 
@@ -122,13 +155,28 @@ def run(dry_run: bool, once: bool, config: Path | None) -> None:
 @click.option("--hours", type=click.FloatRange(0.25, 72), default=12.0, show_default=True, help="Length of the crash.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the market's path.")
 @click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    help="Replay these recorded ETH candles (.parquet or .csv: time in UTC, open, high, low, close; a minute to an hour"
+    " apart) instead of the built-in crash; --hours and --seed do not matter then.",
+)
+@click.option("--from", "start", metavar="DATE[TIME]", help="Begin of the replay, UTC; by default the file's.")
+@click.option("--to", "end", metavar="DATE[TIME]", help="Its end, UTC: 14 days later at most. A date means its 00:00.")
+@click.option(
+    "--vol",
+    type=click.Path(path_type=Path),
+    help="Recorded volatility index for the replay, in points, same columns; else it follows from the candles.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("out/demo"),
     show_default=True,
     help="Folder for report, summary and the keeper's journal.",
 )
-def demo(hours: float, seed: int, out: Path) -> None:
+def demo(
+    hours: float, seed: int, prices: Path | None, start: str | None, end: str | None, vol: Path | None, out: Path
+) -> None:
     """Keel's story once, on a local fork of mainnet: deposit, sell options, hedge through a crash, settle, redeem.
 
     Everything is real but the market's path: the contracts, the venues' bytecode, the keeper (a `keel run` of its own).
@@ -138,13 +186,96 @@ def demo(hours: float, seed: int, out: Path) -> None:
     Examples:
       keel demo
       keel demo --hours 2 --seed 7 --out out/short
+      keel demo --prices eth_5m.parquet --from 2024-08-03 --to 2024-08-06 --vol eth_dvol_1h.parquet
     """
     if not math.isfinite(hours):  # NaN is in no range, and out of none
         raise click.BadParameter(f"{hours} is not a number of hours.", param_hint="'--hours'")
+    if prices is None and (start or end or vol):
+        raise click.UsageError("--from, --to and --vol belong to a replay: name its candles with --prices.")
     from keeper.simulation.demo_command import run
+    from keeper.simulation.path import built_in
 
-    if not run(hours, seed, out):
+    if prices is None:
+        path = built_in(hours, seed)
+    else:
+        from keeper.simulation.recorded import recorded
+
+        path = recorded(prices, start, end, vol)
+    if not run(path, out):
         sys.exit(1)
+
+
+@cli.command()
+@click.option("--guardian", required=True, metavar="ADDRESS", help="May make the vault reduce-only.")
+@click.option("--keeper", required=True, metavar="ADDRESS", help="May hedge and list series.")
+@click.option("--quoter", required=True, metavar="ADDRESS", help="Signs quotes.")
+@click.option("--vol-poster", required=True, metavar="ADDRESS", help="Posts the volatility surface.")
+@click.option(
+    "--parameters",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("parameters.toml"),
+    show_default=True,
+    help="Reviewed file of the contracts' limits.",
+)
+@_account
+@_config
+def deploy(
+    guardian: str, keeper: str, quoter: str, vol_poster: str, parameters: Path, account: str, config: Path | None
+) -> None:
+    """Deploy a vault on the node's chain, wire and verify it, and write its manifest. The account becomes its governor.
+
+    When it was interrupted, the same command goes on where it stopped: what was sent is in a log beside the manifest,
+    deployments/CHAIN.partial.json.
+
+    \b
+    Examples:
+      keel deploy --account governor --guardian 0x... --keeper 0x... --quoter 0x... --vol-poster 0x...
+    """
+    settings = _settings(config, account)
+    from keeper.operations.deploy import Keys
+    from keeper.operations.people import deploy_vault
+
+    keys = Keys(guardian, keeper, quoter, vol_poster)
+    deployment, path = deploy_vault(settings, keys, parameters, lambda line: _say(line), _asking())
+    click.echo(f"Vault {deployment.address('Vault')} on chain {deployment.chain_id}, verified. Manifest: {path}")
+
+
+@cli.command()
+@click.argument("usdc", type=_Amount())
+@_account
+@_config
+def deposit(usdc: Decimal, account: str, config: Path | None) -> None:
+    """Deposit USDC into the vault, for shares at their ask value.
+
+    \b
+    Examples:
+      keel deposit 1000 --account me
+    """
+    settings = _settings(config, account)
+    from keeper.operations import people
+
+    flow = people.deposit(settings, usdc, _asking())
+    click.echo(f"{flow.assets:,.6f} USDC for {flow.shares:,.6f} shares in block {flow.block}: {flow.transaction}")
+
+
+@cli.command()
+@click.argument("shares", metavar="SHARES|all")
+@_account
+@_config
+def redeem(shares: str, account: str, config: Path | None) -> None:
+    """Redeem shares of the vault for USDC at their bid value; `all` of the account's.
+
+    \b
+    Examples:
+      keel redeem 250.5 --account me
+      keel redeem all --account me
+    """
+    amount = None if shares == "all" else _Amount().convert(shares, None, None)
+    settings = _settings(config, account)
+    from keeper.operations import people
+
+    flow = people.redeem(settings, amount, _asking())
+    click.echo(f"{flow.shares:,.6f} shares for {flow.assets:,.6f} USDC in block {flow.block}: {flow.transaction}")
 
 
 @cli.command()
@@ -189,10 +320,16 @@ def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> No
     _show(found.to_json() if as_json else render(found))
 
 
-def _settings(config: Path | None) -> Settings:
+def _settings(config: Path | None, account: str = "") -> Settings:
+    """With ``account``, its key instead of the keeper's; the passphrase file in the settings is then not its own."""
     from keeper.config import load
 
-    return load(config)
+    settings = load(config)
+    return settings.model_copy(update={"keystore": account, "passphrase_file": ""}) if account else settings
+
+
+def _asking() -> Callable[[str], str] | None:
+    return _ask if sys.stdin.isatty() else None
 
 
 def _ask(prompt: str) -> str:

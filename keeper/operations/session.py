@@ -50,7 +50,28 @@ class Session:
 
     def account(self, ask: Callable[[str], str] | None = None) -> LocalAccount:
         """The configured key, decrypted. Raises AccountError."""
-        return accounts.unlock(accounts.keystore_path(self.settings.keystore), self.settings.passphrase_file, ask=ask)
+        return unlock(self.settings, ask)
+
+
+def unlock(settings: Settings, ask: Callable[[str], str] | None = None) -> LocalAccount:
+    """The configured key, decrypted. Raises AccountError."""
+    return accounts.unlock(accounts.keystore_path(settings.keystore), settings.passphrase_file, ask=ask)
+
+
+def connect(settings: Settings) -> Connection:
+    """A node that answers.
+
+    Raises:
+        ConfigError, RpcUnavailableError, RpcError
+    """
+    if not settings.rpc_url:
+        raise ConfigError(
+            "No node is configured.",
+            todo=f"Set `rpc_url` in keel.toml, or {RPC_URL_VARIABLE}, as in http://127.0.0.1:8545.",
+        )
+    connection = Connection(settings.rpc_url, timeout=settings.rpc_timeout_seconds)
+    _ = connection.chain_id  # asks it
+    return connection
 
 
 def open_session(settings: Settings) -> Session:
@@ -59,12 +80,11 @@ def open_session(settings: Settings) -> Session:
     Raises:
         ConfigError, ManifestError, RpcUnavailableError, RpcError
     """
-    if not settings.rpc_url:
-        raise ConfigError(
-            "No node is configured.",
-            todo=f"Set `rpc_url` in keel.toml, or {RPC_URL_VARIABLE}, as in http://127.0.0.1:8545.",
-        )
-    connection = Connection(settings.rpc_url, timeout=settings.rpc_timeout_seconds)
+    connection = connect(settings)
     chain_id = connection.chain_id
-    path = Path(settings.deployment) if settings.deployment else deployments.manifest_path(chain_id)
-    return Session(settings, connection, deployments.load(path, chain_id))
+    return Session(settings, connection, deployments.load(manifest_of(settings, chain_id), chain_id))
+
+
+def manifest_of(settings: Settings, chain_id: int) -> Path:
+    """The configured manifest, else the chain's own."""
+    return Path(settings.deployment) if settings.deployment else deployments.manifest_path(chain_id)
