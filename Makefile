@@ -53,7 +53,7 @@ bench: setup ## the benchmarks (ONLY=gas|quant|keeper): a table and out/bench.js
 gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
 	@$(BIN)/python tests/bench $(if $(UPDATE),--gas-update,--gas-diff)
 
-stress: setup ## the stateful tests with many more examples
+stress: setup ## the long campaigns of tests/stateful, once there are any
 	$(if $(wildcard tests/stateful),HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful,@echo "no stateful tests yet")
 
 lock: .venv/.created ## resolve the requirements again
