@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from keeper.errors import KeelError
 from keeper.simulation.paths import PROJECT
 from keeper.simulation.rpc import Rpc, RpcError
+from keeper.simulation.supervised import supervised
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -28,20 +29,6 @@ _LOOKING = "KEEL_LOOKING_FOR_ANVIL"  # set while candidates are tried: our own c
 _START_TIMEOUT = 60.0  # seconds; a fork of a remote node can be slow to answer
 _STOP_TIMEOUT = 30.0  # seconds
 _URL = re.compile(r"\b(?:https?|wss?)://[^\s)]+")
-
-# anvil under a small supervisor: when our end of its standard input closes, because we stop it or
-# because this process has died in whatever way, the supervisor ends anvil, by its own pid.
-_SUPERVISOR = """
-exec 3<&0
-"$@" </dev/null 3<&- &
-anvil=$!
-{ cat <&3 >/dev/null; kill "$anvil"; } 2>/dev/null &
-watch=$!
-exec 3<&-
-wait "$anvil"; code=$?
-kill "$watch" 2>/dev/null
-exit "$code"
-"""
 
 
 class AnvilError(KeelError):
@@ -107,7 +94,7 @@ class Anvil:
             self.rpc = Rpc(self.url)
             self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by stop)
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _SUPERVISOR, "anvil", *command, "--port", str(self.port)],
+                supervised([*command, "--port", str(self.port)]),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,

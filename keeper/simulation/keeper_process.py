@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from eth_account import Account
 from keeper.domain.decision import Action
 from keeper.errors import KeelError
 from keeper.execution.journal import Journal
+from keeper.simulation.supervised import supervised
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,7 +61,8 @@ class KeeperProcess:
         """Start `keel run`."""
         self._log = self.log_path.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "keeper.cli", "run", "--config", str(self.config)],
+            supervised([sys.executable, "-m", "keeper.cli", "run", "--config", str(self.config)]),
+            stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "KEEL_PASSPHRASE": self._passphrase},
@@ -93,13 +94,13 @@ class KeeperProcess:
 
     def stop(self) -> None:
         """End it as an operator would, by SIGTERM."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             try:
                 self._process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                raise self._lost(f"does not end within {_STOP_SECONDS:.0f} s of SIGTERM") from None
         if self._journal is not None:
             self._journal.close()
             self._journal = None
