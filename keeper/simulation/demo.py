@@ -1,8 +1,8 @@
 """Keel's story once, in small, on a fork: deposit, sell options, hedge through a crash, settle, redeem.
 
-The day before an expiry two depositors bring 1,000,000 USDC and takers buy six options. A quiet day passes in hourly
-steps, then the market crashes in five-minute steps while the keeper, one live process, hedges. Within the crash the
-first expiry is fixed and paid. At the end a depositor redeems and the books are checked to the unit.
+Two depositors bring 1,000,000 USDC and takers buy six options. A quiet day passes in hourly steps, then the market
+takes its path, a crash as a rule, while the keeper, one live process, hedges. Each expiry on the way is fixed and
+paid. At the end a depositor redeems and the books are checked to the unit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from keeper.chain.deployments import Deployment, save
 from keeper.chain.rpc import Connection
 from keeper.chain.sender import Sender
 from keeper.domain.series import Series, next_expiry
-from keeper.domain.units import USDC, from_usdc, from_wad
+from keeper.domain.units import USDC, WAD, YEAR, from_usdc, from_wad
 from keeper.errors import ConfigError, KeelError
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
@@ -36,41 +36,40 @@ from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 from keeper.simulation.fork import Fork
 from keeper.simulation.keeper_process import KeeperProcess
 from keeper.simulation.observer import Observer
-from keeper.simulation.path import STEP_SECONDS, MarketStep, crash, quiet
+from keeper.simulation.path import HOUR, START_VOL, MarketPath, MarketStep, quiet
 from keeper.simulation.record import CashFlow, DemoRecord, FillRecord, SettlementRecord
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 _ETH = 0
-_HOUR = 3600
-_SALE_BEFORE_EXPIRY = 31 * _HOUR  # at least a day, which is the shortest tenor that the vault sells
-_EXPIRY_IN_CRASH = 0.75  # of the crash's hours: when the first expiry comes
-_START_VOL = 0.55
-_POST_EVERY = 6  # steps between posts of the surface
+_SALE_BEFORE_EXPIRY = 31 * HOUR  # at least a day, which is the shortest tenor that the vault sells
+_SALE_BEFORE_PATH = 22 * HOUR
+_QUIET_POST_EVERY = 6  # steps of the quiet day between posts of the surface
+_POST_SECONDS = 1800  # between posts on the path; each step when they are farther apart
 _POST_TRIES = 6
 _GAS_MONEY = 100 * 10**18
 _EDGE = 0.01  # what the vault asks above its own mark
 _DEPOSITS = {"first depositor": 600_000, "second depositor": 400_000}
 _TAKER_USDC = 200_000
 
-# What takers buy: call or put, which of the two expiries, strike as a share of spot, units, who.
+# What takers buy: call or put, which of the two expiries, strike in standard deviations from spot (so that gamma fits
+# its band whatever the time to expiry), units, who.
 _TRADES = (
-    (True, 0, 1.05, 40.0, "first taker"),
-    (False, 0, 0.95, 40.0, "second taker"),
-    (False, 0, 0.90, 40.0, "first taker"),
-    (True, 1, 1.10, 45.0, "second taker"),
-    (False, 1, 0.90, 45.0, "first taker"),
-    (False, 1, 0.85, 45.0, "second taker"),
+    (True, 0, 1.50, 40.0, "first taker"),
+    (False, 0, -1.57, 40.0, "second taker"),
+    (False, 0, -3.20, 40.0, "first taker"),
+    (True, 1, 1.15, 45.0, "second taker"),
+    (False, 1, -1.27, 45.0, "first taker"),
+    (False, 1, -1.96, 45.0, "second taker"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSettings:
-    """Length of the crash in hours, seed of the path, and where everything goes."""
+    """What the market does, and where everything goes."""
 
-    hours: float
-    seed: int
+    path: MarketPath
     folder: Path
 
 
@@ -113,7 +112,7 @@ def _prepare(folder: Path) -> None:
 
 class _Story:
     def __init__(self, settings: DemoSettings, fork: Fork, progress: Callable[[str, float], None]) -> None:
-        self.settings, self.fork, self.progress = settings, fork, progress
+        self.path, self.folder, self.fork, self.progress = settings.path, settings.folder, fork, progress
         self.market = MarketDriver(fork.w3)
         self.accounts: dict[str, LocalAccount] = {}
         self.fills: list[FillRecord] = []
@@ -129,18 +128,19 @@ class _Story:
         """Deploy, deposit, post the surface, list and sell."""
         now = self.market.timestamp()
         self.price = self.market.feed_price("ETH")
-        first = next_expiry(now + _SALE_BEFORE_EXPIRY)
+        ahead = max(_SALE_BEFORE_EXPIRY, self.path.first_expiry + _SALE_BEFORE_PATH)
+        first = next_expiry(now + ahead)
         self.expiries = (first, next_expiry(first))
-        self.crash_from = first - round(self.settings.hours * _EXPIRY_IN_CRASH * _HOUR / STEP_SECONDS) * STEP_SECONDS
-        self.market.step(self.price, timestamp=first - _SALE_BEFORE_EXPIRY, base_fee=10**9)
+        self.path_from = first - self.path.first_expiry
+        self.market.step(self.price, timestamp=first - ahead, base_fee=10**9)
 
         self.progress("deploying the contracts", 0.01)
         self.deployment = self._deploy()
-        manifest = save(self.deployment, self.settings.folder / "deployment.json")
+        manifest = save(self.deployment, self.folder / "deployment.json")
         connection = Connection(self.fork.url)
         self.observer = Observer(connection, self.deployment, self._account("keeper").address)
         self.ledger = Ledger(self.fork.w3, self.deployment)
-        self.keeper = KeeperProcess(self.settings.folder, self.fork.url, manifest, self._account("keeper"))
+        self.keeper = KeeperProcess(self.folder, self.fork.url, manifest, self._account("keeper"))
 
         self.progress("depositing", 0.02)
         for who, amount in _DEPOSITS.items():
@@ -149,18 +149,20 @@ class _Story:
             self.observer.cash.deposits += amount * USDC
             self._note_flow(who, amount, self._shares(who))
         for expiry in self.expiries:
-            post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, _START_VOL)
+            post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, self.path.vol)
         self.progress("selling options", 0.03)
-        for is_call, expiry, moneyness, size, taker in _TRADES:
-            self._sell(is_call, self.expiries[expiry], moneyness, size, taker)
+        for is_call, expiry, deviations, size, taker in _TRADES:
+            self._sell(is_call, self.expiries[expiry], deviations, size, taker)
 
     def _deploy(self) -> Deployment:
         roles = ("guardian", "keeper", "quoter", "vol_poster")
         keys = Keys(**{role: self._account(role).address for role in roles})
         return deploy(self._sender("governor"), MAINNET, keys)
 
-    def _sell(self, is_call: bool, expiry: int, moneyness: float, size: float, taker: str) -> None:
-        strike = round(self.price * moneyness / 50) * 50
+    def _sell(self, is_call: bool, expiry: int, deviations: float, size: float, taker: str) -> None:
+        deviation = self.path.vol * math.sqrt((expiry - self.market.timestamp()) / YEAR)
+        strike = round(self.price * math.exp(deviations * deviation) / 50) * 50
+        size = round(size * min(self.path.vol / START_VOL, 1.0), 1)  # gamma is the larger the calmer the market
         series = list_series(self._sender("keeper"), self.deployment, _ETH, is_call, expiry, strike)
         quoter = self._account("quoter")
         address = self._account(taker).address
@@ -180,25 +182,27 @@ class _Story:
                 size=size,
                 price=from_wad(signed.quote.price),
                 premium=from_usdc(premium),
-                vol=_START_VOL,
+                vol=self.path.vol,
             )
         )
 
     # ------------------------------------------------------------------ the market moves, the keeper hedges
 
     def hedge(self) -> None:
-        """The quiet day in steps of an hour at most, then the crash in five-minute steps."""
-        settings, start = self.settings, self.market.timestamp()
-        hours = max(math.ceil((self.crash_from - start) / _HOUR), 0)
-        calm = quiet(hours, price=self.price, vol=_START_VOL, seed=settings.seed)
-        storm = crash(settings.hours, price=self.price, vol=_START_VOL, seed=settings.seed)
-        times = [start + (self.crash_from - start) * (i + 1) // hours for i in range(hours)]
-        times += [self.crash_from + STEP_SECONDS * (i + 1) for i in range(len(storm))]
-        steps = list(zip(times, (*calm, *storm), strict=True))
-        for i, (timestamp, market) in enumerate(steps):
-            what = "a quiet day" if i < len(calm) else "the crash"
-            self.progress(f"{what}, ETH at {market.price:,.0f} USD", 0.05 + 0.9 * i / len(steps))
-            self._step(timestamp, market, post=i % _POST_EVERY == 0)
+        """The quiet day in steps of an hour at most, then the path in its own steps."""
+        path, start = self.path, self.market.timestamp()
+        hours = math.ceil((self.path_from - start) / HOUR)
+        calm = quiet(hours, price=self.price, vol=path.vol, seed=path.seed)
+        storm = [replace(step, price=self.price * step.price) for step in path.steps]
+        total = len(calm) + len(storm)
+        for i, market in enumerate(calm):
+            self.progress(f"a quiet day, ETH at {market.price:,.0f} USD", 0.05 + 0.9 * i / total)
+            timestamp = start + (self.path_from - start) * (i + 1) // hours
+            self._step(timestamp, market, post=i % _QUIET_POST_EVERY == 0)
+        post_every = max(_POST_SECONDS // path.spacing, 1)
+        for i, market in enumerate(storm):
+            self.progress(f"{path.title}: ETH at {market.price:,.0f} USD", 0.05 + 0.9 * (len(calm) + i) / total)
+            self._step(self.path_from + path.spacing * (i + 1), market, post=i % post_every == 0)
 
     def _step(self, timestamp: int, market: MarketStep, post: bool) -> None:
         """One step: the price moves at once, and has been there for a while when the keeper looks."""
@@ -258,7 +262,7 @@ class _Story:
         oracle = bind(self.fork.w3, self.deployment, "VolOracle").functions
         now = self.market.timestamp()
         for expiry in self.expiries:
-            if expiry <= now + _HOUR:
+            if expiry <= now + HOUR:
                 continue
             target = vol
             for _ in range(_POST_TRIES):
@@ -273,15 +277,21 @@ class _Story:
     # ------------------------------------------------------------------ the end
 
     def close(self) -> None:
-        """One depositor leaves with everything."""
+        """One depositor leaves, with everything unless margin or cash holds some of it back."""
         self.progress("redeeming", 0.96)
         who = "second depositor"
-        shares = self._shares(who)
+        has = self._shares(who)
+        vault = bind(self.fork.w3, self.deployment, "Vault").functions
+        shares: int = vault.maxRedeem(self._account(who).address).call()
+        if shares < has:
+            shares -= shares // 1000  # the limit moves a little until the next block
         before = self._usdc(who)
-        redeem(self._sender(who), self.deployment, shares)
+        if shares:
+            redeem(self._sender(who), self.deployment, shares)
         paid = self._usdc(who) - before
         self.observer.cash.redemptions += paid
-        self._note_flow(who, -from_usdc(paid), -shares)
+        note = "" if shares == has else f"all that could be redeemed of {has / WAD:,.2f} shares: cash or margin"
+        self._note_flow(who, -from_usdc(paid), -shares, note)
         self._let_keeper_act()
 
     def record(self, seconds: float) -> DemoRecord:
@@ -294,10 +304,11 @@ class _Story:
         trades = self.ledger.trades
         trading = sum(trade.fees + trade.impact + trade.basis for trade in trades)
         return DemoRecord(
-            seed=self.settings.seed,
-            hours=self.settings.hours,
+            market=self.path.title,
+            seed=self.path.seed,
+            hours=self.path.hours,
             seconds=seconds,
-            crash_from=self.crash_from,
+            crash_from=self.path_from,
             steps=tuple(self.observer.steps),
             trades=tuple(trades),
             fills=tuple(self.fills),
@@ -350,5 +361,5 @@ class _Story:
         idle: int = bind(self.fork.w3, self.deployment, "Vault").functions.idle().call()
         return idle
 
-    def _note_flow(self, who: str, usdc: float, shares: int) -> None:
-        self.flows.append(CashFlow(self.market.timestamp(), who, usdc, from_wad(shares)))
+    def _note_flow(self, who: str, usdc: float, shares: int, note: str = "") -> None:
+        self.flows.append(CashFlow(self.market.timestamp(), who, usdc, from_wad(shares), note))

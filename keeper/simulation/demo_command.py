@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keeper.simulation.demo import DemoSettings, run_demo
+from keeper.simulation.path import MarketPath
 from keeper.simulation.report import summary_table, write_report, write_summary
 
 
-def run(hours: float, seed: int, folder: Path) -> bool:
+def run(path: MarketPath, folder: Path) -> bool:
     """Run the demo, write `report.html` and `summary.json` into ``folder``. Returns whether the books balance.
 
     Raises:
@@ -27,7 +28,7 @@ def run(hours: float, seed: int, folder: Path) -> bool:
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("", total=1.0)
         record = run_demo(
-            DemoSettings(hours, seed, folder), lambda what, share: bar.update(task, description=what, completed=share)
+            DemoSettings(path, folder), lambda what, share: bar.update(task, description=what, completed=share)
         )
         bar.update(task, description="done", completed=1.0)
     write_report(record, folder / "report.html")

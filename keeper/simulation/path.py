@@ -1,4 +1,4 @@
-"""Seeded market paths: a jump-diffusion crash with volatility that rises as the price falls."""
+"""Market paths: what a demo's market does, and the seeded one: a jump-diffusion crash in which volatility rises."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 from keeper.domain.valuation import FloatArray
 
 STEP_SECONDS = 300
+HOUR = 3600
+START_VOL = 0.55  # of the built-in path
+EXPIRY_WITHIN = 0.75  # of a path's time: about when the first expiry comes
 _STEPS_PER_YEAR = 365 * 86400 / STEP_SECONDS
 _JUMPS = 3
 _LEVERAGE = 1.6  # volatility rises by this share of the fall's logarithm
@@ -23,6 +26,43 @@ class MarketStep:
     base_fee: int
 
 
+@dataclass(frozen=True, slots=True)
+class MarketPath:
+    """What a demo's market does after a quiet day, whoever made it up.
+
+    Attributes:
+        title: For people.
+        steps: Their prices are shares of the price at the start; ``spacing`` seconds apart, one hour at most.
+        vol: At the money, before the first step.
+        first_expiry: Seconds from the start to the first 08:00 UTC at which options expire; may lie after the end.
+        seed: Of the path where it is seeded, and of the quiet day before it.
+    """
+
+    title: str
+    steps: tuple[MarketStep, ...]
+    spacing: int
+    vol: float
+    first_expiry: int
+    seed: int
+
+    @property
+    def hours(self) -> float:
+        """How long it is."""
+        return len(self.steps) * self.spacing / HOUR
+
+
+def built_in(hours: float, seed: int) -> MarketPath:
+    """`crash` as a path, with its first expiry on a step."""
+    return MarketPath(
+        title=f"built-in crash, seed {seed}",
+        steps=crash(hours, price=1.0, vol=START_VOL, seed=seed),
+        spacing=STEP_SECONDS,
+        vol=START_VOL,
+        first_expiry=round(hours * EXPIRY_WITHIN * HOUR / STEP_SECONDS) * STEP_SECONDS,
+        seed=seed,
+    )
+
+
 def quiet(steps: int, *, price: float, vol: float, seed: int, step_seconds: int = 3600) -> tuple[MarketStep, ...]:
     """A diffusion at ``vol`` that ends where it began (a Brownian bridge): the hours before the crash."""
     if not steps:
@@ -31,7 +71,7 @@ def quiet(steps: int, *, price: float, vol: float, seed: int, step_seconds: int 
     scale = vol * np.sqrt(step_seconds / (365 * 86400))
     walk = np.cumsum(rng.normal(0.0, scale, steps))
     bridge = walk - walk[-1] * np.arange(1, steps + 1) / steps
-    return tuple(MarketStep(price * float(np.exp(x)), vol, _base_fee(0.0)) for x in bridge)
+    return tuple(MarketStep(price * float(np.exp(x)), vol, base_fee(0.0)) for x in bridge)
 
 
 def crash(hours: float, *, price: float, vol: float, seed: int, fall: float = 0.28) -> tuple[MarketStep, ...]:
@@ -49,7 +89,7 @@ def crash(hours: float, *, price: float, vol: float, seed: int, fall: float = 0.
     log_path = _tilted(log_path, low, float(np.log(1 - fall)))
     falls = np.maximum.accumulate(-np.minimum(log_path, 0.0))
     return tuple(
-        MarketStep(price * float(np.exp(x)), vol * (1 + _LEVERAGE * float(d)), _base_fee(float(d)))
+        MarketStep(price * float(np.exp(x)), vol * (1 + _LEVERAGE * float(d)), base_fee(float(d)))
         for x, d in zip(log_path, falls, strict=True)
     )
 
@@ -67,6 +107,6 @@ def _tilted(log_path: FloatArray, low: int, target: float) -> FloatArray:
     return np.asarray(log_path + (lower + upper) / 2 * ramp)
 
 
-def _base_fee(fall: float) -> int:
-    """Wei: gas gets dear when everybody hurries."""
+def base_fee(fall: float) -> int:
+    """Wei, by the logarithm of the deepest fall so far: gas gets dear when everybody hurries."""
     return round((1.0 + 60.0 * fall) * 1e9)

@@ -92,12 +92,16 @@ class SettlementRecord:
 
 @dataclass(frozen=True, slots=True)
 class CashFlow:
-    """A deposit (positive) or redemption (negative) of a depositor, with the shares minted or burned."""
+    """A deposit (positive) or redemption (negative) of a depositor, with the shares minted or burned.
+
+    ``note`` says what was odd about it.
+    """
 
     timestamp: int
     who: str
     usdc: float
     shares: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,11 @@ class BookCheck:
 class DemoRecord:
     """A whole run. ``costs`` by cause and ``profit`` by source in USDC, each summing to what the checks confirm."""
 
+    market: str  # which path it took, for people
     seed: int
     hours: float
     seconds: float
-    crash_from: int  # timestamp at which the five-minute steps begin
+    crash_from: int  # timestamp at which the path begins, after the quiet day
     steps: tuple[StepRecord, ...]
     trades: tuple[TradeRecord, ...]
     fills: tuple[FillRecord, ...]

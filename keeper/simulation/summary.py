@@ -87,7 +87,7 @@ def trade_cost(trade: TradeRecord) -> float:
 
 
 def fall_begins(record: DemoRecord) -> StepRecord:
-    """The last step before the five-minute steps: what price and volatility are compared with."""
+    """The last step before the path: what price and volatility are compared with."""
     before = [step for step in record.steps if step.timestamp <= record.crash_from]
     return before[-1] if before else record.steps[0]
 
@@ -131,6 +131,7 @@ def summarise(record: DemoRecord) -> dict[str, object]:
     trades = record.trades
     idle = idleness(record)
     return {
+        "market": record.market,
         "seed": record.seed,
         "hours": record.hours,
         "seconds": record.seconds,
@@ -192,7 +193,7 @@ def summary_table(record: DemoRecord) -> Table:
     low = min(step.price for step in record.steps)
     high = max(step.market_vol for step in record.steps)
     paid = sum(s.paid for s in record.settlements)
-    table = Table(title=f"Keel demo · seed {record.seed} · {record.hours:g} h", title_justify="left", show_header=False)
+    table = Table(title=f"Keel demo · {record.market} · {record.hours:g} h", title_justify="left", show_header=False)
     table.add_column(style="dim")
     table.add_column(justify="right")
     table.add_column(style="dim")

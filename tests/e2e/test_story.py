@@ -8,6 +8,7 @@ from keeper.domain.decision import Action
 from keeper.execution.journal import Journal
 from keeper.execution.records import Kind
 from keeper.simulation.demo import DemoSettings, run_demo
+from keeper.simulation.path import built_in
 from keeper.simulation.record import DemoRecord
 
 
@@ -18,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def story(folder: Path) -> DemoRecord:
-    return run_demo(DemoSettings(hours=1.0, seed=7, folder=folder), lambda *_: None)
+    return run_demo(DemoSettings(built_in(hours=1.0, seed=7), folder), lambda *_: None)
 
 
 def test_the_books_balance_to_the_unit(story: DemoRecord) -> None:

@@ -25,6 +25,8 @@ def demo(tmp_path, monkeypatch):
         (("--hours", "nan"), "nan is not a number of hours"),
         (("--seed", "-1"), "-1 is not in the range"),
         (("--seed", "one"), "'one' is not a valid integer range"),
+        (("--from", "2024-08-03"), "name its candles with --prices"),
+        (("--vol", "dvol.csv"), "name its candles with --prices"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error(demo, args, message):
@@ -32,6 +34,13 @@ def test_a_wrong_option_is_a_usage_error(demo, args, message):
 
     assert shown.exit_code == 2
     assert message in shown.output
+
+
+def test_candles_that_are_not_there_are_refused(demo, tmp_path):
+    shown = demo("--prices", str(tmp_path / "eth.csv"))
+
+    assert shown.exit_code == 2
+    assert "eth.csv cannot be read: No such file or directory.\nNothing was started.\n" in shown.output
 
 
 def test_a_file_where_the_folder_should_be_is_refused(demo, tmp_path):

@@ -55,6 +55,7 @@ def made_record(seed: int = 1, hours: float = 12) -> DemoRecord:
         steps.append(_step(i, time, price, vol, nav, unhedged, options, hedge, band, action, reason))
     end = steps[-1]
     return DemoRecord(
+        market=f"built-in crash, seed {seed}",
         seed=seed,
         hours=hours,
         seconds=71.4,

@@ -40,6 +40,7 @@ def test_the_summary_has_the_numbers_that_the_record_gives_by_hand(tiny):
     found = summarise(tiny)
 
     expected = {
+        "market": "built-in crash, seed 7",
         "seed": 7,
         "hours": 0.5,
         "seconds": 3.0,

@@ -73,6 +73,7 @@ def trade(sequence, *, before, after, band, reason="sell 1 by aave: delta falls"
 def tiny_record():
     """1,000 USDC, the fall begins at 100, 500 USDC come at 250 and 300 go at 350."""
     return DemoRecord(
+        market="built-in crash, seed 7",
         seed=7,
         hours=0.5,
         seconds=3.0,
