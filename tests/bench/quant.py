@@ -19,8 +19,7 @@ from vollib.black_scholes.greeks import analytical
 
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
-from keeper.hedging.decide import instruments_of
-from keeper.hedging.decide import decide
+from keeper.hedging.decide import decide, instruments_of
 from keeper.hedging.problem import book_of, build
 from keeper.hedging.program import Program, Solution, solve
 from keeper.pricing.black76 import greeks
