@@ -53,12 +53,28 @@ MAINNET = AddressBook(
 
 _BOOKS = {book.chain_id: book for book in (MAINNET,)}
 
+# Chains that a book is meant for, and what nobody has checked yet. A deployment on guesses would lose money.
+_L2_LACKS = "Aave's oracle and data provider, the Uniswap pool, and a check that the sequencer is up"
+_UNCHECKED = {
+    11_155_111: ("Sepolia", "the USDC/USD feed, and a Uniswap pool of Aave's tokens, which are not Uniswap's"),
+    42_161: ("Arbitrum", _L2_LACKS),
+    8_453: ("Base", _L2_LACKS),
+    10: ("Optimism", _L2_LACKS),
+}
+
 
 def address_book(chain_id: int) -> AddressBook:
     """
     Raises:
         KeelError: there is no address book for the chain.
     """
+    if chain_id in _UNCHECKED:
+        name, lacks = _UNCHECKED[chain_id]
+        raise KeelError(
+            f"Keel has no checked addresses for {name}, chain {chain_id}: it lacks {lacks}.",
+            kept="Nothing was sent.",
+            todo="Rehearse on a fork of mainnet, or check what lacks and add it to keeper/chain/address_book.py.",
+        )
     if chain_id not in _BOOKS:
         known = ", ".join(str(known) for known in sorted(_BOOKS))
         raise KeelError(

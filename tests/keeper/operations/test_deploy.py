@@ -51,3 +51,20 @@ def test_an_address_book_of_another_chain_is_refused_before_anything_is_sent(vau
 def test_an_unknown_chain_has_no_address_book() -> None:
     with pytest.raises(KeelError, match="no address book for chain 99"):
         address_book(99)
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "message"),
+    [
+        (
+            11_155_111,
+            r"no checked addresses for Sepolia, chain 11155111: it lacks the USDC/USD feed, and a Uniswap pool",
+        ),
+        (42_161, r"no checked addresses for Arbitrum, chain 42161: it lacks Aave's oracle"),
+        (8_453, r"no checked addresses for Base, chain 8453: "),
+        (10, r"no checked addresses for Optimism, chain 10: "),
+    ],
+)
+def test_a_chain_whose_addresses_are_not_all_checked_says_which_are_not(chain_id, message):
+    with pytest.raises(KeelError, match=message + r".*Nothing was sent\."):
+        address_book(chain_id)
