@@ -110,6 +110,14 @@ def _prepare(folder: Path) -> None:
         ) from None
 
 
+def leaving(has: int, allowed: int) -> tuple[int, str]:
+    """Shares to redeem of ``has`` where the vault allows ``allowed`` now, and what there is to say about it."""
+    if allowed >= has:
+        return has, ""
+    # The limit moves a little until the next block.
+    return allowed - allowed // 1000, f"of {has / WAD:,.2f} shares what cash and margin allow; the rest stays"
+
+
 class _Story:
     def __init__(self, settings: DemoSettings, fork: Fork, progress: Callable[[str, float], None]) -> None:
         self.path, self.folder, self.fork, self.progress = settings.path, settings.folder, fork, progress
@@ -282,16 +290,13 @@ class _Story:
         who = "second depositor"
         has = self._shares(who)
         vault = bind(self.fork.w3, self.deployment, "Vault").functions
-        shares: int = vault.maxRedeem(self._account(who).address).call()
-        if shares < has:
-            shares -= shares // 1000  # the limit moves a little until the next block
+        shares, note = leaving(has, vault.maxRedeem(self._account(who).address).call())
         before = self._usdc(who)
         if shares:
             redeem(self._sender(who), self.deployment, shares)
         paid = self._usdc(who) - before
         self.observer.cash.redemptions += paid
-        note = "" if shares == has else f"all that could be redeemed of {has / WAD:,.2f} shares: cash or margin"
-        self._note_flow(who, -from_usdc(paid), -shares, note)
+        self._note_flow(who, from_usdc(-paid), -shares, note)
         self._let_keeper_act()
 
     def record(self, seconds: float) -> DemoRecord:

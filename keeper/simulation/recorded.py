@@ -1,8 +1,10 @@
 """Recorded candles as a market path: checked, moved to the demo's spot as returns, at their own time of day.
 
 A file holds the columns time (UTC, of the candle's open), open, high, low, close, and volume, which is not used, as
-parquet or csv. A candle becomes one step, at its close; what happened within it is left out. Volatility at the money is
-a recorded index (the same columns, in points), else an exponentially weighted mean of the squared returns.
+parquet or csv. A candle becomes one step, at its close; what happened within it is left out. As in every step of a demo
+the price is there from the step's beginning: an expiry is fixed at the close of the candle that begins then.
+Volatility at the money is a recorded index (the same columns, in points), else an exponentially weighted mean of the
+squared returns.
 """
 
 from __future__ import annotations
