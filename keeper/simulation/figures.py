@@ -63,6 +63,6 @@ def name(key: str) -> str:
 
 
 def parts(amounts: Mapping[str, float]) -> str:
-    """``pool fees 12.30, gas 4.56``, the largest first, at most four."""
-    largest = sorted(amounts.items(), key=lambda item: -abs(item[1]))[:4]
-    return ", ".join(f"{key.replace('_', ' ')} {usdc(amount)}" for key, amount in largest)
+    """``pool fees 12.30, gas 4.56``, the largest first, without what is less than half a USDC."""
+    largest = sorted(amounts.items(), key=lambda item: -abs(item[1]))
+    return ", ".join(f"{key.replace('_', ' ')} {usdc(amount)}" for key, amount in largest if abs(amount) >= 0.5)

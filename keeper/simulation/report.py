@@ -102,8 +102,8 @@ def headline(record: DemoRecord) -> str:
     fall = 1 - min(step.price for step in record.steps) / fall_begins(record).price
     hedged, unhedged = max_drawdown(nav.hedged) / nav.start, max_drawdown(nav.unhedged) / nav.start
     return (
-        f"ETH fell {figures.percent(fall)} in {figures.duration(record.hours)}. The vault was down "
-        f"{figures.percent(hedged)} at worst; unhedged it would have been down {figures.percent(unhedged)}."
+        f"ETH fell {figures.percent(fall)} in {figures.duration(record.hours)}. The vault fell "
+        f"{figures.percent(hedged)} from its peak; unhedged it would have fallen {figures.percent(unhedged)}."
     )
 
 

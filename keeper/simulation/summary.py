@@ -202,7 +202,7 @@ def summary_table(record: DemoRecord) -> Table:
         return figures.percent(values[-1] / nav.start - 1, signed=True)
 
     def deepest(values: Sequence[float]) -> str:
-        return f"{figures.percent(-max_drawdown(values) / nav.start, signed=True)} at worst"
+        return f"{figures.percent(-max_drawdown(values) / nav.start, signed=True)} from its peak"
 
     table.add_row(
         "ETH", figures.percent(low / begins.price - 1, signed=True), f"{begins.price:,.0f} to {low:,.0f} USDC"

@@ -152,7 +152,14 @@ def test_the_terminals_table_tells_the_story_in_a_screen(tiny):
     text = printed(table)
 
     assert table.row_count <= 16
-    for part in ("−25.0\u00a0%", "×1.60", "−2.0\u00a0% at worst", "−12.5\u00a0% at worst", "3 ended inside", "balance"):
+    for part in (
+        "−25.0\u00a0%",
+        "×1.60",
+        "−2.0\u00a0% from its peak",
+        "−12.5\u00a0% from its peak",
+        "3 ended inside",
+        "balance",
+    ):
         assert part in text
 
 
@@ -231,7 +238,7 @@ class Page(HTMLParser):
 
 def test_the_headline_has_the_fall_and_both_losses(tiny):
     assert headline(tiny).replace("\u00a0", " ") == (
-        "ETH fell 25.0 % in 30 minutes. The vault was down 2.0 % at worst; unhedged it would have been down 12.5 %."
+        "ETH fell 25.0 % in 30 minutes. The vault fell 2.0 % from its peak; unhedged it would have fallen 12.5 %."
     )
 
 
