@@ -123,8 +123,8 @@ class MarketDriver:
         `base_fee` (wei) what it was, since on an idle fork it would decay to nothing. `feeds=False`
         leaves the oracles behind, `pools=False` the pools.
 
-        The quiet block is empty, and nobody sees the first one without it: both are mined in one call. It gives
-        the pools' TWAP time to follow the price.
+        The quiet block is empty. Both are mined in one call: who polls sees the first one alone only by a rare
+        chance. It gives the pools' TWAP time to follow the price.
 
         USDC / USD gets a round when it changes or its heartbeat is due. Pending transactions of others
         come after the move in the same block. Raises MarketError if part of the step failed.
