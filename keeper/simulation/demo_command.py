@@ -9,7 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keeper.simulation.demo import DemoSettings, run_demo
 from keeper.simulation.path import MarketPath
-from keeper.simulation.report import summary_table, write_report, write_summary
+from keeper.simulation.report.page import write_report
+from keeper.simulation.report.summary import summary_table, write_summary
 
 
 def run(path: MarketPath, folder: Path) -> bool:

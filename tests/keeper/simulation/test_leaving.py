@@ -5,8 +5,8 @@ from dataclasses import replace
 from keeper.domain.units import WAD
 from keeper.simulation.demo import leaving
 from keeper.simulation.record import CashFlow
-from keeper.simulation.report import render
-from tests.keeper.simulation.tiny_record import tiny_record
+from keeper.simulation.report.page import render
+from tests.keeper.simulation.report.tiny_record import tiny_record
 
 
 def test_everything_leaves_where_the_vault_allows_it():

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from keeper.simulation import figures
-from keeper.simulation.charts import Band, Chart, Event, Level, Line, Move, Panel
 from keeper.simulation.record import DemoRecord, TradeRecord
-from keeper.simulation.summary import ends_in_band, performance
+from keeper.simulation.report import figures
+from keeper.simulation.report.charts import Band, Chart, Event, Level, Line, Move, Panel
+from keeper.simulation.report.summary import ends_in_band, performance
 
 _EXPIRY_HOUR = 8  # series expire at 08:00 UTC
 

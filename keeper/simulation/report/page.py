@@ -9,23 +9,19 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from keeper.simulation import figures
-from keeper.simulation.charts import WIDTHS, draw, readings
-from keeper.simulation.pictures import figures_of, terms
 from keeper.simulation.record import DemoRecord
-from keeper.simulation.summary import (
+from keeper.simulation.report import figures
+from keeper.simulation.report.charts import WIDTHS, draw, readings
+from keeper.simulation.report.pictures import figures_of, terms
+from keeper.simulation.report.summary import (
     ends_in_band,
     fall_begins,
     idleness,
     max_drawdown,
     performance,
     summarise,
-    summary_table,
     trade_cost,
-    write_summary,
 )
-
-__all__ = ["headline", "summarise", "summary_table", "write_report", "write_summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ def write_report(record: DemoRecord, path: Path) -> None:
 
 def render(record: DemoRecord) -> str:
     """The report as HTML."""
-    sources = PackageLoader("keeper.simulation", "templates")
+    sources = PackageLoader("keeper.simulation.report", "templates")
     environment = Environment(
         loader=sources,
         autoescape=True,

@@ -10,14 +10,21 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from keeper.simulation import figures
-from keeper.simulation.charts import ticks
-from keeper.simulation.pictures import terms
 from keeper.simulation.record import BookCheck, CashFlow
-from keeper.simulation.report import bars, headline, render, summarise, summary_table, write_report, write_summary
-from keeper.simulation.summary import idleness, max_drawdown, performance
-from tests.keeper.simulation.made_record import made_record
-from tests.keeper.simulation.tiny_record import step, tiny_record
+from keeper.simulation.report import figures
+from keeper.simulation.report.charts import ticks
+from keeper.simulation.report.page import bars, headline, render, write_report
+from keeper.simulation.report.pictures import terms
+from keeper.simulation.report.summary import (
+    idleness,
+    max_drawdown,
+    performance,
+    summarise,
+    summary_table,
+    write_summary,
+)
+from tests.keeper.simulation.report.made_record import made_record
+from tests.keeper.simulation.report.tiny_record import step, tiny_record
 
 HOSTILE = "<script>alert(1)</script>\"'&</style>"
 

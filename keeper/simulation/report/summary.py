@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from keeper.simulation import figures
 from keeper.simulation.record import DemoRecord, StepRecord, TradeRecord
+from keeper.simulation.report import figures
 
 _NUMBER = re.compile(r"[-+−]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 _IN_BAND = 1 + 1e-9  # the record's floats were integers on chain

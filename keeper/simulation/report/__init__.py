@@ -1,0 +1,1 @@
+"""The demo's report: its numbers, its charts, its page."""
