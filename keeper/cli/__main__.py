@@ -1,0 +1,5 @@
+"""`python -m keeper.cli`."""
+
+from keeper.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""`keel demo`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--hours", type=click.FloatRange(0.25, 72), default=12.0, show_default=True, help="Length of the crash.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the market's path.")
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    help="Replay these recorded ETH candles (.parquet or .csv: time in UTC, open, high, low, close; a minute to an hour"
+    " apart) instead of the built-in crash; --hours and --seed do not matter then.",
+)
+@click.option("--from", "start", metavar="DATE[TIME]", help="Begin of the replay, UTC; by default the file's.")
+@click.option("--to", "end", metavar="DATE[TIME]", help="Its end, UTC: 14 days later at most. A date means its 00:00.")
+@click.option(
+    "--vol",
+    type=click.Path(path_type=Path),
+    help="Recorded volatility index for the replay, in points, same columns; else it follows from the candles.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out/demo"),
+    show_default=True,
+    help="Folder for report, summary and the keeper's journal.",
+)
+def demo(
+    hours: float, seed: int, prices: Path | None, start: str | None, end: str | None, vol: Path | None, out: Path
+) -> None:
+    """Keel's story once, on a local fork of mainnet: deposit, sell options, hedge through a crash, settle, redeem.
+
+    Everything is real but the market's path: the contracts, the venues' bytecode, the keeper (a `keel run` of its own).
+    Ends with exit code 1 when the books do not balance.
+
+    \b
+    Examples:
+      keel demo
+      keel demo --hours 2 --seed 7 --out out/short
+      keel demo --prices eth_5m.parquet --from 2024-08-03 --to 2024-08-06 --vol eth_dvol_1h.parquet
+    """
+    if not math.isfinite(hours):  # NaN is in no range, and out of none
+        raise click.BadParameter(f"{hours} is not a number of hours.", param_hint="'--hours'")
+    if prices is None and (start or end or vol):
+        raise click.UsageError("--from, --to and --vol belong to a replay: name its candles with --prices.")
+    from keeper.simulation.demo_command import run
+    from keeper.simulation.path import built_in
+
+    if prices is None:
+        path = built_in(hours, seed)
+    else:
+        from keeper.simulation.recorded import recorded
+
+        path = recorded(prices, start, end, vol)
+    if not run(path, out):
+        sys.exit(1)

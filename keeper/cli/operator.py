@@ -1,0 +1,101 @@
+"""What operators run: the keeper, why it did what it did, a deployment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from keeper.cli.common import account_option, asking, config_option, json_option, say, settings_of, show
+
+REFUSED: Final = 4
+_LONGEST_BLOCK: Final = 19  # digits that the journal's integers have room for
+
+
+@click.command()
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Decide and record, but send nothing: needs no passphrase, and uses a journal of its own.",
+)
+@click.option("--once", is_flag=True, help="Deal with the newest block and end.")
+@config_option
+def run(dry_run: bool, once: bool, config: Path | None) -> None:
+    """Keep the vault hedged: decide at every block, record why, act.
+
+    It follows the chain until SIGTERM or Ctrl-C, which end it after the current block. Besides hedging it settles
+    expired series and funds what is owed to option holders.
+
+    \b
+    Examples:
+      keel run --dry-run --once     what would it do now? (exit code 4 if it refuses)
+      KEEL_PASSPHRASE=... keel run --config mainnet.toml
+    """
+    settings = settings_of(config)
+    from keeper.domain.decision import Action
+    from keeper.operations.run import run_keeper
+
+    record = run_keeper(settings, dry_run=dry_run, once=once, ask=asking())
+    if once and record is not None and record.decision.action is Action.REFUSE:
+        sys.exit(REFUSED)
+
+
+@click.command()
+@click.argument("block", metavar="BLOCK|now")
+@click.option("--dry-run", is_flag=True, help="Look into the journal of dry runs.")
+@json_option
+@config_option
+def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> None:
+    """Why the keeper traded at BLOCK, or did not; with `now`, what it would do at the newest block.
+
+    Past blocks come from the journal, so the node need not remember them.
+
+    \b
+    Examples:
+      keel explain 26450123
+      keel explain now --json
+    """
+    if block != "now" and not (block.isdecimal() and len(block) < _LONGEST_BLOCK):
+        raise click.BadParameter(f"{block!r} is neither a block number nor `now`.", param_hint="BLOCK")
+    settings = settings_of(config)
+    from keeper.operations.explain import explain_block, explain_now, render
+
+    found = explain_now(settings) if block == "now" else explain_block(settings, int(block), dry_run=dry_run)
+    show(found.to_json() if as_json else render(found))
+
+
+@click.command()
+@click.option("--guardian", required=True, metavar="ADDRESS", help="May make the vault reduce-only.")
+@click.option("--keeper", required=True, metavar="ADDRESS", help="May hedge and list series.")
+@click.option("--quoter", required=True, metavar="ADDRESS", help="Signs quotes.")
+@click.option("--vol-poster", required=True, metavar="ADDRESS", help="Posts the volatility surface.")
+@click.option(
+    "--parameters",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("parameters.toml"),
+    show_default=True,
+    help="Reviewed file of the contracts' limits.",
+)
+@account_option
+@config_option
+def deploy(
+    guardian: str, keeper: str, quoter: str, vol_poster: str, parameters: Path, account: str, config: Path | None
+) -> None:
+    """Deploy a vault on the node's chain, wire and verify it, and write its manifest. The account becomes its governor.
+
+    When it was interrupted, the same command goes on where it stopped: what was sent is in a log beside the manifest,
+    deployments/CHAIN.partial.json.
+
+    \b
+    Examples:
+      keel deploy --account governor --guardian 0x... --keeper 0x... --quoter 0x... --vol-poster 0x...
+    """
+    settings = settings_of(config, account)
+    from keeper.operations.deploy import Keys
+    from keeper.operations.people import deploy_vault
+
+    keys = Keys(guardian, keeper, quoter, vol_poster)
+    deployment, path = deploy_vault(settings, keys, parameters, lambda line: say(line), asking())
+    click.echo(f"Vault {deployment.address('Vault')} on chain {deployment.chain_id}, verified. Manifest: {path}")
