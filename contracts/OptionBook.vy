@@ -19,6 +19,7 @@
 """
 
 from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
 from snekmate.utils import ecdsa
 from snekmate.utils import eip712_domain_separator
 from snekmate.utils import math
@@ -128,7 +129,6 @@ event Claimed:
 
 
 _W: constant(uint256) = 10**18
-_USDC_UNIT: constant(uint256) = 10**30  # WAD * WAD per smallest unit of USDC
 _MAX_SERIES: constant(uint256) = 32
 _KEEPER_SERIES: constant(uint256) = 28
 _WEEK: constant(uint256) = 7 * 86400
@@ -147,6 +147,7 @@ VAULT: public(immutable(IVault))
 PRICER: public(immutable(IOptionPricer))
 PRICE_ORACLE: public(immutable(IPriceOracle))
 USDC: public(immutable(IERC20))
+_USDC_UNIT: immutable(uint256)  # WAD * WAD per smallest unit of USDC
 
 token: public(IOptionToken)
 listings: public(DynArray[Listing, 2])
@@ -174,6 +175,7 @@ def __init__(
     PRICER = pricer
     PRICE_ORACLE = price_oracle
     USDC = usdc
+    _USDC_UNIT = 10 ** (36 - convert(staticcall IERC20Detailed(usdc.address).decimals(), uint256))
     for listing: Listing in listings:
         assert listing.strike_step > 0 and listing.min_fill > 0, "book: listing"
         self.listings.append(listing)

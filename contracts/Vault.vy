@@ -8,7 +8,8 @@
 
         Share price. NAV = idle USDC + venues + options - owed, each by the Vault's own accounts: a gift moves nothing. Options
         have two sides: deposits mint at `nav_ask`, redemptions burn at `nav_bid`, totalAssets and convertTo* are the middle.
-        Virtual shares (1e12) and a virtual asset (1) make inflating an empty vault a loss.
+        Shares have 18 decimals and first cost 1 USDC. Virtual shares (as many as one unit of USDC first buys, 1e12) and a virtual
+        unit of USDC make inflating an empty vault a loss. The asset is called USDC throughout; its decimals are read, not assumed.
 
         Exits. A withdrawal needs free idle USDC (what is owed to option holders is not free) and `nav_bid` at least at initial
         margin after it, and nothing else. No role can stop it.
@@ -26,6 +27,7 @@
 """
 
 from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
 from ethereum.ercs import IERC4626
 from snekmate.auth import ownable
 from snekmate.tokens import erc20
@@ -123,13 +125,13 @@ event ReduceOnlySet:
     latched: bool
 
 
-_USDC: constant(int256) = 10**12  # WAD per smallest unit of USDC
 _W: constant(uint256) = 10**18
-_VIRTUAL_SHARES: constant(uint256) = 10**12
 _MAX_DEADLINE: constant(uint256) = 120
-_DUST: constant(int256) = 4 * 10**12  # rounding of venues, WAD
+_DUST: constant(int256) = 4  # rounding of venues, units of USDC
 
 ASSET: immutable(IERC20)
+_UNIT: immutable(int256)  # WAD per smallest unit of USDC
+_VIRTUAL_SHARES: immutable(uint256)  # as many as one unit of USDC buys first
 RISK: public(immutable(IRiskEngine))
 
 option_book: public(IOptionBook)
@@ -152,6 +154,10 @@ def __init__(governor: address, asset: IERC20, risk: IRiskEngine, budgets: Budge
     erc20.__init__("Keel USDC", "kUSDC", 18, "Keel USDC", "1")
     ownable._transfer_ownership(empty(address))
     ASSET = asset
+    decimals: uint256 = convert(staticcall IERC20Detailed(asset.address).decimals(), uint256)
+    assert decimals <= 18, "vault: asset decimals"
+    _UNIT = convert(10 ** (18 - decimals), int256)
+    _VIRTUAL_SHARES = 10 ** (18 - decimals)
     RISK = risk
     self._set_budgets(budgets)
 
@@ -551,7 +557,7 @@ def _cash() -> int256:
     """
     @return Idle USDC less what is owed, WAD.
     """
-    return (convert(self.idle, int256) - convert(self.owed, int256)) * _USDC
+    return (convert(self.idle, int256) - convert(self.owed, int256)) * _UNIT
 
 
 @internal
@@ -605,11 +611,11 @@ def _trade(leg: Leg, spot: uint256, twap: uint256, sequence: uint256) -> uint256
 
     units: int256 = now.exposure - was.exposure
     assert abs(units) <= abs(leg.delta_change) + 10**12, "vault: venue traded too much"
-    usdc: int256 = (convert(returned, int256) - convert(sent, int256)) * _USDC
+    usdc: int256 = (convert(returned, int256) - convert(sent, int256)) * _UNIT
     shortfall: int256 = was.equity - now.equity - usdc
     notional: int256 = abs(units) * convert(spot, int256) // convert(_W, int256)
     allowed: int256 = notional * convert(self.budgets.leg_slippage, int256) // convert(_W, int256)
-    assert shortfall <= allowed + _DUST, "rebalance: slippage"
+    assert shortfall <= allowed + _DUST * _UNIT, "rebalance: slippage"
     if twap > 0:
         edge: int256 = (convert(spot, int256) - convert(twap, int256)) * units // convert(_W, int256)
         shortfall += max(edge, 0)
@@ -662,7 +668,7 @@ def _deposit(assets: uint256, shares: uint256, receiver: address):
 def _withdraw(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address, owner: address):
     assert assets > 0, "vault: zero assets"
     assert assets <= self._free(), "vault: not enough idle cash"
-    assert a.nav_bid - convert(assets, int256) * _USDC >= a.initial, "margin: below initial"
+    assert a.nav_bid - convert(assets, int256) * _UNIT >= a.initial, "margin: below initial"
     if msg.sender != owner:
         erc20._spend_allowance(owner, msg.sender, shares)
     erc20._burn(owner, shares)
@@ -738,18 +744,18 @@ def _mul_div(x: uint256, y: uint256, denominator: uint256, round_up: bool) -> ui
 
 
 @internal
-@pure
+@view
 def _floor(amount: int256) -> uint256:
     """
     @return WAD as USDC rounded down, zero when negative.
     """
-    return convert(max(amount, 0) // _USDC, uint256)
+    return convert(max(amount, 0) // _UNIT, uint256)
 
 
 @internal
-@pure
+@view
 def _ceil(amount: int256) -> uint256:
     """
     @return WAD as USDC rounded up, zero when negative.
     """
-    return convert((max(amount, 0) + _USDC - 1) // _USDC, uint256)
+    return convert((max(amount, 0) + _UNIT - 1) // _UNIT, uint256)
