@@ -48,6 +48,13 @@ MAINNET = AddressBook(
             feed="0x5f4eC3Df9cbd43714FE2740f5E3616155c5b8419",
             pools=("0x88e6A0c2dDD26FEEb64F039a2c41296FcB3f5640",),
         ),
+        MarketAddresses(
+            symbol="BTC",
+            token="0x2260FAC5E5542a773Aa44fBCfeDf7C193bc2C599",
+            decimals=8,
+            feed="0xF4030086522a5bEEa4988F8cA5B36dbC97BeE88c",
+            pools=("0x99ac8cA7087fA4A2A1FB6357269965A2014ABc35",),
+        ),
     ),
 )
 

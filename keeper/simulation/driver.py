@@ -118,7 +118,8 @@ class MarketDriver:
     ) -> Step:
         """Mine one block in which the market moves to `price`; with `quiet`, another that many seconds later.
 
-        `price` is in USD: of ETH, or by symbol (the others stay). `usdc` is USDC in USD; the pools, which
+        `price` is in USD, by symbol: the markets that are not named stay as they are, their feeds grow old. Or
+        it is ETH's, and the feeds of all others repeat their price. `usdc` is USDC in USD; the pools, which
         trade against USDC, go to price / usdc. `timestamp` is 12 s after the last block by default and
         `base_fee` (wei) what it was, since on an idle fork it would decay to nothing. `feeds=False`
         leaves the oracles behind, `pools=False` the pools.
@@ -129,7 +130,7 @@ class MarketDriver:
         USDC / USD gets a round when it changes or its heartbeat is due. Pending transactions of others
         come after the move in the same block. Raises MarketError if part of the step failed.
         """
-        prices = price if isinstance(price, Mapping) else {"ETH": price}
+        prices = price if isinstance(price, Mapping) else {s: self.feed_price(s) for s in self.markets} | {"ETH": price}
         latest = self._latest()
         when = latest.timestamp + BLOCK_TIME if timestamp is None else timestamp
         batch: list[_Transaction] = []

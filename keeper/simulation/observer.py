@@ -71,7 +71,9 @@ class Observer:
         chain, valuation = snapshot.assessment, value(snapshot)
         nav_bid = from_wad(chain.nav_bid)
         spot = from_wad(chain.spot[_ETH])
-        units = {venue.kind: from_wad(venue.state.exposure) for venue in snapshot.venues}
+        units = {
+            venue.kind: from_wad(venue.state.exposure) for venue in snapshot.venues if venue.state.underlying == _ETH
+        }
         options = valuation.options[_ETH]
         live = {position.series.expiry for position in snapshot.book}
         posted = [

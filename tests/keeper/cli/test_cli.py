@@ -125,10 +125,12 @@ def test_status_shows_the_vault_as_json(vault, folder):
     found = json.loads(shown.output)
     assessment = vault.read("Vault", "assessment")
     assert found["nav_bid"] == pytest.approx(assessment[0] / 1e18)
-    assert found["exposures"][0]["delta"] == pytest.approx(assessment[10][0] / 1e18)
+    assert [each["underlying"] for each in found["exposures"]] == ["ETH", "BTC"]
+    assert [each["delta"] for each in found["exposures"]] == pytest.approx([delta / 1e18 for delta in assessment[10]])
     assert found["share_price"] == pytest.approx(vault.read("Vault", "convertToAssets", 10**18) / 1e6, abs=2e-6)
     assert found["mode"] == "normal"
-    assert [venue["health"] for venue in found["venues"]] == [None, None]
+    assert [venue["underlying"] for venue in found["venues"]] == ["ETH", "ETH", "BTC", "BTC"]
+    assert [venue["health"] for venue in found["venues"]] == [None, None, None, None]
     assert sorted(size for _, size in found["positions"]) == [-50.0, -10.0]
     assert found["last_decision"] is None
     assert not (folder / "keel.sqlite").exists()

@@ -12,7 +12,8 @@ from keeper.domain.units import MAX_UINT256
 from keeper.errors import RpcError, SnapshotError
 from keeper.market.reader import read_snapshot
 from keeper.risk.valuation import margin_mismatch, value
-from keeper.simulation.addresses import POOL_USDC_WETH_500
+from keeper.simulation.addresses import POOL_USDC_WETH_500, POOL_WBTC_USDC_3000
+from keeper.venues.uniswap_v3 import pool_price
 
 
 def snapshot_of(vault, block_hash=None):
@@ -41,7 +42,9 @@ def test_the_snapshot_equals_direct_reads(vault):
     assert snapshot.vault.mode is Mode.NORMAL
     assert dataclasses.astuple(snapshot.vault.budgets) == tuple(vault.read("Vault", "budgets"))
     assert dataclasses.astuple(snapshot.limits) == tuple(vault.read("RiskEngine", "limits"))
-    assert [dataclasses.astuple(r) for r in snapshot.readings] == [tuple(vault.read("PriceOracle", "read", 0))]
+    assert [dataclasses.astuple(r) for r in snapshot.readings] == [
+        tuple(vault.read("PriceOracle", "read", u)) for u in (0, 1)
+    ]
     assert [position.slot for position in snapshot.book] == vault.read("OptionBook", "live_book")
     assert len(snapshot.book) == len(snapshot.surface.slices) == 2
     for underlying, expiry, posted in snapshot.surface.slices:
@@ -52,16 +55,20 @@ def test_the_snapshot_equals_direct_reads(vault):
     )
 
 
-def test_venues_come_with_their_pools_and_the_lending_market(vault):
-    spot, short = snapshot_of(vault).venues
+@pytest.mark.parametrize(
+    ("underlying", "address", "pool_terms", "price"),
+    [(0, POOL_USDC_WETH_500, (500, True, 18), 3_000), (1, POOL_WBTC_USDC_3000, (3_000, False, 8), 90_000)],
+)
+def test_venues_come_with_their_pools_and_the_lending_market(vault, underlying, address, pool_terms, price):
+    spot, short = [venue for venue in snapshot_of(vault).venues if venue.state.underlying == underlying]
 
     assert (spot.kind, short.kind) == (VenueKind.UNISWAP_V3_SPOT, VenueKind.AAVE_V3_SHORT)
     assert spot.state.health == MAX_UINT256
     assert spot.lending is None
-    assert [pool.address for pool in spot.pools] == [POOL_USDC_WETH_500]
+    assert [pool.address for pool in spot.pools] == [address]
     pool = spot.pools[0]
-    assert (pool.fee_pips, pool.usdc_is_token0, pool.token_decimals) == (500, True, 18)
-    assert 10**12 * 2**192 / pool.sqrt_price_x96**2 == pytest.approx(3_000, rel=1e-4)
+    assert (pool.fee_pips, pool.usdc_is_token0, pool.token_decimals) == pool_terms
+    assert pool_price(pool) == pytest.approx(price, rel=1e-4)
     assert pool.liquidity > 0
     assert (short.lending.health_floor, short.lending.health_target) == (1.5, 1.8)
     assert short.lending.liquidation_threshold == pytest.approx(0.78, abs=0.05)

@@ -16,7 +16,10 @@ NOBODY = "0x" + "00" * 19 + "01"
 def test_a_deployment_verifies(vault: VaultOnFork) -> None:
     verify(vault.sender("stranger"), vault.deployment)
 
-    assert [venue.kind for venue in vault.deployment.venues] == [VenueKind.UNISWAP_V3_SPOT, VenueKind.AAVE_V3_SHORT]
+    kinds = (VenueKind.UNISWAP_V3_SPOT, VenueKind.AAVE_V3_SHORT)
+    assert [(venue.underlying, venue.kind) for venue in vault.deployment.venues] == [
+        (underlying, kind) for underlying in (0, 1) for kind in kinds
+    ]
 
 
 def test_contracts_stay_under_the_limit_of_size(vault: VaultOnFork) -> None:

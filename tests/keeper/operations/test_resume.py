@@ -16,7 +16,7 @@ from keeper.operations.deployment_log import log_path
 from keeper.operations.parameters import Parameters
 from tests.keeper.vault_on_fork import account_of
 
-TRANSACTIONS = 20  # 7 contracts, 2 wires, 2 venues created and listed, 7 roles
+TRANSACTIONS = 24  # 7 contracts, 2 wires, 4 venues created and listed, 7 roles
 KEYS = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
 DEPLOYER = account_of("deployer")
 
