@@ -7,7 +7,8 @@
 @notice Prices of the underlyings in USDC and their fixings at expiry.
 
         Price. Chainlink underlying/USD divided by Chainlink USDC/USD, each with its own limit of age. A stale, zero or negative
-        answer reverts: nothing is marked with it.
+        answer reverts: nothing is marked with it. On a rollup the price reverts, too, while the sequencer is down and for an
+        hour after it came up: until then the feeds have not caught up, and nobody else could have traded.
 
         Doubt. True when the five-minute Uniswap TWAP is more than 3 % away from the price, when there is no such TWAP, or when
         USDC is more than 1 % away from its peg. Doubt is computed, never latched.
@@ -57,18 +58,26 @@ _LN_TICK: constant(int256) = 99995000333308  # ln(1.0001), WAD
 _USDC_DECIMALS: constant(uint256) = 6
 _MAX_PHASES: constant(uint256) = 64
 _MAX_ROUND_BITS: constant(uint256) = 40
+_SEQUENCER_GRACE: constant(uint256) = 3600  # seconds
 _ROUND_GAS: constant(uint256) = 200_000  # far more than a feed needs to look up a round
 
 USDC_FEED: public(immutable(IChainlinkProxy))
 USDC_MAX_AGE: public(immutable(uint256))
+SEQUENCER: public(immutable(IChainlinkProxy))
 
 markets: public(DynArray[Market, 2])
 fixing: public(HashMap[uint256, HashMap[uint256, uint256]])
 
 
 @deploy
-def __init__(markets: DynArray[Market, 2], usdc_feed: IChainlinkProxy, usdc_max_age: uint256):
+def __init__(
+    markets: DynArray[Market, 2], usdc_feed: IChainlinkProxy, usdc_max_age: uint256, sequencer: IChainlinkProxy
+):
+    """
+    @param sequencer Chainlink's sequencer uptime feed of a rollup, empty on other chains.
+    """
     assert len(markets) > 0, "oracle: no markets"
+    SEQUENCER = sequencer
     USDC_FEED = usdc_feed
     USDC_MAX_AGE = usdc_max_age
     assert staticcall usdc_feed.decimals() == 8, "oracle: feed decimals"
@@ -82,8 +91,9 @@ def __init__(markets: DynArray[Market, 2], usdc_feed: IChainlinkProxy, usdc_max_
 def read(underlying: uint256) -> IPriceOracle.Reading:
     """
     @notice Price, TWAP, time and doubt of an underlying.
-    @custom:reverts When an answer is stale, zero or negative.
+    @custom:reverts When an answer is stale, zero or negative, or the sequencer is down or has just come up.
     """
+    self._check_sequencer()
     market: Market = self.markets[underlying]
     answer: uint256 = 0
     updated_at: uint256 = 0
@@ -146,6 +156,25 @@ def count() -> uint256:
     @notice Number of underlyings.
     """
     return len(self.markets)
+
+
+@internal
+@view
+def _check_sequencer():
+    """
+    @notice The feed has a round per change of status: 0 is up, 1 is down, and startedAt is when it changed. updatedAt is no
+            measure: the feed refreshes it while nothing changes. A round that was never started counts as down.
+    """
+    if SEQUENCER.address == empty(address):
+        return
+    round_id: uint80 = 0
+    status: int256 = 0
+    started_at: uint256 = 0
+    updated_at: uint256 = 0
+    answered_in: uint80 = 0
+    round_id, status, started_at, updated_at, answered_in = staticcall SEQUENCER.latestRoundData()
+    assert status == 0 and started_at > 0, "oracle: sequencer down"
+    assert block.timestamp >= started_at + _SEQUENCER_GRACE, "oracle: sequencer just up"
 
 
 @internal

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
 TOKEN_URI = "keel://option/{id}"
+_ZERO = "0x" + "00" * 20
 _VENUES = ("UniswapV3Spot", "AaveV3Short")
 
 
@@ -142,7 +143,7 @@ class _Deployer:
             (m.feed, age, m.pools[0], _is_below(book.usdc, m.token), m.decimals)
             for m, age in zip(book.markets, p.max_price_age, strict=False)
         ]
-        oracle = self._create("PriceOracle", markets, book.usdc_feed, p.max_usdc_age)
+        oracle = self._create("PriceOracle", markets, book.usdc_feed, p.max_usdc_age, book.sequencer or _ZERO)
         vol_oracle = self._create("VolOracle", self.governor, p.vol_bounds())
         pricer = self._create("OptionPricer", oracle, vol_oracle, len(book.markets), list(normal_table()))
         risk = self._create("RiskEngine", self.governor, pricer, p.limits())

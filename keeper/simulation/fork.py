@@ -26,12 +26,12 @@ def start_upstream() -> Anvil:
     """An anvil that forks can stand on: mainnet at the configured block, else the snapshot.
 
     A true mainnet is served through an anvil too, so that every fork of it shares the block and the cache.
-    Raises ConfigError when the block is no number, RpcUnavailableError when the node can't be forked; AnvilError,
+    Raises ConfigError when the block is no number or has no node, RpcUnavailableError when the node can't be forked; AnvilError,
     PackageError and others while building the snapshot.
     """
     node = os.environ.get("KEEL_MAINNET_RPC")
+    block = _mainnet_block(node)
     if node:
-        block = _mainnet_block()
         try:
             return Anvil("--fork-url", node, "--fork-block-number", block, "--hardfork", HARDFORK)
         except AnvilError as error:
@@ -43,8 +43,15 @@ def start_upstream() -> Anvil:
     )
 
 
-def _mainnet_block() -> int:
-    text = os.environ.get("KEEL_MAINNET_BLOCK") or str(DEFAULT_MAINNET_BLOCK)
+def _mainnet_block(node: str | None) -> int:
+    given = os.environ.get("KEEL_MAINNET_BLOCK")
+    if given and not node:
+        raise ConfigError(
+            f"KEEL_MAINNET_BLOCK is {given!r}, but KEEL_MAINNET_RPC names no node that has that block.",
+            kept="Nothing was started.",
+            todo="Set KEEL_MAINNET_RPC too, or unset KEEL_MAINNET_BLOCK to use the mainnet snapshot.",
+        )
+    text = given or str(DEFAULT_MAINNET_BLOCK)
     if not text.isdecimal():
         raise ConfigError(
             f"KEEL_MAINNET_BLOCK is {text!r}, not a block number.",

@@ -137,7 +137,7 @@ class Protocol:
         usdc, weth, governor = addresses.USDC, addresses.WETH, self.governor
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
         market = (addresses.ETH_USD_FEED, 3900, pools[0], True, 18)
-        self.price_oracle = load("PriceOracle").deploy([market], addresses.USDC_USD_FEED, 90_000)
+        self.price_oracle = load("PriceOracle").deploy([market], addresses.USDC_USD_FEED, 90_000, ZERO)
         self.vol_oracle = load("VolOracle").deploy(governor, Bounds())
         self.pricer = load("OptionPricer").deploy(self.price_oracle, self.vol_oracle, 1, list(normal_table()))
         self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())

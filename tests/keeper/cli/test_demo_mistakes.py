@@ -79,6 +79,14 @@ def test_a_block_that_is_no_number_is_refused(demo):
     assert "KEEL_MAINNET_BLOCK is 'latest', not a block number." in shown.output
 
 
+def test_a_block_without_a_node_that_has_it_is_refused(demo):
+    shown = demo(KEEL_MAINNET_BLOCK="26450000")
+
+    assert shown.exit_code == 2
+    assert "KEEL_MAINNET_BLOCK is '26450000', but KEEL_MAINNET_RPC names no node" in shown.output
+    assert "unset KEEL_MAINNET_BLOCK to use the mainnet snapshot" in shown.output
+
+
 def test_a_cache_that_cannot_be_made_is_refused(demo, tmp_path):
     (tmp_path / "file").write_text("in the way")
 

@@ -6,7 +6,7 @@ import pytest
 from keeper.simulation import addresses
 from keeper.simulation.driver import OPERATOR
 from tests.contracts.chain import DAY, HOUR, WAD, events, reverts
-from tests.contracts.protocol import ETH, fault, load
+from tests.contracts.protocol import ETH, ZERO, fault, load
 
 PHASE = 1 << 64
 
@@ -239,7 +239,7 @@ def test_an_old_usdc_round_is_refused(protocol):
 
 def lied_to(market, feed):
     row = (feed, 3_900, addresses.POOL_USDC_WETH_500, True, 18)
-    return load("PriceOracle").deploy([row], market.usdc_feed, 90_000)
+    return load("PriceOracle").deploy([row], market.usdc_feed, 90_000, ZERO)
 
 
 def test_a_round_without_answer_is_refused(market):

@@ -4,14 +4,14 @@ import pytest
 
 from keeper.simulation import addresses
 from tests.contracts.chain import WAD, reverts
-from tests.contracts.protocol import ETH, fault, load
+from tests.contracts.protocol import ETH, ZERO, fault, load
 
 
-def oracle(market, feed=None, usdc_feed=None, pool=None):
+def oracle(market, feed=None, usdc_feed=None, pool=None, sequencer=ZERO):
     """A PriceOracle with one of its sources replaced."""
     pool = pool or addresses.POOL_USDC_WETH_500
     row = (feed or market.feed, 3_900, pool, True, 18)
-    return load("PriceOracle").deploy([row], usdc_feed or market.usdc_feed, 90_000)
+    return load("PriceOracle").deploy([row], usdc_feed or market.usdc_feed, 90_000, sequencer)
 
 
 @pytest.fixture
@@ -108,6 +108,50 @@ def test_an_answer_of_zero_or_less_is_refused(market, liar, answer, which):
         oracle(market, **{which: liar}).read(0)
 
 
+UP, DOWN = 0, 1
+GRACE = 3_600
+
+
+@pytest.fixture
+def sequencer(market):
+    """`sequencer(status, since, refreshed)`: an uptime feed whose last change and last refresh were so many seconds ago."""
+
+    def feed(status, since, refreshed=0):
+        made = fault("LyingFeed", 0, 1)
+        made.set_round_since((1 << 64) | 1, status, market.now - since, market.now - refreshed)
+        return made
+
+    return feed
+
+
+def test_with_the_sequencer_up_for_long_there_is_a_price(market, sequencer):
+    assert oracle(market, sequencer=sequencer(UP, since=GRACE)).read(0).price == 3_000 * WAD
+
+
+@pytest.mark.parametrize("since", [0, 10 * GRACE])
+def test_while_the_sequencer_is_down_there_is_no_price(market, sequencer, since):
+    with reverts("oracle: sequencer down"):
+        oracle(market, sequencer=sequencer(DOWN, since)).read(0)
+
+
+@pytest.mark.parametrize("since", [0, GRACE - 1])
+def test_there_is_no_price_for_an_hour_after_a_sequencer_restart(market, sequencer, since):
+    with reverts("oracle: sequencer just up"):
+        oracle(market, sequencer=sequencer(UP, since)).read(0)
+
+
+def test_a_refresh_of_the_uptime_feed_does_not_begin_the_hour_again(market, sequencer):
+    """aave-v3-core#926: a check of updatedAt instead of startedAt would refuse here."""
+    feed = sequencer(UP, since=GRACE, refreshed=0)
+
+    assert oracle(market, sequencer=feed).read(0).price == 3_000 * WAD
+
+
+def test_an_uptime_feed_without_a_round_counts_as_down(market):
+    with reverts("oracle: sequencer down"):
+        oracle(market, sequencer=fault("LyingFeed", 0, 1)).read(0)
+
+
 def test_an_unknown_underlying_is_refused(protocol):
     with reverts():
         protocol.price_oracle.read(1)
@@ -125,4 +169,4 @@ def test_feeds_need_eight_decimals(market, which):
 
 def test_at_least_one_market_is_needed(market):
     with reverts("oracle: no markets"):
-        load("PriceOracle").deploy([], market.usdc_feed, 90_000)
+        load("PriceOracle").deploy([], market.usdc_feed, 90_000, ZERO)
