@@ -1,4 +1,13 @@
-"""Where the protocols that Keel stands on are, per chain. Checked against published packages."""
+"""Where the protocols that Keel stands on are, per chain. Every address is from a published package:
+
+- Aave's contracts and its markets' tokens: npm @bgd-labs/aave-address-book 4.44.22, `AaveV3<chain>.sol`.
+- Chainlink's feeds: the same, `Chainlink<chain>.sol`, and npm @chainlink/mcp-server 0.0.1-alpha.17, `data/feeds`, which
+  alone has Sepolia's.
+- Uniswap's factories and periphery: npm @uniswap/sdk-core 7.19.4, `addresses.js`. The pools follow from them: CREATE2
+  of factory, tokens, fee and the code of npm @uniswap/v3-core 1.0.1 (tests/keeper/chain/test_address_book.py).
+
+Rollups have ETH only: nobody has checked how deep their bitcoin markets are. A deployment on guesses would lose money.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +29,29 @@ class MarketAddresses:
 
 @dataclass(frozen=True, slots=True)
 class AddressBook:
-    """The addresses that a deployment needs. ``markets`` are in the order of the contracts' underlying indices."""
+    """The addresses that a deployment needs.
+
+    Attributes:
+        markets: In the order of the contracts' underlying indices.
+        sequencer: Chainlink's sequencer uptime feed, empty where there is no sequencer.
+    """
 
     chain_id: int
+    uniswap_factory: str
     usdc: str
     usdc_feed: str
     aave_pool: str
     aave_oracle: str
     aave_data_provider: str
     markets: tuple[MarketAddresses, ...]
+    sequencer: str = ""
 
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"  # the same on every chain
 
 MAINNET = AddressBook(
     chain_id=1,
+    uniswap_factory="0x1F98431c8aD98523631AE4a59f267346ea31F984",
     usdc="0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48",
     usdc_feed="0x8fFfFfd4AfB6115b954Bd326cbe7B4BA576818f6",
     aave_pool="0x87870Bca3F3fD6335C3F4ce8392D69350B4fA4E2",
@@ -58,15 +75,73 @@ MAINNET = AddressBook(
     ),
 )
 
-_BOOKS = {book.chain_id: book for book in (MAINNET,)}
+ARBITRUM = AddressBook(
+    chain_id=42_161,
+    uniswap_factory="0x1F98431c8aD98523631AE4a59f267346ea31F984",
+    usdc="0xaf88d065e77c8cC2239327C5EDb3A432268e5831",  # Circle's own, `USDCn` at Aave; not the bridged one
+    usdc_feed="0x50834F3163758fcC1Df9973b6e91f0F0F0434aD3",
+    aave_pool="0x794a61358D6845594F94dc1DB02A252b5b4814aD",
+    aave_oracle="0xb56c2F0B653B2e0b10C9b928C8580Ac5Df02C7C7",
+    aave_data_provider="0x243Aa95cAC2a25651eda86e80bEe66114413c43b",
+    markets=(
+        MarketAddresses(
+            symbol="ETH",
+            token="0x82aF49447D8a07e3bd95BD0d56f35241523fBab1",
+            decimals=18,
+            feed="0x639Fe6ab55C921f74e7fac1ee960C0B6293ba612",
+            pools=("0xC6962004f452bE9203591991D15f6b388e09E8D0",),  # 0.05 %
+        ),
+    ),
+    sequencer="0xFdB631F5EE196F0ed6FAa767959853A9F217697D",
+)
 
-# Chains that a book is meant for, and what nobody has checked yet. A deployment on guesses would lose money.
-_L2_LACKS = "Aave's oracle and data provider, the Uniswap pool, and a check that the sequencer is up"
+BASE = AddressBook(
+    chain_id=8_453,
+    uniswap_factory="0x33128a8fC17869897dcE68Ed026d694621f6FDfD",
+    usdc="0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+    usdc_feed="0x7e860098F58bBFC8648a4311b374B1D669a2bc6B",
+    aave_pool="0xA238Dd80C259a72e81d7e4664a9801593F98d1c5",
+    aave_oracle="0x2Cc0Fc26eD4563A5ce5e8bdcfe1A2878676Ae156",
+    aave_data_provider="0x0F43731EB8d45A581f4a36DD74F5f358bc90C73A",
+    markets=(
+        MarketAddresses(
+            symbol="ETH",
+            token="0x4200000000000000000000000000000000000006",
+            decimals=18,
+            feed="0x71041dddad3595F9CEd3DcCFBe3D1F4b0a16Bb70",
+            pools=("0xd0b53D9277642d899DF5C87A3966A349A798F224",),  # 0.05 %
+        ),
+    ),
+    sequencer="0xBCF85224fc0756B9Fa45aA7892530B47e10b6433",
+)
+
+OPTIMISM = AddressBook(
+    chain_id=10,
+    uniswap_factory="0x1F98431c8aD98523631AE4a59f267346ea31F984",
+    usdc="0x0b2C639c533813f4Aa9D7837CAf62653d097Ff85",  # Circle's own, `USDCn` at Aave; not the bridged one
+    usdc_feed="0x16a9FA2FDa030272Ce99B29CF780dFA30361E0f3",
+    aave_pool="0x794a61358D6845594F94dc1DB02A252b5b4814aD",
+    aave_oracle="0xD81eb3728a631871a7eBBaD631b5f424909f0c77",
+    aave_data_provider="0x243Aa95cAC2a25651eda86e80bEe66114413c43b",
+    markets=(
+        MarketAddresses(
+            symbol="ETH",
+            token="0x4200000000000000000000000000000000000006",
+            decimals=18,
+            feed="0x13e3Ee699D1909E989722E753853AE30b17e08c5",
+            pools=("0x1fb3cf6e48F1E7B10213E7b6d87D4c073C7Fdb7b",),  # 0.05 %
+        ),
+    ),
+    sequencer="0x371EAD81c9102C9BF4874A9075FFFf170F2Ee389",
+)
+
+BOOKS = (MAINNET, ARBITRUM, BASE, OPTIMISM)
+
+_BY_CHAIN = {book.chain_id: book for book in BOOKS}
+
+# Chains that a book is meant for, and what nobody has checked yet.
 _UNCHECKED = {
-    11_155_111: ("Sepolia", "the USDC/USD feed, and a Uniswap pool of Aave's tokens, which are not Uniswap's"),
-    42_161: ("Arbitrum", _L2_LACKS),
-    8_453: ("Base", _L2_LACKS),
-    10: ("Optimism", _L2_LACKS),
+    11_155_111: ("Sepolia", "a Uniswap pool of Aave's tokens, which are not Uniswap's"),
 }
 
 
@@ -82,11 +157,11 @@ def address_book(chain_id: int) -> AddressBook:
             kept="Nothing was sent.",
             todo="Rehearse on a fork of mainnet, or check what lacks and add it to keeper/chain/address_book.py.",
         )
-    if chain_id not in _BOOKS:
-        known = ", ".join(str(known) for known in sorted(_BOOKS))
+    if chain_id not in _BY_CHAIN:
+        known = ", ".join(str(known) for known in sorted(_BY_CHAIN))
         raise KeelError(
             f"Keel has no address book for chain {chain_id}; it knows {known}.",
             kept="Nothing was sent.",
             todo="Connect to a chain that Keel knows, or add its addresses to keeper/chain/address_book.py.",
         )
-    return _BOOKS[chain_id]
+    return _BY_CHAIN[chain_id]

@@ -26,8 +26,8 @@ def start_upstream() -> Anvil:
     """An anvil that forks can stand on: mainnet at the configured block, else the snapshot.
 
     A true mainnet is served through an anvil too, so that every fork of it shares the block and the cache.
-    Raises ConfigError when the block is no number or has no node, RpcUnavailableError when the node can't be forked; AnvilError,
-    PackageError and others while building the snapshot.
+    Raises ConfigError when the block is no number or has no node, RpcUnavailableError when the node can't be forked;
+    AnvilError, PackageError and others while building the snapshot.
     """
     node = os.environ.get("KEEL_MAINNET_RPC")
     block = _mainnet_block(node)

@@ -19,7 +19,8 @@ _MORE = ((True, 3_200, 1), (False, 2_700, 1), (True, 3_300, 2), (False, 2_900, 2
 def six_series() -> Iterator[VaultOnFork]:
     """A vault of 2,000,000 USDC that is short 68 options and has no hedge yet."""
     # Always the snapshot: a true mainnet would give other figures every day.
-    os.environ.pop("KEEL_MAINNET_RPC", None)
+    for variable in ("KEEL_MAINNET_RPC", "KEEL_MAINNET_BLOCK"):
+        os.environ.pop(variable, None)
     os.environ.pop("KEEL_UPSTREAM", None)
     with Fork() as fork:
         fork.rpc.call("anvil_setBlockTimestampInterval", _BLOCK_TIME)  # else the clock of this machine counts
