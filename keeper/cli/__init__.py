@@ -10,13 +10,14 @@ from typing import Any, Final
 import click
 
 from keeper.cli.common import log_to_terminal, told
+from keeper.cli.data import data
 from keeper.cli.demo import demo
 from keeper.cli.depositor import deposit, redeem, status
 from keeper.cli.operator import deploy, explain, run
 
 _EPILOG: Final = """\b
-Exit codes: 0 done, 1 other errors, 2 settings or usage, 3 the node, 4 the chain cannot be read or the keeper refuses
-to act, 5 the key, 6 the journal."""
+Exit codes: 0 done, 1 other errors, 2 settings or usage, 3 the node or the exchange, 4 the chain cannot be read or the
+keeper refuses to act, 5 the key, 6 the journal."""
 
 
 class _Keel(click.Group):
@@ -45,7 +46,7 @@ def cli(debug: bool) -> None:
     log_to_terminal(debug)
 
 
-for _command in (run, demo, deploy, deposit, redeem, status, explain):
+for _command in (run, demo, data, deploy, deposit, redeem, status, explain):
     cli.add_command(_command)
 
 
