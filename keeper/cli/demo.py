@@ -10,20 +10,25 @@ import click
 
 
 @click.command()
-@click.option("--hours", type=click.FloatRange(0.25, 72), default=12.0, show_default=True, help="Length of the crash.")
+@click.option("--hours", type=click.FloatRange(0.25, 72), default=36.0, show_default=True, help="Length of the crash.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the market's path.")
 @click.option(
     "--prices",
-    type=click.Path(path_type=Path),
-    help="Replay these recorded ETH candles (.parquet or .csv: time in UTC, open, high, low, close; a minute to an hour"
-    " apart) instead of the built-in crash; --hours and --seed do not matter then.",
+    multiple=True,
+    metavar="[SYMBOL=]FILE",
+    help="Replay these recorded candles (.parquet or .csv: time in UTC, open, high, low, close; a minute to an hour"
+    " apart) instead of the built-in crash; once per underlying. A file without SYMBOL= is of the underlying that its"
+    " name begins with, else of ETH. The narrowest candles set the steps, wider ones are interpolated; an underlying"
+    " without a file follows the other one's returns (BTC 0.8 of ETH's). --hours and --seed do not matter then.",
 )
 @click.option("--from", "start", metavar="DATE[TIME]", help="Begin of the replay, UTC; by default the file's.")
 @click.option("--to", "end", metavar="DATE[TIME]", help="Its end, UTC: 14 days later at most. A date means its 00:00.")
 @click.option(
     "--vol",
-    type=click.Path(path_type=Path),
-    help="Recorded volatility index for the replay, in points, same columns; else it follows from the candles.",
+    multiple=True,
+    metavar="[SYMBOL=]FILE",
+    help="Recorded volatility index for the replay, in points, same columns, once per underlying; else volatility"
+    " follows from the candles.",
 )
 @click.option(
     "--out",
@@ -33,7 +38,13 @@ import click
     help="Folder for report, summary and the keeper's journal.",
 )
 def demo(
-    hours: float, seed: int, prices: Path | None, start: str | None, end: str | None, vol: Path | None, out: Path
+    hours: float,
+    seed: int,
+    prices: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    vol: tuple[str, ...],
+    out: Path,
 ) -> None:
     """Keel's story once, on a local fork of mainnet: deposit, sell options, hedge through a crash, settle, redeem.
 
@@ -45,19 +56,20 @@ def demo(
       keel demo
       keel demo --hours 2 --seed 7 --out out/short
       keel demo --prices eth_5m.parquet --from 2024-08-03 --to 2024-08-06 --vol eth_dvol_1h.parquet
+      keel demo --prices ETH=eth_5m.parquet --prices BTC=btc_1h.parquet --from 2022-06-10 --to 2022-06-19
     """
     if not math.isfinite(hours):  # NaN is in no range, and out of none
         raise click.BadParameter(f"{hours} is not a number of hours.", param_hint="'--hours'")
-    if prices is None and (start or end or vol):
+    if not prices and (start or end or vol):
         raise click.UsageError("--from, --to and --vol belong to a replay: name its candles with --prices.")
     from keeper.simulation.demo_command import run
     from keeper.simulation.path import built_in
 
-    if prices is None:
+    if not prices:
         path = built_in(hours, seed)
     else:
-        from keeper.simulation.recorded import recorded
+        from keeper.simulation.recorded import by_underlying, recorded
 
-        path = recorded(prices, start, end, vol)
+        path = recorded(by_underlying(prices, "--prices"), start, end, by_underlying(vol, "--vol"))
     if not run(path, out):
         sys.exit(1)

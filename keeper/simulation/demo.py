@@ -12,7 +12,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from keeper.chain.address_book import MAINNET
 from keeper.chain.deployments import Deployment, save
 from keeper.chain.rpc import Connection
 from keeper.chain.sender import Sender
-from keeper.domain.series import Series, next_expiry
+from keeper.domain.series import UNDERLYINGS, Series, next_expiry
 from keeper.domain.units import USDC, WAD, YEAR, from_usdc, from_wad
 from keeper.errors import ConfigError, KeelError
 from keeper.execution.records import Kind, Record
@@ -36,7 +36,7 @@ from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 from keeper.simulation.fork import Fork
 from keeper.simulation.keeper_process import KeeperProcess
 from keeper.simulation.observer import Observer
-from keeper.simulation.path import HOUR, START_VOL, MarketPath, MarketStep, quiet
+from keeper.simulation.path import HOUR, START_VOLS, MarketPath, MarketStep, quiet
 from keeper.simulation.record import CashFlow, DemoRecord, FillRecord, SettlementRecord
 
 if TYPE_CHECKING:
@@ -135,12 +135,12 @@ class _Story:
     def open(self) -> None:
         """Deploy, deposit, post the surface, list and sell."""
         now = self.market.timestamp()
-        self.price = self.market.feed_price("ETH")
+        self.prices = {symbol: self.market.feed_price(symbol) for symbol in UNDERLYINGS}
         ahead = max(_SALE_BEFORE_EXPIRY, self.path.first_expiry + _SALE_BEFORE_PATH)
         first = next_expiry(now + ahead)
         self.expiries = (first, next_expiry(first))
         self.path_from = first - self.path.first_expiry
-        self.market.step(self.price, timestamp=first - ahead, base_fee=10**9)
+        self.market.step(self.prices, timestamp=first - ahead, base_fee=10**9)
 
         self.progress("deploying the contracts", 0.01)
         self.deployment = self._deploy()
@@ -157,7 +157,7 @@ class _Story:
             self.observer.cash.deposits += amount * USDC
             self._note_flow(who, amount, self._shares(who))
         for expiry in self.expiries:
-            post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, self.path.vol)
+            post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, self.path.vols[_ETH])
         self.progress("selling options", 0.03)
         for is_call, expiry, deviations, size, taker in _TRADES:
             self._sell(is_call, self.expiries[expiry], deviations, size, taker)
@@ -168,9 +168,10 @@ class _Story:
         return deploy(self._sender("governor"), MAINNET, keys)
 
     def _sell(self, is_call: bool, expiry: int, deviations: float, size: float, taker: str) -> None:
-        deviation = self.path.vol * math.sqrt((expiry - self.market.timestamp()) / YEAR)
-        strike = round(self.price * math.exp(deviations * deviation) / 50) * 50
-        size = round(size * min(self.path.vol / START_VOL, 1.0), 1)  # gamma is the larger the calmer the market
+        vol, price = self.path.vols[_ETH], self.prices[UNDERLYINGS[_ETH]]
+        deviation = vol * math.sqrt((expiry - self.market.timestamp()) / YEAR)
+        strike = round(price * math.exp(deviations * deviation) / 50) * 50
+        size = round(size * min(vol / START_VOLS[_ETH], 1.0), 1)  # gamma is the larger the calmer the market
         series = list_series(self._sender("keeper"), self.deployment, _ETH, is_call, expiry, strike)
         quoter = self._account("quoter")
         address = self._account(taker).address
@@ -190,7 +191,7 @@ class _Story:
                 size=size,
                 price=from_wad(signed.quote.price),
                 premium=from_usdc(premium),
-                vol=self.path.vol,
+                vol=vol,
             )
         )
 
@@ -200,28 +201,36 @@ class _Story:
         """The quiet day in steps of an hour at most, then the path in its own steps."""
         path, start = self.path, self.market.timestamp()
         hours = math.ceil((self.path_from - start) / HOUR)
-        calm = quiet(hours, price=self.price, vol=path.vol, seed=path.seed)
-        storm = [replace(step, price=self.price * step.price) for step in path.steps]
-        total = len(calm) + len(storm)
+        calm = quiet(hours, path.vols, path.seed)
+        total = len(calm) + len(path.steps)
         for i, market in enumerate(calm):
-            self.progress(f"a quiet day, ETH at {market.price:,.0f} USD", 0.05 + 0.9 * i / total)
+            self.progress(f"a quiet day, {self._told(market)}", 0.05 + 0.9 * i / total)
             timestamp = start + (self.path_from - start) * (i + 1) // hours
             self._step(timestamp, market, post=i % _QUIET_POST_EVERY == 0)
         post_every = max(_POST_SECONDS // path.spacing, 1)
-        for i, market in enumerate(storm):
-            self.progress(f"{path.title}: ETH at {market.price:,.0f} USD", 0.05 + 0.9 * (len(calm) + i) / total)
+        for i, market in enumerate(path.steps):
+            self.progress(self._told(market), 0.05 + 0.9 * (len(calm) + i) / total)
             self._step(self.path_from + path.spacing * (i + 1), market, post=i % post_every == 0)
 
+    def _prices(self, market: MarketStep) -> dict[str, float]:
+        """In USD, by symbol."""
+        return {
+            symbol: start * share for (symbol, start), share in zip(self.prices.items(), market.prices, strict=True)
+        }
+
+    def _told(self, market: MarketStep) -> str:
+        return ", ".join(f"{symbol} at {price:,.0f} USD" for symbol, price in self._prices(market).items())
+
     def _step(self, timestamp: int, market: MarketStep, post: bool) -> None:
-        """One step: the price moves at once, and has been there for a while when the keeper looks."""
+        """One step: the prices move at once, and have been there for a while when the keeper looks."""
         moves_at = self.market.timestamp() + BLOCK_TIME
         quiet_seconds = max(timestamp - moves_at, 1)
-        step = self.market.step(market.price, timestamp=moves_at, base_fee=market.base_fee, quiet=quiet_seconds)
+        step = self.market.step(self._prices(market), timestamp=moves_at, base_fee=market.base_fee, quiet=quiet_seconds)
         self.observer.market_moved(self.fork.w3.eth.get_block(step.block_number)["hash"].to_0x_hex())
         record = self._let_keeper_act()
         self._claim_what_is_settled()
         if post:
-            self._post_surface(market.vol)
+            self._post_surface(market.vols[_ETH])
         self.observer.keeper_acted(market, record.decision)
 
     def _let_keeper_act(self) -> Record:

@@ -1,32 +1,35 @@
-"""Recorded candles as a market path: checked, moved to the demo's spot as returns, at their own time of day.
+"""Recorded candles as a market path: moved to the demo's spots as returns, at their own time of day.
 
-A file holds the columns time (UTC, of the candle's open), open, high, low, close, and volume, which is not used, as
-parquet or csv. A candle becomes one step, at its close; what happened within it is left out. As in every step of a demo
-the price is there from the step's beginning: an expiry is fixed at the close of the candle that begins then.
+The narrowest candles set the steps. A candle becomes one step, at its close; what happened within it is left out. As in
+every step of a demo the price is there from the step's beginning: an expiry is fixed at the close of the candle that
+begins then. Wider candles of another underlying are interpolated between their closes, straight in the logarithm: it
+moves in small steps too, but more smoothly than it did. An underlying without a file follows one that has one, by a
+fixed share of its returns and of its volatility.
+
 Volatility at the money is a recorded index (the same columns, in points), else an exponentially weighted mean of the
 squared returns.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper.domain.series import UNDERLYINGS
 from keeper.domain.units import YEAR
 from keeper.domain.valuation import FloatArray
-from keeper.errors import KeelError
-from keeper.simulation.path import EXPIRY_WITHIN, HOUR, START_VOL, MarketPath, MarketStep, base_fee
+from keeper.simulation.candles import Candles, RecordingError, read, say
+from keeper.simulation.path import BETAS, EXPIRY_WITHIN, HOUR, START_VOLS, MarketPath, MarketStep, base_fee
 
 LONGEST_DAYS: Final = 14
 _DAY: Final = 24 * HOUR
 _EXPIRY_HOUR: Final = 8  # UTC
-_PRICES: Final = ("open", "high", "low", "close")
 _SHORTEST_CANDLE: Final = 60  # seconds; the chain needs a few blocks for the keeper's answer
 _WARM_UP: Final = 7 * _DAY  # of returns before the window
 _DECAY: Final = 0.94  # an hour, RiskMetrics' λ: half of the weight is on the last 11 hours
@@ -34,78 +37,125 @@ _VOL_RANGE: Final = (0.30, 3.00)  # below, no option market has quoted ETH for l
 _VOL_AGE: Final = _DAY  # of the newest volatility that still counts
 _POINTS: Final = (5.0, 500.0)  # what a volatility index in points may read
 _CALM_SEED: Final = 1
-
-
-class RecordingError(KeelError):
-    """A recording, or the window of it that was asked for, cannot be replayed."""
-
-    exit_code = 2
-
-    def __init__(self, what: str, todo: str) -> None:
-        super().__init__(what, kept="Nothing was started.", todo=todo)
+_BETA: Final = dict(zip(UNDERLYINGS, BETAS, strict=True))
+_START_VOL: Final = dict(zip(UNDERLYINGS, START_VOLS, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
-class Candles:
-    """Times of opening in seconds, rising; four prices each; ``spacing`` is the usual distance in seconds."""
+class _Grid:
+    """The ends of the steps, seconds; the first step begins at ``begin``."""
 
-    name: str
-    times: NDArray[np.int64]
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
+    begin: int
     spacing: int
+    steps: int
 
-    def between(self, start: int, end: int) -> Candles:
-        """Those that open at ``start`` or later and close by ``end``."""
-        rows = slice(
-            int(np.searchsorted(self.times, start)), int(np.searchsorted(self.times, end - self.spacing, side="right"))
-        )
-        prices = (self.open[rows], self.high[rows], self.low[rows], self.close[rows])
-        return Candles(self.name, self.times[rows], *prices, self.spacing)
+    @property
+    def end(self) -> int:
+        return self.begin + self.steps * self.spacing
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """The beginning and the ends of all steps, shape (steps + 1,)."""
+        return self.begin + self.spacing * np.arange(self.steps + 1)
 
 
-def recorded(prices: Path, start: str | None = None, end: str | None = None, vol: Path | None = None) -> MarketPath:
+def underlying_of(text: str) -> tuple[str, Path]:
+    """Which underlying a `--prices` or `--vol` is for, and its file.
+
+    It is said, as in ``BTC=candles.csv``, or the file's name begins with it (``btc_1h.parquet``); else it is ETH.
+
+    Raises:
+        RecordingError: there is no such underlying.
+    """
+    symbol, said, file = text.partition("=")
+    if said and not Path(text).exists():
+        if symbol.upper() not in UNDERLYINGS:
+            raise RecordingError(
+                f"{symbol!r} in {text} is not an underlying of the demo.", f"Write {' or '.join(UNDERLYINGS)}=FILE."
+            )
+        return symbol.upper(), Path(file)
+    name = Path(text).name.upper()
+    return next((symbol for symbol in UNDERLYINGS if name.startswith(symbol)), UNDERLYINGS[0]), Path(text)
+
+
+def by_underlying(texts: tuple[str, ...], option: str) -> dict[str, Path]:
+    """Files of an option that was given once per underlying.
+
+    Raises:
+        RecordingError: an underlying is not known or has two files.
+    """
+    found: dict[str, Path] = {}
+    for text in texts:
+        symbol, file = underlying_of(text)
+        if symbol in found:
+            raise RecordingError(
+                f"{option} has two files for {symbol}: {found[symbol]} and {file}.",
+                f"Say which underlying each is for, as in {option} {UNDERLYINGS[-1]}={file.name}.",
+            )
+        found[symbol] = file
+    return found
+
+
+def recorded(
+    prices: Mapping[str, Path],
+    start: str | None = None,
+    end: str | None = None,
+    vols: Mapping[str, Path] | None = None,
+) -> MarketPath:
     """A window of recorded prices as a path.
 
     Args:
-        start, end: UTC dates (their midnight) or date-times; the file's own by default. Candles close by ``end``.
-        vol: Recorded volatility index in points; without it an EWMA of the returns' squares.
+        prices: Candles of at least one underlying, by its symbol.
+        start, end: UTC dates (their midnight) or date-times; what all files have by default. Candles close by ``end``.
+        vols: Recorded volatility indices in points, by symbol; without one an EWMA of the returns' squares.
 
     Raises:
         RecordingError: a file cannot be read or is wrong, or the window is empty, too long or has gaps.
     """
-    candles = _read(prices)
-    if not _SHORTEST_CANDLE <= candles.spacing <= HOUR:
-        raise RecordingError(
-            f"The candles of {prices} are {candles.spacing} s apart; a replay needs a minute to an hour.",
-            "Use other candles: the oracles would be stale between wider ones.",
-        )
-    window = _window(candles, start, end)
-    begin, finish = int(window.times[0]), int(window.times[-1]) + window.spacing
-    vols = _ewma(candles, window) if vol is None else _index(_read(vol), window)
-    relative = window.close / window.open[0]
-    falls = np.maximum.accumulate(-np.minimum(np.log(relative), 0.0))
-    steps = zip(relative, vols[1:], falls, strict=True)
+    files = {symbol: _read_prices(file) for symbol, file in prices.items()}
+    grid = _grid(tuple(files.values()), start, end)
+    indices = {symbol: _index(read(file), grid) for symbol, file in (vols or {}).items()}
+    leader = next(symbol for symbol in UNDERLYINGS if symbol in files)
+    logs = {symbol: _logs(candles, grid) for symbol, candles in files.items()}
+    sigmas = {symbol: _ewma(candles, grid, _START_VOL[symbol]) for symbol, candles in files.items()} | indices
+    for symbol in UNDERLYINGS:
+        beta = _BETA[symbol] / _BETA[leader]
+        logs.setdefault(symbol, beta * logs[leader])
+        sigmas.setdefault(symbol, beta * sigmas[leader])
+    relative = np.exp(np.stack([logs[symbol] for symbol in UNDERLYINGS], axis=1))
+    vol = np.clip(np.stack([sigmas[symbol] for symbol in UNDERLYINGS], axis=1), *_VOL_RANGE)
+    falls = np.maximum.accumulate(-np.minimum(logs[UNDERLYINGS[0]], 0.0))
+    steps = zip(relative[1:].tolist(), vol[1:].tolist(), falls[1:].tolist(), strict=True)
     return MarketPath(
-        title=f"{prices.name}, {_say(begin)} to {_say(finish)} UTC",
-        steps=tuple(MarketStep(float(price), float(v), base_fee(float(fall))) for price, v, fall in steps),
-        spacing=window.spacing,
-        vol=float(vols[0]),
-        first_expiry=_first_expiry(begin, finish, window.spacing),
+        title=f"{_sources(files, leader, grid)}, {say(grid.begin)} to {say(grid.end)} UTC",
+        steps=tuple(MarketStep(tuple(price), tuple(sigma), base_fee(fall)) for price, sigma, fall in steps),
+        spacing=grid.spacing,
+        vols=tuple(vol[0].tolist()),
+        first_expiry=_first_expiry(grid),
         seed=_CALM_SEED,
     )
 
 
-def _first_expiry(begin: int, finish: int, spacing: int) -> int:
-    """Seconds from ``begin`` to the 08:00 UTC nearest to three quarters of the window; else to one after its end.
+def _sources(files: Mapping[str, Candles], leader: str, grid: _Grid) -> str:
+    """Where each underlying's prices are from."""
+    parts = []
+    for symbol in UNDERLYINGS:
+        if symbol in files:
+            wide = files[symbol].spacing != grid.spacing
+            parts.append(f"{symbol} {files[symbol].name}{' (interpolated)' if wide else ''}")
+        else:
+            parts.append(f"{symbol} at {_BETA[symbol] / _BETA[leader]:g} of {leader}'s returns")
+    return ", ".join(parts)
+
+
+def _first_expiry(grid: _Grid) -> int:
+    """Seconds from the beginning to the 08:00 UTC nearest to three quarters of it; else to one after its end.
 
     The round that fixes an expiry comes with the step after it: there must be one.
     """
-    length = finish - begin
-    first = (_EXPIRY_HOUR * HOUR - begin) % _DAY or _DAY
-    inside = range(first, length - spacing + 1, _DAY)
+    length = grid.end - grid.begin
+    first = (_EXPIRY_HOUR * HOUR - grid.begin) % _DAY or _DAY
+    inside = range(first, length - grid.spacing + 1, _DAY)
     if inside:
         return min(inside, key=lambda offset: abs(offset - EXPIRY_WITHIN * length))
     return first if first > length + HOUR else first + _DAY
@@ -114,63 +164,63 @@ def _first_expiry(begin: int, finish: int, spacing: int) -> int:
 # ---------------------------------------------------------------- the window
 
 
-def _window(candles: Candles, start: str | None, end: str | None) -> Candles:
-    """The candles that are replayed: checked, without gaps.
+def _read_prices(file: Path) -> Candles:
+    candles = read(file)
+    if not _SHORTEST_CANDLE <= candles.spacing <= HOUR:
+        raise RecordingError(
+            f"The candles of {file} are {candles.spacing} s apart; a replay needs a minute to an hour.",
+            "Use other candles: the oracles would be stale between wider ones.",
+        )
+    return candles
+
+
+def _grid(files: tuple[Candles, ...], start: str | None, end: str | None) -> _Grid:
+    """The steps: candles of the narrowest file, whole and without gaps.
 
     Raises:
         RecordingError: see `recorded`.
     """
-    has = int(candles.times[0]), int(candles.times[-1]) + candles.spacing
-    begin = has[0] if start is None else _instant(start, "--from")
-    finish = has[1] if end is None else _instant(end, "--to")
-    its = f"It has candles from {_say(has[0])} to {_say(has[1])} UTC"
+    candles = min(files, key=lambda each: each.spacing)
+    begin = max(each.span[0] for each in files) if start is None else _instant(start, "--from")
+    finish = min(each.span[1] for each in files) if end is None else _instant(end, "--to")
     if finish <= begin:
-        raise RecordingError(f"The window ends at {_say(finish)}, before it begins.", "Choose --from before --to.")
+        what = "The files have no time in common." if start is end is None else ""
+        raise RecordingError(
+            what or f"The window ends at {say(finish)}, before it begins.",
+            f"{'. '.join(each.its for each in files)}. Choose --from before --to.",
+        )
     if finish - begin > LONGEST_DAYS * _DAY:
         raise RecordingError(
             f"The window of {candles.name} is {(finish - begin) / _DAY:.1f} days long; {LONGEST_DAYS} is the most.",
-            f"{its}: choose a part with --from and --to.",
+            f"{candles.its}: choose a part with --from and --to.",
         )
     window = candles.between(begin, finish)
     if len(window.times) < 2:
         raise RecordingError(
-            f"{candles.name} has no two candles between {_say(begin)} and {_say(finish)} UTC.",
-            f"{its}, not all of it perhaps: choose another --from and --to.",
+            f"{candles.name} has no two candles between {say(begin)} and {say(finish)} UTC.",
+            f"{candles.its}, not all of it perhaps: choose another --from and --to.",
         )
-    # The window's ends as if a candle just outside of it opened there.
-    edges = [begin - 1, *window.times.tolist(), finish - candles.spacing + 1]
-    for last, following in itertools.pairwise(edges):
-        if following - last > candles.spacing:
-            raise RecordingError(
-                f"{candles.name} has a gap: no candle opens between {_say(last)} and {_say(following)} UTC.",
-                f"{its}: choose --from and --to on one side of the gap.",
-            )
-    if np.any(np.diff(window.times) != candles.spacing):
-        raise RecordingError(f"The candles of {candles.name} are not evenly spaced.", "Use candles of one width.")
-    _require_sane(window)
-    return window
+    # As if a candle just outside of the window opened there.
+    window.require_whole(begin - 1, finish - candles.spacing + 1)
+    return _Grid(int(window.times[0]), window.spacing, len(window.times))
 
 
-def _require_sane(candles: Candles) -> None:
-    """
+def _logs(candles: Candles, grid: _Grid) -> FloatArray:
+    """Logarithms of price at the beginning and after each step, less that at the beginning, shape (steps + 1,).
+
     Raises:
-        RecordingError: a value is missing, not positive, or outside of its candle.
+        RecordingError: see `recorded`.
     """
-    columns = {name: getattr(candles, name) for name in _PRICES}
-    for name, column in columns.items():
-        wrong = np.flatnonzero(~(np.isfinite(column) & (column > 0)))
-        if wrong.size:
-            raise RecordingError(
-                f"{candles.name}: {name} is {column[wrong[0]]:g} at {_say(int(candles.times[wrong[0]]))} UTC.",
-                "Mend the file, or choose a window that does not hold it, nor begins within a week after it.",
-            )
-    bodies = np.minimum(candles.open, candles.close), np.maximum(candles.open, candles.close)
-    outside = np.flatnonzero((candles.low > bodies[0]) | (candles.high < bodies[1]))
-    if outside.size:
-        when = _say(int(candles.times[outside[0]]))
-        raise RecordingError(
-            f"{candles.name}: open or close is outside of low to high at {when} UTC.", "Check the file's columns."
-        )
+    window = _window(candles, grid)
+    knots = np.concatenate((window.times[:1], window.times + window.spacing))
+    logs = np.interp(grid.times, knots, np.log(np.concatenate((window.open[:1], window.close))))
+    return np.asarray(logs - logs[0])
+
+
+def _window(candles: Candles, grid: _Grid) -> Candles:
+    window = candles.covering(grid.begin, grid.end)
+    window.require_whole(grid.begin - window.spacing, grid.end)
+    return window
 
 
 def _instant(text: str, option: str) -> int:
@@ -185,122 +235,51 @@ def _instant(text: str, option: str) -> int:
     return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
 
-def _say(timestamp: int) -> str:
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M")
-
-
 # ---------------------------------------------------------------- volatility
 
 
-def _ewma(candles: Candles, window: Candles) -> FloatArray:
-    """Annualised volatility before the window and after each of its candles, shape (candles + 1,).
+def _ewma(candles: Candles, grid: _Grid, start_vol: float) -> FloatArray:
+    """Annualised volatility at the beginning and after each step by the candles that have closed, shape (steps + 1,).
 
-    J.P. Morgan/Reuters, RiskMetrics (1996), 5.2: σ² ← λσ² + (1 − λ)r², with λ per hour whatever the candles' width.
+    J.P. Morgan/Reuters, RiskMetrics (1996), 5.2: σ² ← λσ² + (1 - λ)r², with λ per hour whatever the candles' width.
+    It begins with ``start_vol``, a week before the window where there are candles.
     """
+    window = _window(candles, grid)
     begin = int(window.times[0])
     before = candles.between(begin - _WARM_UP, begin)
-    _require_sane(before)
+    before.require_sane()
     closes = np.concatenate((before.open[:1], before.close, window.open[: not before.close.size], window.close))
     times = np.concatenate((before.times, window.times)) + candles.spacing
     seconds = np.diff(times, prepend=times[0] - candles.spacing)
     squares = np.diff(np.log(closes)) ** 2 * YEAR / seconds
-    variance, path = START_VOL**2, [START_VOL**2]
+    variances = [start_vol**2]
     for square, weight in zip(squares, _DECAY ** (seconds / HOUR), strict=True):
-        variance = weight * variance + (1 - weight) * square
-        path.append(variance)
-    return _within_range(np.sqrt(path[-len(window.times) - 1 :]))
+        variances.append(weight * variances[-1] + (1 - weight) * square)
+    known = np.searchsorted(times, grid.times, side="right")  # how many candles have closed by then
+    return np.asarray(np.sqrt(np.array(variances)[known]))
 
 
-def _index(index: Candles, window: Candles) -> FloatArray:
-    """The index (1.0 = 100 points) before the window and after each of its candles, shape (candles + 1,).
+def _index(index: Candles, grid: _Grid) -> FloatArray:
+    """The index (1.0 = 100 points) at the beginning and after each step, shape (steps + 1,).
 
     Raises:
         RecordingError: the index is not there all the time, or is not in points.
     """
-    times = np.concatenate((window.times, window.times[-1:] + window.spacing))
+    times = grid.times
     rows = np.searchsorted(index.times + index.spacing, times, side="right") - 1
     ages = times - (index.times[rows] + index.spacing)
     missing = np.flatnonzero((rows < 0) | (ages > _VOL_AGE))
     if missing.size:
         raise RecordingError(
-            f"{index.name} has no volatility at {_say(int(times[missing[0]]))} UTC, nor in the day before.",
+            f"{index.name} has no volatility at {say(int(times[missing[0]]))} UTC, nor in the day before.",
             "Leave out --vol: the candles' own volatility is used then.",
         )
     used = index.between(int(index.times[rows[0]]), int(index.times[rows[-1]]) + index.spacing)
-    _require_sane(used)
+    used.require_sane()
     if np.any((used.close < _POINTS[0]) | (used.close > _POINTS[1])):
         raise RecordingError(
             f"{index.name} does not look like points of volatility: it goes from {used.close.min():g}"
             f" to {used.close.max():g}.",
             "55 points are 55 % a year.",
         )
-    return _within_range(index.close[rows] / 100)
-
-
-def _within_range(vols: FloatArray) -> FloatArray:
-    return np.asarray(np.clip(vols, *_VOL_RANGE))
-
-
-# ---------------------------------------------------------------- files
-
-
-def _read(path: Path) -> Candles:
-    """
-    Raises:
-        RecordingError: the file cannot be read, lacks a column, or its times are not sorted.
-    """
-    table = _table(path)
-    lacks = [name for name in ("time", *_PRICES) if name not in table.column_names]
-    if lacks:
-        raise RecordingError(
-            f"{path} has no column {', '.join(lacks)}.", "Its columns must be time, open, high, low, close."
-        )
-    times = _times(table["time"], path)
-    if len(times) < 2:
-        raise RecordingError(f"{path} has {len(times)} candles.", "Two are the least.")
-    steps = np.diff(times)
-    if np.any(steps <= 0):
-        at = _say(int(times[int(np.flatnonzero(steps <= 0)[0]) + 1]))
-        raise RecordingError(f"{path} is not sorted: {at} UTC is not after the row before it.", "Sort it by time.")
-    columns = {name: _numbers(table[name], name, path) for name in _PRICES}
-    return Candles(path.name, times, **columns, spacing=int(np.median(steps)))
-
-
-def _table(path: Path) -> Any:
-    import pyarrow.csv  # heavy
-    import pyarrow.parquet
-
-    readers = {".parquet": pyarrow.parquet.read_table, ".csv": pyarrow.csv.read_csv}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise RecordingError(f"{path} is neither .parquet nor .csv.", "Convert it to one of them.")
-    try:
-        with path.open("rb") as file:
-            return reader(file)
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0].rstrip(".")
-        raise RecordingError(f"{path} cannot be read: {reason}.", "Check its name and that it is whole.") from None
-    except pyarrow.ArrowException as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise RecordingError(f"{path} is not a {path.suffix} file: {reason}.", "Check that it is whole.") from None
-
-
-def _times(column: Any, path: Path) -> NDArray[np.int64]:
-    import pyarrow
-
-    kind = column.type
-    if not (pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind)) or column.null_count:
-        raise RecordingError(
-            f"The column time of {path} is not a date and time in every row.", "Write 2024-08-05 13:30:00, in UTC."
-        )
-    seconds: NDArray[np.int64] = column.to_numpy().astype("datetime64[s]").astype(np.int64)
-    return seconds
-
-
-def _numbers(column: Any, name: str, path: Path) -> FloatArray:
-    import pyarrow
-
-    try:
-        return np.asarray(column.cast(pyarrow.float64()).to_numpy(), dtype=np.float64)
-    except pyarrow.ArrowException:
-        raise RecordingError(f"The column {name} of {path} holds something else than numbers.", "Mend it.") from None
+    return np.asarray(index.close[rows] / 100)

@@ -43,7 +43,7 @@ def vol(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def story(prices: Path, vol: Path, folder: Path) -> DemoRecord:
-    return run_demo(DemoSettings(recorded(prices, vol=vol), folder / "out"), lambda *_: None)
+    return run_demo(DemoSettings(recorded({"ETH": prices}, vols={"ETH": vol}), folder / "out"), lambda *_: None)
 
 
 def test_the_recorded_returns_are_what_the_oracle_says(story: DemoRecord) -> None:

@@ -89,10 +89,10 @@ def made_record(seed: int = 1, hours: float = 12) -> DemoRecord:
 
 
 def _market(seed: int, hours: float) -> tuple[list[int], list[tuple[float, float]]]:
-    before = quiet(26, price=_PRICE, vol=_VOL, seed=seed)
-    fall = crash(hours, price=_PRICE, vol=_VOL, seed=seed)
+    before = quiet(26, (_VOL, _VOL), seed)
+    fall = crash(hours, seed, vols=(_VOL, _VOL))
     times = [_FALL_AT + HOUR * (k - 25) for k in range(26)] + [_FALL_AT + 300 * (k + 1) for k in range(len(fall))]
-    return times, [(step.price, step.vol) for step in (*before, *fall)]
+    return times, [(_PRICE * step.prices[0], step.vols[0]) for step in (*before, *fall)]
 
 
 def _liability(price: float, vol: float) -> float:

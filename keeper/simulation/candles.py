@@ -1,0 +1,174 @@
+"""Candles in files: read and checked.
+
+A file holds the columns time (UTC, of the candle's open), open, high, low, close, and volume, which is not used, as
+parquet or csv.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keeper.domain.valuation import FloatArray
+from keeper.errors import KeelError
+
+_PRICES: Final = ("open", "high", "low", "close")
+
+
+class RecordingError(KeelError):
+    """A recording, or the window of it that was asked for, cannot be replayed."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, todo: str) -> None:
+        super().__init__(what, kept="Nothing was started.", todo=todo)
+
+
+@dataclass(frozen=True, slots=True)
+class Candles:
+    """Times of opening in seconds, rising; four prices each; ``spacing`` is the usual distance in seconds."""
+
+    name: str
+    times: NDArray[np.int64]
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    spacing: int
+
+    def between(self, start: int, end: int) -> Candles:
+        """Those that open at ``start`` or later and close by ``end``."""
+        return self._rows(
+            int(np.searchsorted(self.times, start)), int(np.searchsorted(self.times, end - self.spacing, side="right"))
+        )
+
+    def covering(self, start: int, end: int) -> Candles:
+        """Those that hold some of the time from ``start`` to ``end``."""
+        first = max(int(np.searchsorted(self.times, start, side="right")) - 1, 0)
+        return self._rows(first, int(np.searchsorted(self.times, end)))
+
+    def require_whole(self, before: int, after: int) -> None:
+        """None is missing between a candle that opens at ``before`` and one that opens at ``after``, and all are sane.
+
+        Raises:
+            RecordingError: there is a gap, they are not evenly spaced, or a value cannot be.
+        """
+        for last, following in itertools.pairwise((before, *self.times.tolist(), after)):
+            if following - last > self.spacing:
+                raise RecordingError(
+                    f"{self.name} has a gap: no candle opens between {say(last)} and {say(following)} UTC.",
+                    "Choose --from and --to on one side of the gap, and within all files.",
+                )
+        if np.any(np.diff(self.times) != self.spacing):
+            raise RecordingError(f"The candles of {self.name} are not evenly spaced.", "Use candles of one width.")
+        self.require_sane()
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """From the first opening to the last close."""
+        return int(self.times[0]), int(self.times[-1]) + self.spacing
+
+    @property
+    def its(self) -> str:
+        """The span in words."""
+        return f"It has candles from {say(self.span[0])} to {say(self.span[1])} UTC"
+
+    def require_sane(self) -> None:
+        """
+        Raises:
+            RecordingError: a value is missing, not positive, or outside of its candle.
+        """
+        columns = {name: getattr(self, name) for name in _PRICES}
+        for name, column in columns.items():
+            wrong = np.flatnonzero(~(np.isfinite(column) & (column > 0)))
+            if wrong.size:
+                raise RecordingError(
+                    f"{self.name}: {name} is {column[wrong[0]]:g} at {say(int(self.times[wrong[0]]))} UTC.",
+                    "Mend the file, or choose a window that does not hold it, nor begins within a week after it.",
+                )
+        bodies = np.minimum(self.open, self.close), np.maximum(self.open, self.close)
+        outside = np.flatnonzero((self.low > bodies[0]) | (self.high < bodies[1]))
+        if outside.size:
+            when = say(int(self.times[outside[0]]))
+            raise RecordingError(
+                f"{self.name}: open or close is outside of low to high at {when} UTC.", "Check the file's columns."
+            )
+
+    def _rows(self, first: int, end: int) -> Candles:
+        rows = slice(first, end)
+        prices = (self.open[rows], self.high[rows], self.low[rows], self.close[rows])
+        return Candles(self.name, self.times[rows], *prices, self.spacing)
+
+
+def say(timestamp: int) -> str:
+    """A time in UTC, to the minute."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def read(path: Path) -> Candles:
+    """The candles of a file.
+
+    Raises:
+        RecordingError: the file cannot be read, lacks a column, or its times are not sorted.
+    """
+    table = _table(path)
+    lacks = [name for name in ("time", *_PRICES) if name not in table.column_names]
+    if lacks:
+        raise RecordingError(
+            f"{path} has no column {', '.join(lacks)}.", "Its columns must be time, open, high, low, close."
+        )
+    times = _times(table["time"], path)
+    if len(times) < 2:
+        raise RecordingError(f"{path} has {len(times)} candles.", "Two are the least.")
+    steps = np.diff(times)
+    if np.any(steps <= 0):
+        at = say(int(times[int(np.flatnonzero(steps <= 0)[0]) + 1]))
+        raise RecordingError(f"{path} is not sorted: {at} UTC is not after the row before it.", "Sort it by time.")
+    columns = {name: _numbers(table[name], name, path) for name in _PRICES}
+    return Candles(path.name, times, **columns, spacing=int(np.median(steps)))
+
+
+def _table(path: Path) -> Any:
+    import pyarrow.csv  # heavy
+    import pyarrow.parquet
+
+    readers = {".parquet": pyarrow.parquet.read_table, ".csv": pyarrow.csv.read_csv}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise RecordingError(f"{path} is neither .parquet nor .csv.", "Convert it to one of them.")
+    try:
+        with path.open("rb") as file:
+            return reader(file)
+    except OSError as error:
+        reason = error.strerror or str(error).splitlines()[0].rstrip(".")
+        raise RecordingError(f"{path} cannot be read: {reason}.", "Check its name and that it is whole.") from None
+    except pyarrow.ArrowException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise RecordingError(f"{path} is not a {path.suffix} file: {reason}.", "Check that it is whole.") from None
+
+
+def _times(column: Any, path: Path) -> NDArray[np.int64]:
+    import pyarrow
+
+    kind = column.type
+    if not (pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind)) or column.null_count:
+        raise RecordingError(
+            f"The column time of {path} is not a date and time in every row.", "Write 2024-08-05 13:30:00, in UTC."
+        )
+    seconds: NDArray[np.int64] = column.to_numpy().astype("datetime64[s]").astype(np.int64)
+    return seconds
+
+
+def _numbers(column: Any, name: str, path: Path) -> FloatArray:
+    import pyarrow
+
+    try:
+        return np.asarray(column.cast(pyarrow.float64()).to_numpy(), dtype=np.float64)
+    except pyarrow.ArrowException:
+        raise RecordingError(f"The column {name} of {path} holds something else than numbers.", "Mend it.") from None
