@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keeper.domain.decision import Action, Costs, Decision, DeltaChange
 from keeper.domain.policy import Policy
+from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
 from keeper.hedging.problem import Book, book_of, build
 from keeper.hedging.program import Array, Program, Solution, SolverError, solve
-from keeper.risk.limits import REASONS, excesses
+from keeper.risk.limits import excesses
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
 from keeper.venues.aave_v3 import short_instruments
 from keeper.venues.instrument import Instrument, Reference, VenueError
 from keeper.venues.uniswap_v3 import spot_instruments
 
-_ETH = 0  # gas is paid in ether, priced as the first underlying
+_ETHER = UNDERLYINGS.index("ETH")  # what gas is paid in
 _SHRINKS = 0.899  # of a breach's excess: the contract's nine tenths, less what the trade's own cost moves
 _SHADOW_PRICE = 1e-6  # smallest one worth telling
+_BANDS = tuple(f"{greek} of {name}" for name in UNDERLYINGS for greek in ("delta", "gamma", "vega"))
+_LIMITS = ("initial margin", "gap solvency", "gross leverage", *_BANDS)  # entries as in keeper/risk/limits.REASONS
 
 
 def decide(snapshot: Snapshot, policy: Policy) -> Decision:
@@ -50,16 +55,19 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
 
     trades = executable(_trades(solution.z, instruments, book, policy), snapshot)
-    gas = snapshot.base_fee_wei * policy.rebalance_gas / WAD * book.exposures[_ETH].spot
+    gas = snapshot.base_fee_wei * policy.rebalance_gas / WAD * book.exposures[_ETHER].spot
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
-    stuck = _is_stuck(snapshot, deltas)
+    breached = _breached(snapshot)
+    stuck = _is_stuck(breached, deltas)
     if stuck or (benefit <= gas and all(abs(change.before) <= change.band for change in deltas)):
         trades = ()
-        deltas = _deltas(valuation, book, trades)
-    legs = () if stuck else (*restoring_legs(snapshot, trades), *legs_of(trades, snapshot, policy))[:MAX_LEGS]
+    restoring = () if stuck else restoring_legs(snapshot, trades)[:MAX_LEGS]
+    trades = trades[: MAX_LEGS - len(restoring)]
+    deltas = _deltas(valuation, book, trades)
+    legs = (*restoring, *legs_of(trades, snapshot, policy))
     if not legs:
-        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, stuck), deltas)
+        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached), deltas)
     costs = _costs(trades, gas)
     risk_before = _variance_cost(book, policy, [change.before for change in deltas])
     risk_after = _variance_cost(book, policy, [change.after for change in deltas])
@@ -153,26 +161,32 @@ def _binding(program: Program, solution: Solution) -> tuple[tuple[str, float], .
     )
 
 
-def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, stuck: bool) -> str:
-    if any(abs(change.before) > change.band for change in deltas):
-        return "delta is outside its band, but the limits leave no trade"
-    if stuck:
+def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, breached: Sequence[str]) -> str:
+    outside = [UNDERLYINGS[change.underlying] for change in deltas if abs(change.before) > change.band]
+    if outside:
+        return f"delta of {' and '.join(outside)} is outside its band, but the limits leave no trade"
+    if breached and set(breached) <= set(_BANDS):
         return (
-            "gamma or vega is outside its band, delta is inside: the vault takes no trade that cannot bring them back"
+            f"outside its band: {', '.join(breached)}; every delta is inside,"
+            " and the vault takes no trade that cannot bring the others back"
         )
     worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
     return f"delta is in the no-trade region: {worth}"
 
 
-def _is_stuck(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> bool:
+def _breached(snapshot: Snapshot) -> tuple[str, ...]:
+    """The limits that the contract finds exceeded, for people."""
+    chain, limits = snapshot.assessment, snapshot.limits
+    excess = excesses(chain, chain.nav_bid, limits.delta_target, limits)
+    return tuple(name for name, amount in zip(_LIMITS, excess, strict=True) if amount > 0)
+
+
+def _is_stuck(breached: Sequence[str], deltas: tuple[DeltaChange, ...]) -> bool:
     """Whether the contract would refuse the trade: of the breached limits one must shrink by a tenth of its excess.
 
     Where margin, gap or leverage is breached the simulation has the last word: they move with the trade as well.
     """
-    chain, limits = snapshot.assessment, snapshot.limits
-    excess = excesses(chain, chain.nav_bid, limits.delta_target, limits)
-    breached = {reason for reason, amount in zip(REASONS, excess, strict=True) if amount > 0}
-    if not breached or not breached <= {"risk: delta band", "risk: gamma band", "risk: vega band"}:
+    if not breached or not set(breached) <= set(_BANDS):
         return False
     for change in deltas:
         before, after = abs(change.before) - change.band, abs(change.after) - change.band
@@ -187,10 +201,12 @@ def _why_trade(
     if not trades:
         return "collateral is restored to its health target"
     moves = ", ".join(
-        f"{'buy' if trade.units > 0 else 'sell'} {abs(trade.units):.4f} by {trade.instrument.name}" for trade in trades
+        f"{'buy' if trade.units > 0 else 'sell'} {abs(trade.units):.4f} {UNDERLYINGS[trade.instrument.underlying]}"
+        f" by {trade.instrument.name}"
+        for trade in trades
     )
     changes = ", ".join(
-        f"delta {change.before:+.3f} to {change.after:+.3f}, band {change.band:.3f}"
+        f"{UNDERLYINGS[change.underlying]} delta {change.before:+.3f} to {change.after:+.3f}, band {change.band:.3f}"
         for change in deltas
         if change.before != change.after
     )

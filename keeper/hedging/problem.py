@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keeper.domain.policy import Policy
+from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
@@ -202,9 +203,10 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
         start = exposure.delta / book.nav
         variance = exposure.sigma**2 * policy.risk_horizon_days / 365.0
         squares.append(Square(policy.risk_aversion * variance, net[u], start))
-        _add_scenarios(rows, exposure, net[u], at.unit("w", u), at.unit("g", u), book.nav)
-        rows.add("delta band", net[u] - at.unit("t", u), at_most=own_band - start)
-        rows.add("delta band", -net[u] - at.unit("t", u), at_most=own_band + start)
+        name = UNDERLYINGS[u]
+        _add_scenarios(rows, name, exposure, net[u], at.unit("w", u), at.unit("g", u), book.nav)
+        rows.add(f"{name} delta band", net[u] - at.unit("t", u), at_most=own_band - start)
+        rows.add(f"{name} delta band", -net[u] - at.unit("t", u), at_most=own_band + start)
         trading.bound[at.of("t").start + u] = max(0.0, abs(start) - own_band)
     _add_limits(rows, book, instruments, trading, at)
     return Program(
@@ -237,14 +239,16 @@ def _trading(book: Book, instruments: tuple[Instrument, ...], policy: Policy, at
     return _Trading(linear, bound, cash, loss, gross, tuple(Square(*flow) for flow in flows.values()))
 
 
-def _add_scenarios(rows: _Rows, exposure: Exposure, net: Array, margin: Array, gap: Array, nav: float) -> None:
+def _add_scenarios(
+    rows: _Rows, name: str, exposure: Exposure, net: Array, margin: Array, gap: Array, nav: float
+) -> None:
     """What holds an underlying's maintenance margin and gap loss up: one row per shock."""
     for multiplier, damping, lost in zip(_MARGIN_MOVES, _MARGIN_DAMPING, exposure.losses, strict=True):
         move = multiplier - 1.0
-        rows.add(f"margin at spot {move:+.0%}", margin + damping * move * net, at_least=lost / nav)
+        rows.add(f"margin at {name} {move:+.0%}", margin + damping * move * net, at_least=lost / nav)
     for j, pnl in zip((HALF, ONE_AND_A_HALF), exposure.gap, strict=True):
         move = MULTIPLIERS[j] - 1.0
-        rows.add(f"gap at spot {move:+.0%}", gap + move * net, at_least=-pnl / nav)
+        rows.add(f"gap at {name} {move:+.0%}", gap + move * net, at_least=-pnl / nav)
 
 
 def _add_limits(rows: _Rows, book: Book, instruments: tuple[Instrument, ...], trading: _Trading, at: _Layout) -> None:
@@ -261,7 +265,7 @@ def _add_limits(rows: _Rows, book: Book, instruments: tuple[Instrument, ...], tr
             reduced[[at.n + i if instrument.direction > 0 else i for i, instrument in own]] = 1.0
             first = own[0][1]
             whole = first.position * book.exposures[first.underlying].spot / book.nav
-            rows.add("position", reduced, at_most=max(0.0, whole - _ROUNDING))
+            rows.add(f"{UNDERLYINGS[first.underlying]} position", reduced, at_most=max(0.0, whole - _ROUNDING))
     rounding = _LEG_ROUNDING * max((exposure.spot for exposure in book.exposures), default=0.0) / book.nav
     gross_room = book.gross_limit - book.gross / book.nav - rounding
     rows.add("gross leverage", trading.gross, at_most=max(0.0, gross_room))

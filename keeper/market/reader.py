@@ -118,8 +118,8 @@ class _FirstBatch:
         self.timestamp = self.batch.add("Multicall3", MULTICALL3, _TIMESTAMP)
         self.keeper_balance = self.batch.add("Multicall3", MULTICALL3, _ETH_BALANCE, keeper_address)
         self.count = self._ask("PriceOracle", "count")
-        # As many as there can be: how many there are comes with them.
-        self.readings = [self._ask("PriceOracle", "read", u, optional=u > 0) for u in range(len(UNDERLYINGS))]
+        # As many as there can be: how many there are comes with them. One that the manifest has a feed for must answer.
+        self.readings = [self._ask_price(u, symbol) for u, symbol in enumerate(UNDERLYINGS)]
         self._vault = [self._ask("Vault", name) for name in ("idle", "owed", "totalSupply", "sequence", "mode")]
         self._loss_budget = self._ask("Vault", "loss_budget")
         self._budgets = self._ask("Vault", "budgets")
@@ -144,6 +144,12 @@ class _FirstBatch:
     def _ask(self, contract: str, name: str, *args: Any, optional: bool = False) -> Answer:
         address = self._deployment.address(contract)
         return self.batch.add(contract, address, function(contract, name), *args, optional=optional)
+
+    def _ask_price(self, underlying: int, symbol: str) -> Answer:
+        address = self._deployment.address("PriceOracle")
+        view = function("PriceOracle", "read")
+        optional = underlying > 0 and symbol not in self._deployment.feeds
+        return self.batch.add(f"{symbol} price, PriceOracle", address, view, underlying, optional=optional)
 
     def _ask_immutables(self, venue: DeployedVenue) -> _VenueImmutables:
         contract = CONTRACTS[venue.kind]

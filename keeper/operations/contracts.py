@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.address import to_checksum_address
 
 from keeper.chain.artifacts import artifact
+from keeper.domain.series import UNDERLYINGS
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -39,3 +40,20 @@ def usdc_of(w3: Web3, deployment: Deployment) -> Contract:
     """The vault's USDC."""
     asset = bind(w3, deployment, "Vault").functions.asset().call()
     return w3.eth.contract(address=to_checksum_address(asset), abi=ERC20_ABI)
+
+
+def missing_prices(w3: Web3, deployment: Deployment) -> str:
+    """What the oracle refuses to price and why, for people: while that lasts nothing that needs a NAV works.
+
+    Empty when every underlying has a price.
+    """
+    from web3.exceptions import ContractLogicError
+
+    oracle = bind(w3, deployment, "PriceOracle").functions
+    refused = []
+    for underlying in range(oracle.count().call()):
+        try:
+            oracle.read(underlying).call()
+        except ContractLogicError as error:
+            refused.append(f"{UNDERLYINGS[underlying]} ({error.message or error})")
+    return ", ".join(refused)

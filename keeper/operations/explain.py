@@ -161,10 +161,14 @@ def _deltas(decision: Decision) -> Table:
 
 
 def _legs(decision: Decision, snapshot: Snapshot | None) -> Table:
-    table = Table("venue", "pool", "change", "limit price", title="Trades", title_justify="left")
+    table = Table("venue", "pool", "underlying", "change", "limit price", title="Trades", title_justify="left")
     for leg in decision.legs:
-        kind = f"{leg.venue} {snapshot.venues[leg.venue].kind}" if snapshot is not None else str(leg.venue)
-        table.add_row(kind, str(leg.pool), f"{leg.delta_change / WAD:+,.6f}", f"{leg.limit_price / WAD:,.2f}")
+        kind, underlying = str(leg.venue), "?"
+        if snapshot is not None:
+            venue = snapshot.venues[leg.venue]
+            kind, underlying = f"{leg.venue} {venue.kind}", UNDERLYINGS[venue.state.underlying]
+        numbers = (f"{leg.delta_change / WAD:+,.6f}", f"{leg.limit_price / WAD:,.2f}")
+        table.add_row(kind, str(leg.pool), underlying, *numbers)
     return table
 
 

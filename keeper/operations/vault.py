@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from keeper.domain.units import USDC, WAD
 from keeper.errors import KeelError
-from keeper.operations.contracts import bind, usdc_of
+from keeper.operations.contracts import bind, missing_prices, usdc_of
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt
@@ -30,8 +30,9 @@ def deposit(sender: Sender, deployment: Deployment, assets: int) -> TxReceipt:
             todo="Deposit less, or send USDC there first.",
         )
     if vault.functions.maxDeposit(sender.address).call() < assets:
+        _require_prices(sender, deployment)
         raise KeelError(
-            "The vault takes no deposits now: it is reduce-only, waits for a settlement, or its oracle is silent.",
+            "The vault takes no deposits now: it is reduce-only, or waits for a settlement.",
             kept="Nothing was sent.",
             todo="See `keel status`, and try again later.",
         )
@@ -43,11 +44,13 @@ def redeem(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
     """Redeem ``shares`` (WAD) of the sender for USDC.
 
     Raises:
-        KeelError: idle cash or initial margin do not allow it now, or the transaction was refused.
+        KeelError: idle cash or initial margin do not allow it now, an underlying has no price, or the transaction was
+            refused.
     """
     vault = bind(sender.w3, deployment, "Vault")
     allowed = vault.functions.maxRedeem(sender.address).call()
     if allowed < shares:
+        _require_prices(sender, deployment)
         raise KeelError(
             f"{allowed / WAD:,.6f} shares can be redeemed now, not {shares / WAD:,.6f}:"
             " the rest of the vault's cash is in hedges or needed as margin.",
@@ -55,6 +58,16 @@ def redeem(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
             todo="Redeem less now and the rest later.",
         )
     return sender.send(vault.functions.redeem(shares, sender.address, sender.address), "redeem")
+
+
+def _require_prices(sender: Sender, deployment: Deployment) -> None:
+    missing = missing_prices(sender.w3, deployment)
+    if missing:
+        raise KeelError(
+            f"The vault cannot say what a share is worth: its oracle has no price of {missing}.",
+            kept="Nothing was sent.",
+            todo="Try again after the feed's next round: every deposit and redemption waits for it.",
+        )
 
 
 def allow(sender: Sender, deployment: Deployment, spender: str, amount: int) -> None:

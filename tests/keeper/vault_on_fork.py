@@ -21,7 +21,9 @@ from keeper.operations.vault import deposit
 from keeper.simulation.driver import MarketDriver
 
 DEPOSIT = 1_000_000 * 10**6
+ETH, BTC = 0, 1
 SPOT = 3_000
+BTC_SPOT = 90_000
 VOL = 0.6
 
 
@@ -66,11 +68,11 @@ class VaultOnFork:
         self.market.fund_usdc(account_of(role).address, amount)
         deposit(self.sender(role), self.deployment, amount)
 
-    def list_series(self, *, is_call: bool, strike: int, weeks: int = 1) -> Series:
+    def list_series(self, *, is_call: bool, strike: int, weeks: int = 1, underlying: int = ETH) -> Series:
         """A series that expires on the `weeks`-th Friday more than a day away, with a slice posted."""
         expiry = next_expiry(self.now() + 86_400) + (weeks - 1) * WEEK
-        post_vol(self.sender("vol_poster"), self.deployment, 0, expiry, VOL)
-        return list_series(self.sender("keeper"), self.deployment, 0, is_call, expiry, strike)
+        post_vol(self.sender("vol_poster"), self.deployment, underlying, expiry, VOL)
+        return list_series(self.sender("keeper"), self.deployment, underlying, is_call, expiry, strike)
 
     def sell(self, series: Series, units: float) -> None:
         """The taker buys at 1 % over the ask mark."""

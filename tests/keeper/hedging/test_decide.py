@@ -167,7 +167,7 @@ def test_an_empty_loss_bucket_stops_costly_hedges(snapshot_of: SNAPSHOTS) -> Non
     decision = decide(snapshot_of((option(False, 3_000, -60),), loss_budget=0.0), POLICY)
 
     assert decision.action is Action.HOLD
-    assert decision.reason == "delta is outside its band, but the limits leave no trade"
+    assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
 
 
 @pytest.mark.parametrize(("loss_budget", "depth"), [(0.0005, 40e6), (0.002, 50e6), (0.002, 4e9)])
@@ -213,7 +213,7 @@ def test_a_vault_without_venues_says_that_nothing_can_be_done(snapshot_of: SNAPS
     decision = decide(replace(snapshot_of((option(False, 3_000, -60),)), venues=()), POLICY)
 
     assert decision.action is Action.HOLD
-    assert decision.reason == "delta is outside its band, but the limits leave no trade"
+    assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
 
 
 def test_a_venue_sells_no_more_in_all_its_pools_than_it_holds(snapshot_of: SNAPSHOTS) -> None:
