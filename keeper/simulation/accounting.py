@@ -1,4 +1,4 @@
-"""The books of a demo: each rebalance by cost, profit by source, and the identities that must hold to the unit."""
+"""The books of a demo: each rebalance by cost, and the identities that must hold to the unit."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from web3 import Web3
 from web3.logs import DISCARD
 
 from keeper.domain.decision import Action
+from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Assessment, PoolState, Snapshot
 from keeper.domain.units import WAD, WAD_PER_USDC_UNIT, from_usdc, from_wad
 from keeper.errors import JournalError
 from keeper.execution.records import Kind, Outcome, Record, Result
 from keeper.operations.contracts import bind, usdc_of
-from keeper.simulation.record import BookCheck, TradeRecord
+from keeper.simulation.record import BookCheck, DeltaMove, PoolCost, TradeRecord
 from keeper.venues.uniswap_v3 import pool_price
 
 if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
     from keeper.execution.journal import Journal
-    from keeper.simulation.observer import Cash
+    from keeper.simulation.chronicle import Chronicle
 
-_ETH = 0
+_ETHER = 0  # gas is paid in ether, priced as the first underlying
 _SWAP_TOPIC = keccak(text="Swap(address,address,int256,int256,uint160,uint128,int24)")
 
 
@@ -59,96 +60,97 @@ class Ledger:
         vault = bind(self.w3, self.deployment, "Vault")
         rebalanced = vault.events.Rebalanced().process_receipt(receipt, DISCARD)[0]["args"]
         legs = [event["args"] for event in vault.events.LegTraded().process_receipt(receipt, DISCARD)]
-        self.leg_usdc += sum(leg["usdc"] // WAD_PER_USDC_UNIT for leg in legs)
-        swaps = [_swap(log, snapshot) for log in receipt["logs"] if bytes(log["topics"][0]) == _SWAP_TOPIC]
-        after = vault.functions.assessment().call(block_identifier=receipt["blockNumber"])
-        price = from_wad(snapshot.readings[_ETH].price_wad)
-        change = decision.deltas[_ETH]
+        prices = [from_wad(reading.price_wad) for reading in snapshot.readings]
+        hedge_usdc = [0] * len(UNDERLYINGS)
+        turnover = 0.0
+        for leg in legs:
+            u = snapshot.venues[leg["venue"]].state.underlying
+            hedge_usdc[u] += leg["usdc"] // WAD_PER_USDC_UNIT
+            turnover += abs(from_wad(leg["units"])) * prices[u]
+        self.leg_usdc += sum(hedge_usdc)
+        after = Assessment(*vault.functions.assessment().call(block_identifier=receipt["blockNumber"]))
         return TradeRecord(
             sequence=rebalanced["sequence"],
             decided_at=record.block_number,
+            block=receipt["blockNumber"],
             timestamp=self.w3.eth.get_block(receipt["blockNumber"])["timestamp"],
             transaction=outcome.tx_hash,
             reason=decision.reason,
             legs=tuple(_describe(leg, snapshot) for leg in legs),
-            price=price,
-            delta_before=change.before,
-            delta_after=from_wad(Assessment(*after).delta[_ETH]),
-            band=change.band,
-            turnover=sum(abs(from_wad(leg["units"])) for leg in legs) * price,
-            fees=sum(swap.fee for swap in swaps),
-            impact=sum(swap.impact for swap in swaps),
-            basis=sum(swap.basis(price) for swap in swaps),
-            gas=(outcome.gas_used or 0) * (outcome.gas_price or 0) / WAD * price,
+            deltas=tuple(
+                DeltaMove(
+                    symbol=UNDERLYINGS[change.underlying],
+                    price=prices[change.underlying],
+                    before=change.before,
+                    after=from_wad(after.delta[change.underlying]),
+                    band=change.band,
+                )
+                for change in decision.deltas
+            ),
+            pools=_pool_costs(receipt["logs"], snapshot),
+            hedge_usdc=tuple(from_usdc(usdc) for usdc in hedge_usdc),
+            turnover=turnover,
+            gas=(outcome.gas_used or 0) * (outcome.gas_price or 0) / WAD * prices[_ETHER],
             gas_used=outcome.gas_used or 0,
             recorded_loss=from_wad(rebalanced["loss"]),
             binding=decision.binding,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Swap:
-    """A swap against the pool's price before it: units bought (+) or sold (-), costs in USDC."""
+def _pool_costs(logs: Sequence[Any], snapshot: Snapshot) -> tuple[PoolCost, ...]:
+    """What the swaps of a rebalance cost, one entry per pool."""
+    costs: dict[str, PoolCost] = {}
+    for log in logs:
+        if bytes(log["topics"][0]) != _SWAP_TOPIC:
+            continue
+        u, pool = next(
+            (venue.state.underlying, pool)
+            for venue in snapshot.venues
+            for pool in venue.pools
+            if pool.address.lower() == log["address"].lower()
+        )
+        data = bytes(log["data"])
+        amounts = [int.from_bytes(data[i : i + 32], "big", signed=True) for i in (0, 32)]
+        swap = _swap(amounts, pool, from_wad(snapshot.readings[u].price_wad), UNDERLYINGS[u])
+        was = costs.get(pool.address, PoolCost(swap.symbol, swap.pool, 0.0, 0.0, 0.0))
+        costs[pool.address] = PoolCost(
+            swap.symbol, swap.pool, was.fees + swap.fees, was.impact + swap.impact, was.basis + swap.basis
+        )
+    return tuple(costs.values())
 
-    units: float
-    mid: float
-    fee: float
-    impact: float
 
-    def basis(self, oracle_price: float) -> float:
-        """Cost of the pool being away from the oracle."""
-        return self.units * (self.mid - oracle_price)
+def _swap(amounts: Sequence[int], pool: PoolState, oracle_price: float, symbol: str) -> PoolCost:
+    """One swap against the pool's price before it; ``amounts`` went into the pool (+) or out of it (-).
 
-
-def _swap(log: Any, snapshot: Snapshot) -> _Swap:
-    pool = next(
-        pool for venue in snapshot.venues for pool in venue.pools if pool.address.lower() == log["address"].lower()
-    )
-    data = bytes(log["data"])
-    amounts = [int.from_bytes(data[i : i + 32], "big", signed=True) for i in (0, 32)]
-    usdc, token = _oriented(amounts, pool)
+    What changed hands, beyond the token's worth at the pool's price before and the fee, is impact; the worth of the
+    pool's distance from the oracle is basis. Together they are what the swap lost against the oracle.
+    """
+    usdc_units, token_units = amounts if pool.usdc_is_token0 else reversed(amounts)
+    usdc, token = from_usdc(usdc_units), token_units / 10**pool.token_decimals
     mid, rate = pool_price(pool), pool.fee_pips / 1e6
     fee = rate * (usdc if usdc > 0 else token * mid)
-    # What changed hands, beyond the token's worth at the price before and the fee, is impact.
-    impact = usdc + token * mid - fee
-    return _Swap(units=-token, mid=mid, fee=fee, impact=impact)
-
-
-def _oriented(amounts: Sequence[int], pool: PoolState) -> tuple[float, float]:
-    """USDC and token that went into the pool (+) or out of it (-), in units."""
-    usdc, token = amounts if pool.usdc_is_token0 else reversed(amounts)
-    return from_usdc(usdc), token / 10**pool.token_decimals
+    return PoolCost(
+        symbol=symbol,
+        pool=f"{symbol} {pool.fee_pips / 1e4:g} %",
+        fees=fee,
+        impact=usdc + token * mid - fee,
+        basis=token * (oracle_price - mid),
+    )
 
 
 def _describe(leg: Any, snapshot: Snapshot) -> str:
     units, usdc = from_wad(leg["units"]), from_wad(leg["usdc"])
-    kind = snapshot.venues[leg["venue"]].kind.value
-    return f"{kind}: {units:+.4f} ETH, {usdc:+,.2f} USDC of idle cash"
-
-
-def profit_by_source(
-    snapshot: Snapshot, cash: Cash, leg_usdc: int, options_mid: int, carry: float, costs: float
-) -> dict[str, float]:
-    """Where the NAV came from, USDC. ``options_mid`` in WAD; ``costs`` are those of trading, gas not among them."""
-    hedges = from_wad(sum(venue.state.equity for venue in snapshot.venues)) + from_usdc(leg_usdc)
-    return {
-        "premiums": from_usdc(cash.premiums),
-        "payouts": -from_usdc(cash.payouts),
-        "options still open": from_wad(options_mid),
-        "hedges: price": hedges - carry + costs,
-        "hedges: trading costs": -costs,
-        "hedges: interest": carry,
-    }
+    venue = snapshot.venues[leg["venue"]]
+    return f"{venue.kind.value}: {units:+.4f} {UNDERLYINGS[venue.state.underlying]}, {usdc:+,.2f} USDC of idle cash"
 
 
 def checks(
     w3: Web3,
     deployment: Deployment,
     snapshot: Snapshot,
-    cash: Cash,
+    chronicle: Chronicle,
     leg_usdc: int,
     options_mid: int,
-    claimed: int,
     depositors: Iterable[str],
     holders: Iterable[str],
 ) -> tuple[BookCheck, ...]:
@@ -157,8 +159,8 @@ def checks(
     book = bind(w3, deployment, "OptionBook")
     token = bind(w3, deployment, "OptionToken")
     usdc = usdc_of(w3, deployment)
-    state = snapshot.vault
-    funded = cash.payouts - state.owed
+    state, cash = snapshot.vault, chronicle.cash
+    funded = sum(cash.payouts) - state.owed
     nav = snapshot.assessment.nav_mid
     equity = sum(venue.state.equity for venue in snapshot.venues)
     held = {
@@ -171,13 +173,13 @@ def checks(
         BookCheck("USDC in the vault = idle", state.idle, usdc.functions.balanceOf(vault.address).call(), "1e-6 USDC"),
         BookCheck(
             "idle = deposits - redemptions + premiums - funded payouts + hedges",
-            cash.deposits - cash.redemptions + cash.premiums - funded + leg_usdc,
+            cash.deposited + sum(cash.premiums) - funded + leg_usdc,
             state.idle,
             "1e-6 USDC",
         ),
         BookCheck(
             "USDC in the option book = funded - claimed",
-            funded - claimed,
+            funded - chronicle.claimed,
             usdc.functions.balanceOf(book.address).call(),
             "1e-6 USDC",
         ),

@@ -23,7 +23,7 @@ from keeper.chain.deployments import Deployment, save
 from keeper.chain.rpc import Connection
 from keeper.chain.sender import Sender
 from keeper.domain.series import UNDERLYINGS, Series, next_expiry
-from keeper.domain.units import USDC, WAD, YEAR, from_usdc, from_wad
+from keeper.domain.units import USDC, WAD, YEAR, from_wad
 from keeper.errors import ConfigError, KeelError
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
@@ -31,13 +31,13 @@ from keeper.operations.deploy import Keys, deploy
 from keeper.operations.options import claim, fill, list_series, make_quote, post_vol
 from keeper.operations.vault import deposit, redeem
 from keeper.risk.mirror import option_risk
-from keeper.simulation.accounting import Ledger, checks, profit_by_source
+from keeper.simulation.accounting import Ledger, checks
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 from keeper.simulation.fork import Fork
 from keeper.simulation.keeper_process import KeeperProcess
 from keeper.simulation.observer import Observer
 from keeper.simulation.path import HOUR, START_VOLS, MarketPath, MarketStep, quiet
-from keeper.simulation.record import CashFlow, DemoRecord, FillRecord, SettlementRecord
+from keeper.simulation.record import DemoRecord
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -123,11 +123,8 @@ class _Story:
         self.path, self.folder, self.fork, self.progress = settings.path, settings.folder, fork, progress
         self.market = MarketDriver(fork.w3)
         self.accounts: dict[str, LocalAccount] = {}
-        self.fills: list[FillRecord] = []
-        self.settlements: list[SettlementRecord] = []
-        self.flows: list[CashFlow] = []
+        self.names: dict[str, str] = {}  # of the accounts, by address
         self.bought: list[tuple[Series, str]] = []
-        self.claimed = 0
         self._collected = 0  # block up to which the journal has been read
 
     # ------------------------------------------------------------------ the day before
@@ -146,16 +143,14 @@ class _Story:
         self.deployment = self._deploy()
         manifest = save(self.deployment, self.folder / "deployment.json")
         connection = Connection(self.fork.url)
-        self.observer = Observer(connection, self.deployment, self._account("keeper").address)
         self.ledger = Ledger(self.fork.w3, self.deployment)
+        self.observer = Observer(connection, self.deployment, self._account("keeper").address, self.ledger, self.names)
         self.keeper = KeeperProcess(self.folder, self.fork.url, manifest, self._account("keeper"))
 
         self.progress("depositing", 0.02)
         for who, amount in _DEPOSITS.items():
             self.market.fund_usdc(self._account(who).address, amount * USDC)
             deposit(self._sender(who), self.deployment, amount * USDC)
-            self.observer.cash.deposits += amount * USDC
-            self._note_flow(who, amount, self._shares(who))
         for expiry in self.expiries:
             post_vol(self._sender("vol_poster"), self.deployment, _ETH, expiry, self.path.vols[_ETH])
         self.progress("selling options", 0.03)
@@ -177,23 +172,9 @@ class _Story:
         address = self._account(taker).address
         if not usdc_of(self.fork.w3, self.deployment).functions.balanceOf(address).call():
             self.market.fund_usdc(address, _TAKER_USDC * USDC)
-        before = self._idle()
         signed = make_quote(self.fork.w3, self.deployment, quoter, series, size, edge=_EDGE, taker=address)
         fill(self._sender(taker), self.deployment, signed)
-        premium = self._idle() - before
-        self.observer.cash.premiums += premium
         self.bought.append((series, taker))
-        self.fills.append(
-            FillRecord(
-                timestamp=self.market.timestamp(),
-                series=series.label,
-                vault_sells=True,
-                size=size,
-                price=from_wad(signed.quote.price),
-                premium=from_usdc(premium),
-                vol=vol,
-            )
-        )
 
     # ------------------------------------------------------------------ the market moves, the keeper hedges
 
@@ -231,7 +212,7 @@ class _Story:
         self._claim_what_is_settled()
         if post:
             self._post_surface(market.vols[_ETH])
-        self.observer.keeper_acted(market, record.decision)
+        self.observer.keeper_acted(market.vols, record.decision)
 
     def _let_keeper_act(self) -> Record:
         """Wait until the keeper has decided on the newest block, its own transactions' blocks included."""
@@ -248,31 +229,11 @@ class _Story:
     def _claim_what_is_settled(self) -> None:
         book = bind(self.fork.w3, self.deployment, "OptionBook").functions
         for series, holder in list(self.bought):
-            done, payout = book.settlement(series.id).call()
-            if not done:
-                continue
-            self.bought.remove((series, holder))
-            size = bind(self.fork.w3, self.deployment, "OptionToken").functions.balanceOf(
-                self._account(holder).address, series.id
-            )
-            held = size.call()
-            self.observer.cash.payouts += -(-held * payout // 10**30)
-            before = self._usdc(holder)
-            claim(self._sender(holder), self.deployment, series)
-            self._let_keeper_act()
-            paid = self._usdc(holder) - before
-            self.claimed += paid
-            fixing = bind(self.fork.w3, self.deployment, "PriceOracle").functions.fixing(_ETH, series.expiry).call()
-            self.settlements.append(
-                SettlementRecord(
-                    timestamp=self.market.timestamp(),
-                    series=series.label,
-                    fixing=from_wad(fixing),
-                    payout=from_wad(payout),
-                    size=from_wad(held),
-                    paid=from_usdc(paid),
-                )
-            )
+            done, _ = book.settlement(series.id).call()
+            if done:
+                self.bought.remove((series, holder))
+                claim(self._sender(holder), self.deployment, series)
+                self._let_keeper_act()
 
     def _post_surface(self, vol: float) -> None:
         """Post the market's volatility for each live expiry, as near to it as the oracle's speed limit lets."""
@@ -300,50 +261,37 @@ class _Story:
         has = self._shares(who)
         vault = bind(self.fork.w3, self.deployment, "Vault").functions
         shares, note = leaving(has, vault.maxRedeem(self._account(who).address).call())
-        before = self._usdc(who)
         if shares:
             redeem(self._sender(who), self.deployment, shares)
-        paid = self._usdc(who) - before
-        self.observer.cash.redemptions += paid
-        self._note_flow(who, from_usdc(-paid), -shares, note)
-        self._let_keeper_act()
+        record = self._let_keeper_act()
+        self.observer.look(note=note)
+        self.observer.keeper_acted(self.path.steps[-1].vols, record.decision)
 
     def record(self, seconds: float) -> DemoRecord:
         """Check the books and put everything together."""
         self.progress("checking the books", 0.98)
-        snapshot = self.observer.read()
-        cash = self.observer.cash
+        snapshot, chronicle = self.observer.read(), self.observer.chronicle
         risks = option_risk(snapshot.book, snapshot.readings, snapshot.surface, snapshot.timestamp)
-        options_mid = sum(risk.mid for risk in risks)
-        trades = self.ledger.trades
-        trading = sum(trade.fees + trade.impact + trade.basis for trade in trades)
         return DemoRecord(
             market=self.path.title,
             seed=self.path.seed,
             hours=self.path.hours,
             seconds=seconds,
             crash_from=self.path_from,
+            underlyings=UNDERLYINGS[: len(snapshot.readings)],
             steps=tuple(self.observer.steps),
-            trades=tuple(trades),
-            fills=tuple(self.fills),
-            settlements=tuple(self.settlements),
-            flows=tuple(self.flows),
-            costs={
-                "pool fees": sum(trade.fees for trade in trades),
-                "price impact": sum(trade.impact for trade in trades),
-                "pool away from oracle": sum(trade.basis for trade in trades),
-                "interest": -self.observer.carry,
-                "gas (paid by the keeper)": sum(trade.gas for trade in trades),
-            },
-            profit=profit_by_source(snapshot, cash, self.ledger.leg_usdc, options_mid, self.observer.carry, trading),
+            trades=tuple(self.ledger.trades),
+            fills=tuple(chronicle.fills),
+            settlements=tuple(chronicle.settlements),
+            flows=tuple(chronicle.flows),
+            redemptions=tuple(chronicle.redemptions),
             checks=checks(
                 self.fork.w3,
                 self.deployment,
                 snapshot,
-                cash,
+                chronicle,
                 self.ledger.leg_usdc,
-                options_mid,
-                self.claimed,
+                sum(risk.mid for risk in risks),
                 depositors=[self._account(who).address for who in _DEPOSITS],
                 holders=[self._account(who).address for who in {taker for *_, taker in _TRADES}],
             ),
@@ -356,24 +304,13 @@ class _Story:
         if who not in self.accounts:
             account: LocalAccount = Account.from_key(hashlib.sha256(f"keel demo: {who}".encode()).digest())
             self.market.fund_eth(account.address, _GAS_MONEY)
-            self.accounts[who] = account
+            self.accounts[who], self.names[account.address] = account, who
         return self.accounts[who]
 
     def _sender(self, who: str) -> Sender:
         return Sender(self.fork.w3, self._account(who))
 
-    def _usdc(self, who: str) -> int:
-        amount: int = usdc_of(self.fork.w3, self.deployment).functions.balanceOf(self._account(who).address).call()
-        return amount
-
     def _shares(self, who: str) -> int:
         vault = bind(self.fork.w3, self.deployment, "Vault").functions
         shares: int = vault.balanceOf(self._account(who).address).call()
         return shares
-
-    def _idle(self) -> int:
-        idle: int = bind(self.fork.w3, self.deployment, "Vault").functions.idle().call()
-        return idle
-
-    def _note_flow(self, who: str, usdc: float, shares: int, note: str = "") -> None:
-        self.flows.append(CashFlow(self.market.timestamp(), who, usdc, from_wad(shares), note))

@@ -1,113 +1,209 @@
-"""Watches the vault during a demo and keeps what its record is made of."""
+"""Watches the vault during a demo: one row per step, with the profit and loss since the row before by source."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from keeper.chain.rpc import Connection
+from keeper.domain.decision import Action, Decision
+from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD, YEAR, from_usdc, from_wad
 from keeper.market.reader import read_snapshot
+from keeper.risk.attribution import Attribution, CashMoved, HedgingError, explain, hedging_error
 from keeper.risk.valuation import value
-from keeper.simulation.record import StepRecord
+from keeper.simulation.chronicle import Chronicle, Happening
+from keeper.simulation.record import StepRecord, UnderlyingStep
 from keeper.venues.uniswap_v3 import pool_price
 
 if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
-    from keeper.domain.decision import Decision
-    from keeper.simulation.path import MarketStep
+    from keeper.domain.valuation import Valuation
+    from keeper.simulation.accounting import Ledger
 
-_ETH = 0
-
-
-@dataclass(slots=True)
-class Cash:
-    """USDC that has crossed the vault's border so far, smallest units."""
-
-    deposits: int = 0
-    redemptions: int = 0
-    premiums: int = 0
-    payouts: int = 0  # promised by fixings, paid or not
-
-    @property
-    def without_hedges(self) -> int:
-        """What the vault would hold in cash, less what it owes, had it never hedged."""
-        return self.deposits - self.redemptions + self.premiums - self.payouts
+GAP_DEVIATIONS = 3.0  # a move within a step that is larger than these at the posted volatility is a gap
+_LIMITS = {"loss bucket": "loss budget", "free cash": "cash", "initial margin": "margin", "gap solvency": "margin"}
 
 
 class Observer:
-    """Reads the vault before and after the keeper acts on a step."""
+    """Reads the vault before and after the keeper acts on a step.
 
-    def __init__(self, connection: Connection, deployment: Deployment, keeper_address: str) -> None:
-        self.cash = Cash()
+    Deposits, redemptions, fills and settlements are read from the chain: nobody has to tell it. ``ledger`` knows the
+    rebalances, ``names`` what people are called; both may grow.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        deployment: Deployment,
+        keeper_address: str,
+        ledger: Ledger,
+        names: Mapping[str, str],
+    ) -> None:
+        self.chronicle = Chronicle(connection.w3, deployment, names)
         self.steps: list[StepRecord] = []
-        self.carry = 0.0  # interest that the venues earned less what they paid, USDC
         self._connection, self._deployment, self._keeper = connection, deployment, keeper_address
-        self._last: Snapshot | None = None
+        self._ledger = ledger
+        self._trades_seen = 0
+        begin = self.read()
+        self._last = begin, value(begin)
+        self._pnl = [Attribution() for _ in UNDERLYINGS]
+        self._error = [HedgingError() for _ in UNDERLYINGS]
 
     def read(self, block_hash: str | None = None) -> Snapshot:
         """The vault now, or after a block."""
         return read_snapshot(self._connection, self._deployment, self._keeper, block_hash)
 
-    def market_moved(self, block_hash: str) -> None:
-        """The market's block, before the keeper's answer: what the venues gained beyond the price is interest."""
-        now = self.read(block_hash)
-        if self._last is not None:
-            for was, venue in zip(self._last.venues, now.venues, strict=True):
-                before, after = self._last.assessment.spot[_ETH], now.assessment.spot[_ETH]
-                moved = was.state.exposure * (after - before) // WAD
-                self.carry += from_wad(venue.state.equity - was.state.equity - moved)
+    def look(self, block_hash: str | None = None, note: str = "") -> Snapshot:
+        """Take in everything up to a block, or up to now. ``note`` goes to who came or went meanwhile.
 
-    def keeper_acted(self, market: MarketStep, decision: Decision) -> Snapshot:
-        """After the keeper's answer: one row of the record."""
-        snapshot = self.read()
-        self._last = snapshot
-        self.steps.append(self._row(snapshot, market, decision))
+        To be called whenever prices are about to move or have moved: between two calls they move once at most.
+        """
+        snapshot = self.read(block_hash)
+        happened = self.chronicle.read(snapshot.block_number)
+        for block in dict.fromkeys(one.block_hash for one in happened if one.name == "Filled"):
+            # A fill's edge is measured against the marks of its own block.
+            at = self.read(block)
+            self._advance(at, [one for one in happened if one.block <= at.block_number], note)
+            happened = [one for one in happened if one.block > at.block_number]
+        self._advance(snapshot, happened, note)
         return snapshot
 
-    def _row(self, snapshot: Snapshot, market: MarketStep, decision: Decision) -> StepRecord:
+    def market_moved(self, block_hash: str) -> None:
+        """The market's block, before the keeper's answer."""
+        self.look(block_hash)
+
+    def keeper_acted(self, vols: Sequence[float], decision: Decision) -> Snapshot:
+        """After the keeper's answer: one row of the record. ``vols`` are the market's, per underlying."""
+        snapshot = self.look()
+        self.steps.append(self._row(snapshot, vols, decision))
+        self._pnl = [Attribution() for _ in UNDERLYINGS]
+        self._error = [HedgingError() for _ in UNDERLYINGS]
+        return snapshot
+
+    def _advance(self, snapshot: Snapshot, happened: Sequence[Happening], note: str) -> None:
+        valuation = value(snapshot)
+        was, before = self._last
+        cash = self.chronicle.cash
+        premiums, payouts = list(cash.premiums), list(cash.payouts)
+        for one in happened:
+            self.chronicle.take(one, before, valuation, note)
+        trades = [trade for trade in self._ledger.trades[self._trades_seen :] if trade.block <= snapshot.block_number]
+        self._trades_seen += len(trades)
+        moved = [
+            CashMoved(
+                premiums=from_usdc(cash.premiums[u] - premiums[u]),
+                payouts=-from_usdc(cash.payouts[u] - payouts[u]),
+                hedges=sum(trade.hedge_usdc[u] for trade in trades),
+                costs=-sum(pool.total for t in trades for pool in t.pools if pool.symbol == UNDERLYINGS[u]),
+            )
+            for u in range(len(snapshot.readings))
+        ]
+        for u, part in enumerate(explain(before, valuation, moved)):
+            self._pnl[u] += part
+            gap = _gap(was, u, snapshot.timestamp)
+            self._error[u] += hedging_error(before, valuation, u, part, _band(was, u), gap)
+        self._last = snapshot, valuation
+
+    def _row(self, snapshot: Snapshot, vols: Sequence[float], decision: Decision) -> StepRecord:
         chain, valuation = snapshot.assessment, value(snapshot)
         nav_bid = from_wad(chain.nav_bid)
-        spot = from_wad(chain.spot[_ETH])
-        units = {
-            venue.kind: from_wad(venue.state.exposure) for venue in snapshot.venues if venue.state.underlying == _ETH
-        }
-        options = valuation.options[_ETH]
-        live = {position.series.expiry for position in snapshot.book}
-        posted = [
-            math.sqrt(from_wad(each.theta) * YEAR / (expiry - each.posted_at))
-            for _, expiry, each in snapshot.surface.slices
-            if expiry in live
-        ]
-        limits = snapshot.limits
         supply = snapshot.vault.total_supply
+        cash = self.chronicle.cash
         return StepRecord(
             block=snapshot.block_number,
             timestamp=snapshot.timestamp,
-            price=spot,
-            pool_price=pool_price(snapshot.venues[0].pools[0]),
-            market_vol=market.vols[_ETH],
-            posted_vol=sum(posted) / len(posted) if posted else market.vols[_ETH],
             base_fee_gwei=snapshot.base_fee_wei / 1e9,
             nav_bid=nav_bid,
             nav_mid=from_wad(chain.nav_mid),
-            nav_unhedged=from_usdc(self.cash.without_hedges) + options.mid,
+            nav_unhedged=from_usdc(cash.without_hedges) + sum(options.mid for options in valuation.options),
+            deposited=from_usdc(cash.deposited),
             share_price=nav_bid / from_wad(supply) if supply else 1.0,
             initial_margin=from_wad(chain.initial),
             maintenance_margin=from_wad(chain.maintenance),
             gap_headroom=from_wad(chain.gap_headroom),
-            option_delta=options.delta,
-            spot_units=units.get(VenueKind.UNISWAP_V3_SPOT, 0.0),
-            short_units=units.get(VenueKind.AAVE_V3_SHORT, 0.0),
-            delta=from_wad(chain.delta[_ETH]),
-            band=from_wad(limits.delta_target) * nav_bid / spot,
-            gamma_use=abs(options.gamma) * spot * spot / 100 / (from_wad(limits.gamma_band) * nav_bid),
-            vega_use=abs(options.vega) / (from_wad(limits.vega_band) * nav_bid),
             idle=from_usdc(snapshot.vault.idle),
             owed=from_usdc(snapshot.vault.owed),
             mode=snapshot.vault.mode.value,
+            doubt=chain.doubt,
             action=decision.action.value,
             reason=decision.reason,
+            underlyings=tuple(
+                self._underlying(snapshot, valuation, u, vols[u], decision) for u in range(len(snapshot.readings))
+            ),
         )
+
+    def _underlying(
+        self, snapshot: Snapshot, valuation: Valuation, u: int, vol: float, decision: Decision
+    ) -> UnderlyingStep:
+        nav_bid, limits = from_wad(snapshot.assessment.nav_bid), snapshot.limits
+        options, spot = valuation.options[u], valuation.options[u].spot
+        venues = [venue for venue in snapshot.venues if venue.state.underlying == u]
+        units = {venue.kind: from_wad(venue.state.exposure) for venue in venues}
+        pools = [pool for venue in venues for pool in venue.pools]
+        delta, band = from_wad(snapshot.assessment.delta[u]), _band(snapshot, u)
+        return UnderlyingStep(
+            symbol=UNDERLYINGS[u],
+            price=spot,
+            pool_price=pool_price(pools[0]) if pools else spot,
+            market_vol=vol,
+            posted_vol=_posted_vol(snapshot, u) or vol,
+            options=options.mid,
+            option_delta=options.delta,
+            option_gamma=options.gamma,
+            option_vega=options.vega,
+            option_theta=options.theta,
+            spot_units=units.get(VenueKind.UNISWAP_V3_SPOT, 0.0),
+            short_units=units.get(VenueKind.AAVE_V3_SHORT, 0.0),
+            delta=delta,
+            band=band,
+            gamma_use=abs(options.gamma) * spot * spot / 100 / (from_wad(limits.gamma_band) * nav_bid),
+            vega_use=abs(options.vega) / (from_wad(limits.vega_band) * nav_bid),
+            pnl=self._pnl[u],
+            error=self._error[u],
+            outside_because="" if abs(delta) <= band * (1 + 1e-9) else why_outside(snapshot, decision),
+        )
+
+
+def why_outside(snapshot: Snapshot, decision: Decision) -> str:
+    """What kept net delta outside its band after a decision: loss budget, cash, margin, another limit, or none."""
+    chain, vault = snapshot.assessment, snapshot.vault
+    if decision.action is Action.REFUSE:
+        return "keeper refused"
+    if decision.action is Action.TRADE:
+        for name, _ in sorted(decision.binding, key=lambda bound: -bound[1]):
+            if name in _LIMITS:
+                return _LIMITS[name]
+            if name in ("gross leverage", "position"):
+                return "other limits"
+        return "moved after the rebalance"
+    if vault.loss_budget * 10 < vault.budgets.loss_capacity:
+        return "loss budget"
+    if chain.nav_bid < chain.initial or chain.gap_headroom < 0:
+        return "margin"
+    return "no trade worth its cost"
+
+
+def _band(snapshot: Snapshot, u: int) -> float:
+    """Target band of net delta, units."""
+    chain = snapshot.assessment
+    return snapshot.limits.delta_target * max(chain.nav_bid, 0) / chain.spot[u] / WAD
+
+
+def _gap(snapshot: Snapshot, u: int, until: int) -> float:
+    """Relative move that is a gap for the time from a snapshot to another's."""
+    vol = _posted_vol(snapshot, u)
+    return GAP_DEVIATIONS * vol * math.sqrt((until - snapshot.timestamp) / YEAR) if vol else math.inf
+
+
+def _posted_vol(snapshot: Snapshot, u: int) -> float | None:
+    """At the money, the mean over the live expiries; None without one."""
+    live = {position.series.expiry for position in snapshot.book if position.series.underlying == u}
+    posted = [
+        math.sqrt(from_wad(each.theta) * YEAR / (expiry - each.posted_at))
+        for underlying, expiry, each in snapshot.surface.slices
+        if underlying == u and expiry in live
+    ]
+    return sum(posted) / len(posted) if posted else None

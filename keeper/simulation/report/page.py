@@ -9,19 +9,26 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from keeper.risk.attribution import Attribution
 from keeper.simulation.record import DemoRecord
 from keeper.simulation.report import figures
 from keeper.simulation.report.charts import WIDTHS, draw, readings
-from keeper.simulation.report.pictures import figures_of, terms
-from keeper.simulation.report.summary import (
+from keeper.simulation.report.measures import (
+    active,
+    attribution,
+    costs,
     ends_in_band,
     fall_begins,
+    highest_vol,
     idleness,
+    in_band,
+    lowest_price,
     max_drawdown,
     performance,
-    summarise,
     trade_cost,
 )
+from keeper.simulation.report.pictures import figures_of, terms
+from keeper.simulation.report.summary import sources, summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,9 @@ def write_report(record: DemoRecord, path: Path) -> None:
 
 def render(record: DemoRecord) -> str:
     """The report as HTML."""
-    sources = PackageLoader("keeper.simulation.report", "templates")
+    loader = PackageLoader("keeper.simulation.report", "templates")
     environment = Environment(
-        loader=sources,
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -71,6 +78,7 @@ def render(record: DemoRecord) -> str:
         "name": figures.name,
     }
     template = environment.get_template("report.html")
+    pnl = sum((attribution(record, u) for u in range(len(record.underlyings))), Attribution())
     return template.render(
         record=record,
         summary=summarise(record),
@@ -81,26 +89,32 @@ def render(record: DemoRecord) -> str:
             key: {"figure": figure, "svgs": [draw(figure.chart, w) for w in WIDTHS], "readings": readings(figure.chart)}
             for key, figure in figures_of(record).items()
         },
-        costs=bars(record.costs),
-        profit=bars(record.profit),
+        costs=bars(costs(record)),
+        profit=bars(sources(pnl)),
         idleness=idleness(record),
         trade_cost=trade_cost,
         ends_in_band=ends_in_band,
+        in_band=in_band,
         terms=terms,
-        style=Markup(sources.get_source(environment, "report.css")[0]),
-        script=Markup(sources.get_source(environment, "report.js")[0]),
+        style=Markup(loader.get_source(environment, "report.css")[0]),
+        script=Markup(loader.get_source(environment, "report.js")[0]),
     )
 
 
 def headline(record: DemoRecord) -> str:
     """The run in one sentence."""
     nav = performance(record)
-    fall = 1 - min(step.price for step in record.steps) / fall_begins(record).price
+    falls = " and ".join(f"{record.underlyings[u]} {figures.percent(-_fall(record, u))}" for u in active(record))
     hedged, unhedged = max_drawdown(nav.hedged) / nav.start, max_drawdown(nav.unhedged) / nav.start
     return (
-        f"ETH fell {figures.percent(fall)} in {figures.duration(record.hours)}. The vault fell "
+        f"{falls.replace(' ', ' fell ', 1)} in {figures.duration(record.hours)}. The vault fell "
         f"{figures.percent(hedged)} from its peak; unhedged it would have fallen {figures.percent(unhedged)}."
     )
+
+
+def _fall(record: DemoRecord, u: int) -> float:
+    """How far the price was at its lowest from where the path began, a share."""
+    return lowest_price(record, u) / fall_begins(record).underlyings[u].price - 1
 
 
 def bars(amounts: Mapping[str, float]) -> tuple[_Bar, ...]:
@@ -124,7 +138,7 @@ def _standfirst(record: DemoRecord) -> str:
     return (
         f"The vault started with {figures.usdc(nav.start)} USDC and took {len(record.fills)} option trades "
         f"through signed quotes. Its keeper "
-        f"{rebalances}{where}, for {figures.usdc(sum(record.costs.values()))} USDC of costs in all. "
+        f"{rebalances}{where}, for {figures.usdc(sum(costs(record).values()))} USDC of costs in all. "
         f"{settled} series settled on the way. At the end the hedged vault stood at "
         f"{figures.percent(nav.hedged[-1] / nav.start - 1, signed=True)}, the unhedged one at "
         f"{figures.percent(nav.unhedged[-1] / nav.start - 1, signed=True)}."
@@ -133,13 +147,13 @@ def _standfirst(record: DemoRecord) -> str:
 
 def _tiles(record: DemoRecord) -> tuple[_Tile, ...]:
     nav = performance(record)
-    begins = fall_begins(record)
-    low = min(step.price for step in record.steps)
-    high = max(step.market_vol for step in record.steps)
     failed = sum(not check.holds for check in record.checks)
     return (
-        _Tile(figures.percent(low / begins.price - 1, signed=True), "ETH at its lowest"),
-        _Tile(f"×{high / begins.market_vol:.2f}", "volatility at its highest"),
+        *(
+            _Tile(figures.percent(_fall(record, u), signed=True), f"{record.underlyings[u]} at its lowest")
+            for u in active(record)
+        ),
+        _Tile(f"×{_vol_rise(record):.2f}", "volatility at its highest"),
         _Tile(figures.percent(-max_drawdown(nav.hedged) / nav.start, signed=True), "worst fall, hedged", "hedged"),
         _Tile(
             figures.percent(-max_drawdown(nav.unhedged) / nav.start, signed=True), "worst fall, unhedged", "unhedged"
@@ -149,3 +163,8 @@ def _tiles(record: DemoRecord) -> tuple[_Tile, ...]:
         if record.books_balance
         else _Tile("NOT balanced", f"books, {failed} of {len(record.checks)} checks fail", "bad"),
     )
+
+
+def _vol_rise(record: DemoRecord) -> float:
+    """The largest rise of a volatility, as a ratio."""
+    return max(highest_vol(record, u) / fall_begins(record).underlyings[u].market_vol for u in active(record))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from keeper.simulation.record import DemoRecord, TradeRecord
+from keeper.simulation.record import DeltaMove, DemoRecord, TradeRecord, UnderlyingStep
 from keeper.simulation.report import figures
 from keeper.simulation.report.charts import Band, Chart, Event, Level, Line, Move, Panel
-from keeper.simulation.report.summary import ends_in_band, performance
+from keeper.simulation.report.measures import active, in_band, performance
 
 _EXPIRY_HOUR = 8  # series expire at 08:00 UTC
 
@@ -61,11 +61,11 @@ def _events(record: DemoRecord) -> tuple[Event, ...]:
     return tuple(Event(t, f"{n} series {'expires' if n == 1 else 'expire'}") for t, n in inside.items())
 
 
-def _strikes(record: DemoRecord) -> tuple[Level, ...]:
+def _strikes(record: DemoRecord, symbol: str) -> tuple[Level, ...]:
     kinds: dict[float, set[str]] = {}
     for fill in record.fills:
         found = terms(fill.series)
-        if found:
+        if found and fill.symbol == symbol:
             kinds.setdefault(found[1], set()).add(found[2])
     return tuple(
         Level(strike, f"{strike:,.0f} {' + '.join(sorted(names))}", "strike", kept=False)
@@ -96,44 +96,84 @@ def _digits_for(values: tuple[float, ...]) -> Callable[[float], str]:
     return lambda value: figures.number(value / 1000, digits)
 
 
+def _of(record: DemoRecord, u: int, read: Callable[[UnderlyingStep], float]) -> tuple[float, ...]:
+    """A number of one underlying at every step."""
+    return tuple(read(step.underlyings[u]) for step in record.steps)
+
+
 def _market(record: DemoRecord) -> Figure:
-    steps = record.steps
-    price = Panel(
-        title="ETH price, USDC",
-        tick=_whole,
-        read=lambda v: figures.number(v, 2),
-        height=270,
-        lines=(
-            Line("Pool price", tuple(s.pool_price for s in steps), "pool"),
-            Line("Oracle price", tuple(s.price for s in steps), "market"),
-        ),
-        moves=tuple(Move(t.timestamp, t.price, "rebalance", _what(t)) for t in record.trades),
-        levels=_strikes(record),
-    )
-    gap = Panel(
-        title="Pool price against oracle price, %",
-        tick=lambda v: figures.number(100 * v, 2, signed=True),
-        read=lambda v: f"{figures.number(100 * v, 3, signed=True)} %",
-        height=90,
-        lines=(Line("Pool against oracle", tuple(s.pool_price / s.price - 1 for s in steps), "basis"),),
-        levels=(Level(0.0, "", "axis"),),
-    )
-    vol = Panel(
-        title="At-the-money volatility, % a year",
-        tick=_per_cent,
-        read=figures.percent,
-        height=130,
-        lines=(
-            Line("Market volatility", tuple(s.market_vol for s in steps), "vol"),
-            Line("Posted volatility", tuple(s.posted_vol for s in steps), "posted", stepped=True),
-        ),
-    )
+    shown = active(record)
     return Figure(
         "market",
         "The market",
         "The oracle's price marks the book, the pool's price is what a hedge pays; each dot is a rebalance, each faint "
-        "line a strike. At the bottom, the volatility on chain follows the market as fast as its speed limit lets it.",
-        _chart(record, "Price of ETH and its volatility over time", (price, gap, vol)),
+        "line a strike. Below, the volatility on chain follows the market as fast as its speed limit lets it.",
+        _chart(
+            record,
+            f"Price of {_symbols(record)} and volatility over time",
+            (
+                *(_price(record, u, height=270 if len(shown) == 1 else 220) for u in shown),
+                _basis(record, shown),
+                *(_vol(record, u) for u in shown),
+            ),
+        ),
+    )
+
+
+def _symbols(record: DemoRecord) -> str:
+    return " and ".join(record.underlyings[u] for u in active(record))
+
+
+def _price(record: DemoRecord, u: int, height: float) -> Panel:
+    symbol = record.underlyings[u]
+    return Panel(
+        title=f"{symbol} price, USDC",
+        tick=_whole,
+        read=lambda v: figures.number(v, 2),
+        height=height,
+        lines=(
+            Line(f"{symbol} in the pool", _of(record, u, lambda s: s.pool_price), "pool"),
+            Line(f"{symbol} by the oracle", _of(record, u, lambda s: s.price), "market"),
+        ),
+        moves=tuple(
+            Move(trade.timestamp, delta.price, "rebalance", _what(trade, delta))
+            for trade in record.trades
+            for delta in trade.deltas
+            if delta.symbol == symbol and delta.before != delta.after
+        ),
+        levels=_strikes(record, symbol),
+    )
+
+
+def _basis(record: DemoRecord, shown: tuple[int, ...]) -> Panel:
+    return Panel(
+        title="Pool price against oracle price, %",
+        tick=lambda v: figures.number(100 * v, 2, signed=True),
+        read=lambda v: f"{figures.number(100 * v, 3, signed=True)} %",
+        height=90,
+        lines=tuple(
+            Line(
+                f"{record.underlyings[u]} pool against oracle",
+                _of(record, u, lambda s: s.pool_price / s.price - 1),
+                _nth("basis", u, shown),
+            )
+            for u in shown
+        ),
+        levels=(Level(0.0, "", "axis"),),
+    )
+
+
+def _vol(record: DemoRecord, u: int) -> Panel:
+    symbol = record.underlyings[u]
+    return Panel(
+        title=f"{symbol} at-the-money volatility, % a year",
+        tick=_per_cent,
+        read=figures.percent,
+        height=130,
+        lines=(
+            Line(f"{symbol} market volatility", _of(record, u, lambda s: s.market_vol), "vol"),
+            Line(f"{symbol} posted volatility", _of(record, u, lambda s: s.posted_vol), "posted", stepped=True),
+        ),
     )
 
 
@@ -161,37 +201,55 @@ def _nav(record: DemoRecord) -> Figure:
 
 
 def _delta(record: DemoRecord) -> Figure:
-    steps = record.steps
-    book = Panel(
-        title="Delta of options and hedge, ETH",
-        tick=lambda v: figures.number(v, 0) if abs(v) >= 10 or v == 0 else figures.number(v, 1),
-        read=lambda v: figures.units(v, signed=True),
-        height=200,
-        lines=(
-            Line("Options", tuple(s.option_delta for s in steps), "unhedged"),
-            Line("Hedge", tuple(s.delta - s.option_delta for s in steps), "hedge"),
-        ),
-    )
-    band = tuple(s.band for s in steps)
-    net = Panel(
-        title="Net delta, ETH",
-        tick=lambda v: figures.number(v, 1),
-        read=lambda v: figures.units(v, signed=True),
-        height=230,
-        lines=(Line("Net, after each step", tuple(s.delta for s in steps), "hedged"),),
-        bands=(Band("Target band", tuple(-b for b in band), band, "target"),),
-        moves=tuple(
-            Move(t.timestamp, t.delta_after, "rebalance" if ends_in_band(t) else "outside", _what(t), t.delta_before)
-            for t in record.trades
-        ),
-    )
+    panels = tuple(panel for u in active(record) for panel in (_hedge(record, u), _net_delta(record, u)))
     return Figure(
         "delta",
         "Delta, before and after each rebalance",
-        "Above, the hedge mirrors the options. Below, each stem is one rebalance, from net delta before (hollow) to "
-        "after (filled); it should end inside the shaded target band.",
-        _chart(record, "Delta of the options, the hedge and both", (book, net)),
+        "The hedge mirrors the options. In the panels of net delta, each stem is one rebalance, from net delta before "
+        "(hollow) to after (filled); it should end inside the shaded target band.",
+        _chart(record, "Delta of the options, the hedge and both", panels),
     )
+
+
+def _hedge(record: DemoRecord, u: int) -> Panel:
+    symbol = record.underlyings[u]
+    return Panel(
+        title=f"Delta of options and hedge, {symbol}",
+        tick=_units,
+        read=lambda v: figures.units(v, signed=True),
+        height=170,
+        lines=(
+            Line(f"{symbol} options", _of(record, u, lambda s: s.option_delta), "unhedged"),
+            Line(f"{symbol} hedge", _of(record, u, lambda s: s.delta - s.option_delta), "hedge"),
+        ),
+    )
+
+
+def _net_delta(record: DemoRecord, u: int) -> Panel:
+    symbol = record.underlyings[u]
+    band = _of(record, u, lambda s: s.band)
+    return Panel(
+        title=f"Net delta, {symbol}",
+        tick=_units,
+        read=lambda v: figures.units(v, signed=True),
+        height=200,
+        lines=(Line(f"{symbol} net, after each step", _of(record, u, lambda s: s.delta), "hedged"),),
+        bands=(Band(f"{symbol} target band", tuple(-b for b in band), band, "target"),),
+        moves=tuple(
+            Move(trade.timestamp, d.after, _role(d), _what(trade, d), d.before)
+            for trade in record.trades
+            for d in trade.deltas
+            if d.symbol == symbol and d.before != d.after
+        ),
+    )
+
+
+def _units(value: float) -> str:
+    return figures.number(value, 0 if abs(value) >= 10 or value == 0 else 1 if abs(value) >= 0.5 else 2)
+
+
+def _role(delta: DeltaMove) -> str:
+    return "rebalance" if in_band(delta) else "outside"
 
 
 def _margin(record: DemoRecord) -> Figure:
@@ -220,23 +278,28 @@ def _margin(record: DemoRecord) -> Figure:
         "margin",
         "Margin",
         "Equity must stay above initial margin to trade and above maintenance margin to be left alone. Gap headroom is "
-        "what would remain if ETH halved or rose by half at once with nothing rehedged.",
+        "what would remain if each underlying fell or rose by half at once, whichever is worse, with nothing rehedged.",
         _chart(record, "Equity against margin requirements, and gap headroom", (equity, gap)),
     )
 
 
 def _limits(record: DemoRecord) -> Figure:
-    steps = record.steps
+    steps, shown = record.steps, active(record)
+    greeks = tuple(
+        line
+        for u in shown
+        for line in (
+            Line(f"{record.underlyings[u]} gamma", _of(record, u, lambda s: s.gamma_use), _nth("gamma", u, shown)),
+            Line(f"{record.underlyings[u]} vega", _of(record, u, lambda s: s.vega_use), _nth("vega", u, shown)),
+        )
+    )
+    margin = Line("Initial margin of equity", tuple(_use(s.initial_margin, s.nav_bid) for s in steps), "initial")
     panel = Panel(
         title="Share of the limit in use, %",
         tick=_per_cent,
         read=figures.percent,
-        height=190,
-        lines=(
-            Line("Gamma band", tuple(s.gamma_use for s in steps), "gamma"),
-            Line("Vega band", tuple(s.vega_use for s in steps), "vega"),
-            Line("Initial margin of equity", tuple(_use(s.initial_margin, s.nav_bid) for s in steps), "initial"),
-        ),
+        height=210,
+        lines=(*greeks, margin),
         levels=(Level(0.0, "", "axis"), Level(1.0, "limit", "limit")),
     )
     return Figure(
@@ -248,13 +311,18 @@ def _limits(record: DemoRecord) -> Figure:
     )
 
 
+def _nth(role: str, u: int, shown: tuple[int, ...]) -> str:
+    """The role of a line that there is for each underlying: the second is drawn thinner."""
+    return role if u == shown[0] else f"{role} second"
+
+
 def _use(requirement: float, equity: float) -> float:
     return requirement / equity if equity > 0 else float("nan")
 
 
-def _what(trade: TradeRecord) -> str:
+def _what(trade: TradeRecord, delta: DeltaMove) -> str:
     return (
-        f"Rebalance {trade.sequence}, {figures.time(trade.timestamp)} UTC: delta "
-        f"{figures.units(trade.delta_before, signed=True)} to {figures.units(trade.delta_after, signed=True)}, "
-        f"band ±{figures.units(trade.band)}"
+        f"Rebalance {trade.sequence}, {figures.time(trade.timestamp)} UTC: {delta.symbol} delta "
+        f"{figures.units(delta.before, signed=True)} to {figures.units(delta.after, signed=True)}, "
+        f"band ±{figures.units(delta.band)}"
     )
