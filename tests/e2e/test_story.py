@@ -7,9 +7,9 @@ import pytest
 from keeper.domain.decision import Action
 from keeper.execution.journal import Journal
 from keeper.execution.records import Kind
+from keeper.risk.attribution import Attribution
 from keeper.simulation.demo import DemoSettings, run_demo
 from keeper.simulation.path import built_in
-from keeper.risk.attribution import Attribution
 from keeper.simulation.record import DemoRecord
 from keeper.simulation.report.measures import max_drawdown, performance
 

@@ -133,13 +133,6 @@ def made_record(seed: int = 1, hours: float = 12) -> DemoRecord:
     )
 
 
-<<<<<<< HEAD
-def _market(seed: int, hours: float) -> tuple[list[int], list[tuple[float, float]]]:
-    before = quiet(26, (_VOL, _VOL), seed)
-    fall = crash(hours, seed, vols=(_VOL, _VOL))
-    times = [_FALL_AT + HOUR * (k - 25) for k in range(26)] + [_FALL_AT + 300 * (k + 1) for k in range(len(fall))]
-    return times, [(_PRICE * step.prices[0], step.vols[0]) for step in (*before, *fall)]
-=======
 def _market(seed: int, hours: float) -> tuple[list[int], list[list[float]]]:
     """Times, and each underlying's price as a share of its first: a still day, then a noisy slide to three quarters."""
     rng = np.random.default_rng(seed)
@@ -151,7 +144,6 @@ def _market(seed: int, hours: float) -> tuple[list[int], list[list[float]]]:
         slide = still[-1] + np.linspace(0, fall, count) + np.cumsum(rng.normal(0, 0.003, count))
         paths.append(np.exp(np.concatenate([still, slide])).tolist())
     return times, paths
->>>>>>> edb4482 (The record is per underlying, made from the chain's logs, with profit and loss by source)
 
 
 def _row(leg: _Leg, share: float, nav: float) -> DeltaMove | None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from keeper.simulation.record import BookCheck, CashFlow
 from keeper.simulation.report import figures
 from keeper.simulation.report.charts import ticks
-from keeper.simulation.report.measures import idleness, max_drawdown, performance
+from keeper.simulation.report.measures import costs, idleness, max_drawdown, performance
 from keeper.simulation.report.page import bars, headline, render, write_report
 from keeper.simulation.report.pictures import terms
 from keeper.simulation.report.summary import summarise, summary_table, write_summary
@@ -347,9 +347,7 @@ def test_hostile_text_is_shown_and_never_run(tiny):
 
 
 def test_a_run_in_which_nothing_happened_still_has_a_report(tiny):
-    idle = replace(
-        tiny, steps=tiny.steps[:1], trades=(), fills=(), settlements=(), flows=(), checks=()
-    )
+    idle = replace(tiny, steps=tiny.steps[:1], trades=(), fills=(), settlements=(), flows=(), checks=())
 
     text = Page(render(idle)).text
 
