@@ -23,6 +23,7 @@ from keeper.hedging.decide import decide, instruments_of
 from keeper.hedging.problem import book_of, build
 from keeper.hedging.program import Program, Solution, solve
 from keeper.pricing.black76 import greeks
+from keeper.pricing.kernel import Method
 from keeper.risk.valuation import value
 from tests.bench.results import Row, medians, row
 from tests.keeper.hedging.conftest import make_snapshot, option
@@ -30,7 +31,7 @@ from tests.keeper.hedging.conftest import make_snapshot, option
 Array = npt.NDArray[np.float64]
 
 _POLICY = Policy()
-_PRICES = "price + 4 Greeks"
+_PRICES = "price + 5 Greeks"
 _VECTORIZED = 5.8e5  # options/s of py_vollib_vectorized 0.1.1 at 1e5 (QUANT.md): it needs an older stack than ours
 _SCALAR = 2_000  # options that a loop over scalars is measured on
 
@@ -45,96 +46,102 @@ def run() -> list[Row]:
 
 @dataclass(frozen=True)
 class _Options:
-    """European options without carry, so that every library's conventions give the same numbers."""
+    """European options on a stock without dividends, as QUANT.md's baselines."""
 
     spot: Array
     strike: Array
     years: Array
     vol: Array
     is_call: npt.NDArray[np.bool_]
+    rate: Array
 
     @classmethod
     def random(cls, size: int) -> _Options:
         rng = np.random.default_rng(7)
         strike = 100.0 * np.exp(rng.normal(0.0, 0.3, size))
         years, vol = rng.uniform(1 / 365, 1.0, size), rng.uniform(0.2, 1.5, size)
-        return cls(np.full(size, 100.0), strike, years, vol, rng.random(size) < 0.5)
+        is_call, rate = rng.random(size) < 0.5, rng.uniform(-0.01, 0.08, size)
+        return cls(np.full(size, 100.0), strike, years, vol, is_call, rate)
 
-    def rows(self) -> list[tuple[float, float, float, float, bool]]:
-        columns = (self.spot, self.strike, self.years, self.vol, self.is_call)
+    def rows(self) -> list[tuple[float, float, float, float, bool, float]]:
+        columns = (self.spot, self.strike, self.years, self.vol, self.is_call, self.rate)
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 def _pricing() -> list[Row]:
     rows = []
-    for size, runs in ((1_000, 50), (100_000, 9), (1_000_000, 3)):
+    for size, runs in ((1_000, 50), (100_000, 15), (1_000_000, 5)):
         options = _Options.random(size)
         few = _Options.random(min(size, _SCALAR))
         _check_agreement(few)
         seconds = medians(
             {
-                "ours": partial(_ours, options),
-                "numpy": partial(_numpy, options),
+                "numpy": partial(_ours, options, "numpy"),
+                "kernel": partial(_ours, options, "kernel"),
+                "naive": partial(_naive, options),
                 "QuantLib": partial(_quantlib, few.rows()),
                 "vollib": partial(_vollib, few.rows()),
             },
             runs,
         )
-        ours, numpy = size / seconds["ours"], size / seconds["numpy"]
-        rates = {"vollib": len(few.spot) / seconds["vollib"], "QuantLib": len(few.spot) / seconds["QuantLib"]}
+        rate = {name: (len(few.spot) if name in ("QuantLib", "vollib") else size) / t for name, t in seconds.items()}
         name = f"{_PRICES}, {size:.0e}".replace("e+0", "e")
-        rows += [row(f"{name} (peer: {peer}, loop)", ours, "options/s", peer=rate) for peer, rate in rates.items()]
-        goal = 1.5 if size == 100_000 else None
-        rows.append(row(f"{name} (peer: naive numpy)", ours, "options/s", peer=numpy, ratio_goal=goal))
+        goals = {"numpy": 1.5, "kernel": 3.0} if size == 100_000 else {}
+        for path in ("numpy", "kernel"):
+            against = f"{name}, {path} (peer: naive numpy)"
+            rows.append(row(against, rate[path], "options/s", peer=rate["naive"], ratio_goal=goals.get(path)))
+        for peer in ("vollib", "QuantLib"):
+            rows.append(row(f"{name}, kernel (peer: {peer}, loop)", rate["kernel"], "options/s", peer=rate[peer]))
         if size == 100_000:
-            both = f"{name}, both cores: no kernel yet, numpy on one (peer: naive numpy)"
-            rows.append(row(both, ours, "options/s", peer=numpy, ratio_goal=3.0))
-            recorded = f"{name} (peer: py_vollib_vectorized, recorded)"
-            rows.append(row(recorded, ours, "options/s", peer=_VECTORIZED, ratio_goal=50.0))
+            recorded = f"{name}, kernel (peer: py_vollib_vectorized, recorded)"
+            rows.append(row(recorded, rate["kernel"], "options/s", peer=_VECTORIZED, ratio_goal=50.0))
     return rows
 
 
-def _ours(o: _Options) -> tuple[Array, ...]:
-    g = greeks(o.spot, o.strike, o.vol, o.years, o.is_call)
-    return g.price, g.delta, g.gamma, g.vega, g.theta
+def _ours(o: _Options, method: Method) -> tuple[Array, ...]:
+    g = greeks(o.spot, o.strike, o.vol, o.years, o.is_call, o.rate, o.rate, method=method)
+    return g.price, g.delta, g.gamma, g.vega, g.theta, g.rho
 
 
-def _numpy(o: _Options) -> tuple[Array, ...]:
+def _naive(o: _Options) -> tuple[Array, ...]:
     """What one writes at first, with the formulas as they stand in the textbook."""
-    rate = 0.0
     root = np.sqrt(o.years)
-    d1 = (np.log(o.spot / o.strike) + (rate + 0.5 * o.vol * o.vol) * o.years) / (o.vol * root)
+    d1 = (np.log(o.spot / o.strike) + (o.rate + 0.5 * o.vol * o.vol) * o.years) / (o.vol * root)
     d2 = d1 - o.vol * root
-    discount = np.exp(-rate * o.years)
+    discount = np.exp(-o.rate * o.years)
     density = np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
     sign = np.where(o.is_call, 1.0, -1.0)
     n1, n2 = ndtr(sign * d1), ndtr(sign * d2)
     price = sign * (o.spot * n1 - o.strike * discount * n2)
-    theta = -o.spot * density * o.vol / (2 * root) - sign * rate * o.strike * discount * n2
-    return price, sign * n1, density / (o.spot * o.vol * root), o.spot * density * root, theta
+    theta = -o.spot * density * o.vol / (2 * root) - sign * o.rate * o.strike * discount * n2
+    rho = sign * o.strike * o.years * discount * n2
+    return price, sign * n1, density / (o.spot * o.vol * root), o.spot * density * root, theta, rho
 
 
-def _quantlib(options: list[tuple[float, float, float, float, bool]]) -> list[tuple[float, ...]]:
+def _quantlib(options: list[tuple[float, float, float, float, bool, float]]) -> list[tuple[float, ...]]:
     results = []
-    for spot, strike, years, vol, is_call in options:
+    for spot, strike, years, vol, is_call, rate in options:
         payoff = ql.PlainVanillaPayoff(ql.Option.Call if is_call else ql.Option.Put, strike)
-        b = ql.BlackCalculator(payoff, spot, vol * math.sqrt(years), 1.0)
-        results.append((b.value(), b.delta(spot), b.gamma(spot), b.vega(years), b.theta(spot, years)))
+        growth = math.exp(rate * years)
+        b = ql.BlackCalculator(payoff, spot * growth, vol * math.sqrt(years), 1.0 / growth)
+        greeks_of = (b.delta(spot), b.gamma(spot), b.vega(years), b.theta(spot, years), b.rho(years))
+        results.append((b.value(), *greeks_of))
     return results
 
 
-def _vollib(options: list[tuple[float, float, float, float, bool]]) -> list[tuple[float, ...]]:
+def _vollib(options: list[tuple[float, float, float, float, bool, float]]) -> list[tuple[float, ...]]:
+    """Theirs are per volatility point, per day and per rate point."""
     results = []
-    for spot, strike, years, vol, is_call in options:
-        o = ("c" if is_call else "p", spot, strike, years, 0.0, vol)
-        vega, theta = 100 * analytical.vega(*o), 365 * analytical.theta(*o)  # theirs are per point and per day
-        results.append((black_scholes(*o), analytical.delta(*o), analytical.gamma(*o), vega, theta))
+    for spot, strike, years, vol, is_call, rate in options:
+        o = ("c" if is_call else "p", spot, strike, years, rate, vol)
+        vega, theta, rho = 100 * analytical.vega(*o), 365 * analytical.theta(*o), 100 * analytical.rho(*o)
+        results.append((black_scholes(*o), analytical.delta(*o), analytical.gamma(*o), vega, theta, rho))
     return results
 
 
 def _check_agreement(options: _Options) -> None:
-    ours = np.array(_ours(options))
-    for peer in (_numpy(options), np.array(_quantlib(options.rows())).T, np.array(_vollib(options.rows())).T):
+    ours = np.array(_ours(options, "kernel"))
+    for peer in (_naive(options), np.array(_quantlib(options.rows())).T, np.array(_vollib(options.rows())).T):
         np.testing.assert_allclose(ours, np.array(peer), rtol=1e-9, atol=1e-9)
 
 

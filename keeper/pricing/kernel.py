@@ -1,0 +1,230 @@
+"""Runs the formulas of ``elementwise`` over arrays of any shape, in chunks: on numpy, or by numba on all cores.
+
+numba takes a third of a second to import and some seconds to compile for the first time (the result is kept on disk),
+so it is loaded at the first call that is large enough to gain from it: a keeper that values its book never pays.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from keeper.pricing import elementwise
+from keeper.pricing.elementwise import INV_SQRT_2PI, MILLS, MILLS_C, MILLS_D, TINY
+
+Array = npt.NDArray[np.float64]
+Method = Literal["auto", "numpy", "kernel"]
+
+KERNEL_FROM: Final = 2**15  # elements from which "auto" takes the kernel
+_CHUNK: Final = 2**13  # elements whose temporaries stay in the cache
+_SHARE: Final = 2**14  # a thread gets no less
+
+
+def run(
+    formula: Callable[..., Any], inputs: Sequence[npt.NDArray[Any]], outputs: int, method: Method
+) -> npt.NDArray[np.float64]:
+    """Evaluate a formula of ``elementwise``; inputs broadcast to a shape s, the result has shape (outputs, *s).
+
+    Working memory is one chunk; only an input that broadcasts along some of its axes is copied out first. Without
+    numba "auto" is numpy.
+
+    Raises:
+        ImportError: method "kernel" without numba.
+    """
+    shape = np.broadcast_shapes(*(a.shape for a in inputs))
+    size = math.prod(shape)
+    result = np.empty((outputs, size))
+    columns = [_column(a, shape, min(size, _CHUNK)) for a in inputs]
+    threads = 1
+    chunk: Callable[..., None] = functools.partial(_numpy_chunk, formula)
+    if method == "kernel" or (method == "auto" and size >= KERNEL_FROM and _has_numba()):
+        loops = _compiled()
+        chunk, threads = loops[formula.__name__], max(1, min(loops["cores"], size // _SHARE))
+
+    def part(start: int, end: int) -> None:
+        with np.errstate(all="ignore"):
+            for low in range(start, end, _CHUNK):
+                high = min(low + _CHUNK, end)
+                chunk(*(c[low:high] if len(c) == size else c[: high - low] for c in columns), *result[:, low:high])
+
+    bounds = [size * i // threads for i in range(threads + 1)]
+    if threads == 1:
+        part(0, size)
+    else:
+        with ThreadPoolExecutor(threads - 1) as pool:  # the kernel lets go of the interpreter's lock
+            others = [pool.submit(part, *pair) for pair in itertools.pairwise(bounds[1:])]
+            part(bounds[0], bounds[1])
+            for other in others:
+                other.result()
+    return result.reshape(outputs, *shape)
+
+
+def _column(values: npt.NDArray[Any], shape: tuple[int, ...], chunk: int) -> npt.NDArray[Any]:
+    """An input as one contiguous dimension: of the whole size, or of one chunk if it is a single number."""
+    if values.size == 1:
+        return np.full(chunk, values.reshape(-1)[0])
+    return np.ascontiguousarray(np.broadcast_to(values, shape)).reshape(-1)
+
+
+def _numpy_chunk(formula: Callable[..., Any], *columns: npt.NDArray[Any]) -> None:
+    arity = formula.__code__.co_argcount
+    values = formula(*columns[:arity])
+    for target, value in zip(columns[arity:], values if isinstance(values, tuple) else (values,), strict=True):
+        target[:] = value
+
+
+# ---------------------------------------------------------------- compiled
+
+
+@functools.cache
+def _has_numba() -> bool:
+    try:
+        importlib.import_module("numba")
+    except ImportError:
+        return False
+    return True
+
+
+_FLAGS: Final[dict[str, Any]] = {"error_model": "numpy", "fastmath": {"contract"}}
+_INLINED: Final[dict[str, Any]] = {**_FLAGS, "forceinline": True}
+
+
+@functools.cache
+def _compiled() -> dict[str, Any]:
+    """The loops by the name of their formula, and how many cores there are."""
+    numba, extending = importlib.import_module("numba"), importlib.import_module("numba.extending")
+    _compile_primitives()
+    for helper in (elementwise.d1_d2, elementwise.otm_side, elementwise.black_price, elementwise.black_greeks):
+        extending.register_jitable(**_INLINED)(helper)
+    # numba's cache looks at the file of the loop alone; this makes it compile again when a formula changes.
+    sources = [Path(file).read_bytes() for file in (elementwise.__file__, __file__)]
+    compile_loop = numba.njit(nogil=True, cache=True, **_FLAGS)
+    loops = {loop.__name__: compile_loop(loop) for loop in _loops(zlib.crc32(b"".join(sources)))}
+    return {**loops, "cores": numba.config.NUMBA_NUM_THREADS}
+
+
+def _loops(fingerprint: int) -> tuple[Callable[..., None], ...]:
+    """One loop per formula, of its name; ``fingerprint`` is a part of numba's cache key."""
+    price, greeks = elementwise.black_price, elementwise.black_greeks
+
+    def black_price(forward, strike, vol, years, is_call, out):  # type: ignore[no-untyped-def]
+        assert fingerprint >= 0
+        for i in range(forward.size):
+            out[i] = price(forward[i], strike[i], vol[i], years[i], is_call[i])
+
+    def black_greeks(  # type: ignore[no-untyped-def]
+        spot, strike, vol, years, is_call, carry, rate, value, delta, gamma, vega, theta, rho, vanna, volga
+    ):
+        assert fingerprint >= 0
+        for i in range(spot.size):
+            value[i], delta[i], gamma[i], vega[i], theta[i], rho[i], vanna[i], volga[i] = greeks(
+                spot[i], strike[i], vol[i], years[i], is_call[i], carry[i], rate[i]
+            )
+
+    return black_price, black_greeks
+
+
+def _compile_primitives() -> None:
+    """Compiled twins of the primitives: no branch and no call to the C library, so that loops become vectors."""
+    ir, types = importlib.import_module("llvmlite.ir"), importlib.import_module("numba.types")
+    extending = importlib.import_module("numba.extending")
+
+    def as_bits(context: Any, x: Any) -> Any:
+        return types.int64(types.float64), lambda c, b, signature, a: b.bitcast(a[0], ir.IntType(64))
+
+    def as_float(context: Any, n: Any) -> Any:
+        return types.float64(types.int64), lambda c, b, signature, a: b.bitcast(a[0], ir.DoubleType())
+
+    bits, number = extending.intrinsic(as_bits), extending.intrinsic(as_float)
+    shift = 1.5 * 2.0**52  # added to a number, it leaves the nearest integer in the low bits
+    shift_bits, root_half_bits = (int(np.float64(a).view(np.int64)) for a in (shift, math.sqrt(0.5)))
+    mantissa = 2**52 - 1
+    ln2_high, ln2_low = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # the former with 21 zero bits
+    log2_e = 1.0 / math.log(2.0)
+    e = tuple(1.0 / math.factorial(i) for i in range(13, 1, -1))
+    # fdlibm's e_log.c: (ln(1+g) - 2s)/s in powers of s² = (g/(2+g))², |g| < 0.42
+    w = (
+        1.479819860511658591e-01,
+        1.531383769920937332e-01,
+        1.818357216161805012e-01,
+        2.222219843214978396e-01,
+        2.857142874366239149e-01,
+        3.999999999940941908e-01,
+        6.666666666666735130e-01,
+    )
+    m = MILLS[::-1]
+
+    def select(condition, yes, no):  # type: ignore[no-untyped-def]
+        return yes if condition else no
+
+    def larger(a, b):  # type: ignore[no-untyped-def]
+        return a if a > b else b
+
+    def smaller(a, b):  # type: ignore[no-untyped-def]
+        return a if a < b else b
+
+    def sqrt(y):  # type: ignore[no-untyped-def]
+        return math.sqrt(y)
+
+    def exp(y):  # type: ignore[no-untyped-def]
+        y = y if y > -746.0 else -746.0
+        y = y if y < 709.0 else 709.0
+        shifted = y * log2_e + shift
+        n = shifted - shift
+        r = y - n * ln2_high - n * ln2_low
+        p = e[0]
+        p = (((p * r + e[1]) * r + e[2]) * r + e[3]) * r + e[4]
+        p = (((p * r + e[5]) * r + e[6]) * r + e[7]) * r + e[8]
+        p = ((p * r + e[9]) * r + e[10]) * r + e[11]
+        k = bits(shifted) - shift_bits
+        half = k >> 1  # the power of two in two factors, for results below the normal range
+        return (1.0 + (r + p * r * r)) * number((half + 1023) << 52) * number((k - half + 1023) << 52)
+
+    def log(y):  # type: ignore[no-untyped-def]
+        above = bits(y) - root_half_bits
+        g = number((above & mantissa) + root_half_bits) - 1.0
+        k = number((above >> 52) + shift_bits) - shift
+        s = g / (2.0 + g)
+        z = s * s
+        p = w[0]
+        p = (((p * z + w[1]) * z + w[2]) * z + w[3]) * z + w[4]
+        p = (p * z + w[5]) * z + w[6]
+        half_square = 0.5 * g * g
+        return k * ln2_high - ((half_square - (s * (half_square + p * z) + k * ln2_low)) - g)
+
+    def mills(z):  # type: ignore[no-untyped-def]
+        t = (z - MILLS_C) / (z + MILLS_C)
+        p = m[0]
+        p = (((p * t + m[1]) * t + m[2]) * t + m[3]) * t + m[4]
+        p = (((p * t + m[5]) * t + m[6]) * t + m[7]) * t + m[8]
+        p = (((p * t + m[9]) * t + m[10]) * t + m[11]) * t + m[12]
+        p = (((p * t + m[13]) * t + m[14]) * t + m[15]) * t + m[16]
+        p = (((p * t + m[17]) * t + m[18]) * t + m[19]) * t + m[20]
+        p = (((p * t + m[21]) * t + m[22]) * t + m[23]) * t + m[24]
+        return p / (z + MILLS_D)
+
+    def normal_cdf(d):  # type: ignore[no-untyped-def]
+        z = abs(d)
+        tail = INV_SQRT_2PI * elementwise.exp(-0.5 * z * z) * elementwise.mills(z)
+        return 1.0 - tail if d > 0.0 else tail
+
+    def inverse_or_zero(y):  # type: ignore[no-untyped-def]
+        return 0.0 if y < TINY else 1.0 / y
+
+    for twin in (select, larger, smaller, sqrt, exp, log, mills, normal_cdf, inverse_or_zero):
+        extending.overload(getattr(elementwise, twin.__name__), jit_options=_INLINED, strict=False)(_always(twin))
+
+
+def _always(twin: Callable[..., Any]) -> Callable[..., Any]:
+    """For numba's `overload`: the implementation whatever the types of the arguments."""
+    return functools.wraps(twin)(lambda *arguments: twin)
