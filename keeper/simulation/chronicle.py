@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from eth_utils.abi import event_abi_to_log_topic
 from keeper.domain.series import UNDERLYINGS, Series
 from keeper.domain.units import from_usdc, from_wad
 from keeper.operations.contracts import bind
+from keeper.simulation.queue_book import QueueBook
 from keeper.simulation.record import CashFlow, FillRecord, RedemptionRecord, SettlementRecord
 
 if TYPE_CHECKING:
@@ -19,7 +20,57 @@ if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
     from keeper.domain.valuation import PositionValue, Valuation
 
-_CONTRACTS = ("Vault", "OptionBook")
+QUEUE = "RedemptionQueue"
+_CONTRACTS = ("Vault", "OptionBook", QUEUE)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """A log, decoded: which contract said what, and when."""
+
+    contract: str
+    name: str
+    block: int
+    block_hash: str
+    timestamp: int
+    args: Mapping[str, Any]
+
+
+class Logs:
+    """The logs of a deployment's vault, option book and redemption queue."""
+
+    def __init__(self, w3: Web3, deployment: Deployment) -> None:
+        self._w3 = w3
+        contracts = {name: bind(w3, deployment, name) for name in _CONTRACTS if name in deployment.contracts}
+        self._addresses = [contract.address for contract in contracts.values()]
+        self._events = {
+            (contract.address, bytes(event_abi_to_log_topic(entry))): (name, contract.events[entry["name"]]())
+            for name, contract in contracts.items()
+            for entry in contract.abi
+            if entry["type"] == "event"
+        }
+
+    def between(self, first: int, last: int) -> list[Happening]:
+        """What the contracts logged in these blocks, both included, in order."""
+        if last < first:
+            return []
+        found = []
+        for log in self._w3.eth.get_logs({"fromBlock": first, "toBlock": last, "address": self._addresses}):
+            contract, event = self._events.get((log["address"], bytes(log["topics"][0])), ("", None))
+            if event is not None:
+                happened = event.process_log(log)
+                block = self._w3.eth.get_block(log["blockHash"])
+                found.append(
+                    Happening(
+                        contract,
+                        happened["event"],
+                        log["blockNumber"],
+                        log["blockHash"].to_0x_hex(),
+                        block["timestamp"],
+                        happened["args"],
+                    )
+                )
+        return found
 
 
 @dataclass(slots=True)
@@ -27,7 +78,7 @@ class Cash:
     """USDC that has crossed the vault's border so far, smallest units; premiums and payouts per underlying."""
 
     deposits: int = 0
-    redemptions: int = 0
+    redemptions: int = 0  # paid at once or to the queue
     premiums: list[int] = field(default_factory=lambda: [0] * len(UNDERLYINGS))  # received less paid
     payouts: list[int] = field(default_factory=lambda: [0] * len(UNDERLYINGS))  # promised by fixings, paid or not
 
@@ -42,99 +93,79 @@ class Cash:
         return self.deposited + sum(self.premiums) - sum(self.payouts)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
-    """A log, decoded. ``block_hash`` is of the block it is in."""
-
-    name: str
-    block: int
-    block_hash: str
-    args: Mapping[str, Any]
-
-
+@dataclass(slots=True)
 class Chronicle:
-    """Reads the logs once each, in order, and keeps the records made of them.
+    """The records made of what happened. Plain data, so that it can be put away and taken up again."""
 
-    ``names`` says what people are called, by address; it may grow.
-    """
+    cash: Cash = field(default_factory=Cash)
+    fills: list[FillRecord] = field(default_factory=list)
+    settlements: list[SettlementRecord] = field(default_factory=list)
+    flows: list[CashFlow] = field(default_factory=list)
+    instant: list[RedemptionRecord] = field(default_factory=list)
+    queue: QueueBook = field(default_factory=QueueBook)
+    claimed: int = 0  # USDC that holders of settled options took, smallest units
+    _settled: dict[int, int] = field(default_factory=dict)  # index in ``settlements`` by series
 
-    def __init__(self, w3: Web3, deployment: Deployment, names: Mapping[str, str]) -> None:
-        self.cash = Cash()
-        self.fills: list[FillRecord] = []
-        self.settlements: list[SettlementRecord] = []
-        self.flows: list[CashFlow] = []
-        self.redemptions: list[RedemptionRecord] = []
-        self.claimed = 0  # USDC that holders of settled options took, smallest units
-        self._w3, self._names = w3, names
-        contracts = [bind(w3, deployment, name) for name in _CONTRACTS]
-        self._addresses = [contract.address for contract in contracts]
-        self._events = {
-            (contract.address, bytes(event_abi_to_log_topic(entry))): contract.events[entry["name"]]()
-            for contract in contracts
-            for entry in contract.abi
-            if entry["type"] == "event"
-        }
-        self._from = deployment.block
-        self._settled: dict[int, int] = {}  # index in ``settlements`` by series
+    @property
+    def redemptions(self) -> tuple[RedemptionRecord, ...]:
+        """All of them, in the order of the wishes."""
+        return tuple(sorted((*self.instant, *self.queue.requests), key=lambda one: one.requested_at))
 
-    def read(self, until: int) -> list[Happening]:
-        """What happened up to the block ``until`` and was not read before."""
-        if until < self._from:
-            return []
-        logs = self._w3.eth.get_logs({"fromBlock": self._from, "toBlock": until, "address": self._addresses})
-        self._from = until + 1
-        found = []
-        for log in logs:
-            event = self._events.get((log["address"], bytes(log["topics"][0])))
-            if event is not None:
-                happened = event.process_log(log)
-                found.append(
-                    Happening(happened["event"], log["blockNumber"], log["blockHash"].to_0x_hex(), happened["args"])
-                )
-        return found
+    def take(
+        self, one: Happening, before: Valuation, after: Valuation, called: Callable[[str], str], note: str = ""
+    ) -> None:
+        """Make it part of the records.
 
-    def take(self, happened: Happening, before: Valuation, after: Valuation, note: str = "") -> None:
-        """Make it part of the records; the valuations are those of the book on either side of it."""
-        args = happened.args
-        match happened.name:
-            case "Deposit":
-                self._flow(happened, args["owner"], args["assets"], args["shares"], note)
-            case "Withdraw":
-                self._flow(happened, args["owner"], -args["assets"], -args["shares"], note)
-            case "Filled":
-                self._fill(happened, before, after)
-            case "Settled":
-                self._settle(happened)
-            case "Claimed":
+        Args:
+            before, after: The book on either side of it.
+            called: Name of an address.
+            note: What is odd about who came or went.
+        """
+        args = one.args
+        match one.contract, one.name:
+            case "Vault", "Deposit":
+                self.cash.deposits += args["assets"]
+                self._flow(one, called(args["owner"]), args["assets"], args["shares"], note)
+            case "Vault", "Withdraw":
+                self._withdraw(one, called(args["owner"]), note)
+            case "OptionBook", "Filled":
+                self._fill(one, before, after, called(args["taker"]))
+            case "OptionBook", "Settled":
+                self._settle(one)
+            case "OptionBook", "Claimed":
                 self.claimed += args["amount"]
                 i = self._settled[args["series"]]
                 row = self.settlements[i]
                 self.settlements[i] = replace(row, paid=row.paid + from_usdc(args["amount"]))
+            case "RedemptionQueue", name:
+                self.queue.take(name, one.timestamp, args, called)
             case _:
                 pass
 
-    def _flow(self, happened: Happening, who: str, usdc: int, shares: int, note: str) -> None:
-        timestamp = self._time(happened)
-        self.flows.append(CashFlow(timestamp, self.name(who), from_usdc(usdc), from_wad(shares), note))
-        if usdc > 0:
-            self.cash.deposits += usdc
+    def _flow(self, one: Happening, who: str, usdc: int, shares: int, note: str) -> None:
+        self.flows.append(CashFlow(one.timestamp, who, from_usdc(usdc), from_wad(shares), note))
+
+    def _withdraw(self, one: Happening, who: str, note: str) -> None:
+        assets, shares = one.args["assets"], one.args["shares"]
+        self.cash.redemptions += assets
+        self._flow(one, who, -assets, -shares, note)
+        if who == QUEUE:
             return
-        self.cash.redemptions -= usdc
-        self.redemptions.append(
+        self.instant.append(
             RedemptionRecord(
-                who=self.name(who),
+                who=who,
                 kind="instant",
-                requested_at=timestamp,
-                shares=from_wad(-shares),
-                claimed_at=timestamp,
-                claimed_shares=from_wad(-shares),
-                usdc=from_usdc(-usdc),
+                requested_at=one.timestamp,
+                shares=from_wad(shares),
+                claimed_at=one.timestamp,
+                claimed_shares=from_wad(shares),
+                usdc=from_usdc(assets),
                 note=note,
             )
         )
 
-    def _fill(self, happened: Happening, before: Valuation, after: Valuation) -> None:
-        args = happened.args
+    def _fill(self, one: Happening, before: Valuation, after: Valuation, taker: str) -> None:
+        args = one.args
         series = Series.from_slot(args["series"])
         sells, premium = args["vault_sells"], args["premium"]
         self.cash.premiums[series.underlying] += premium if sells else -premium
@@ -143,10 +174,10 @@ class Chronicle:
             raise AssertionError(f"{series.label} was traded and is in neither book")
         self.fills.append(
             FillRecord(
-                timestamp=self._time(happened),
+                timestamp=one.timestamp,
                 symbol=UNDERLYINGS[series.underlying],
                 series=series.label,
-                taker=self.name(args["taker"]),
+                taker=taker,
                 vault_sells=sells,
                 size=from_wad(args["size"]),
                 price=from_usdc(premium) / from_wad(args["size"]),
@@ -156,8 +187,8 @@ class Chronicle:
             )
         )
 
-    def _settle(self, happened: Happening) -> None:
-        args = happened.args
+    def _settle(self, one: Happening) -> None:
+        args = one.args
         series = Series.from_slot(args["series"])
         self.cash.payouts[series.underlying] += args["owed"]
         self._settled[args["series"]] = len(self.settlements)
@@ -165,7 +196,7 @@ class Chronicle:
         sold = sum(fill.size if fill.vault_sells else -fill.size for fill in self.fills if fill.series == label)
         self.settlements.append(
             SettlementRecord(
-                timestamp=self._time(happened),
+                timestamp=one.timestamp,
                 symbol=UNDERLYINGS[series.underlying],
                 series=label,
                 fixing=from_wad(args["fixing"]),
@@ -174,14 +205,6 @@ class Chronicle:
                 owed=from_usdc(args["owed"]),
             )
         )
-
-    def name(self, address: str) -> str:
-        """What the account is called, or its address."""
-        return self._names.get(address, address)
-
-    def _time(self, happened: Happening) -> int:
-        timestamp: int = self._w3.eth.get_block(happened.block)["timestamp"]
-        return timestamp
 
 
 def _line(series: Series, valuation: Valuation) -> PositionValue | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from keeper.chain.rpc import Connection
@@ -12,9 +13,10 @@ from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD, YEAR, from_usdc, from_wad
 from keeper.market.reader import read_snapshot
+from keeper.operations.contracts import bind
 from keeper.risk.attribution import Attribution, CashMoved, HedgingError, explain, hedging_error
 from keeper.risk.valuation import value
-from keeper.simulation.chronicle import Chronicle, Happening
+from keeper.simulation.chronicle import Chronicle, Happening, Logs
 from keeper.simulation.record import StepRecord, UnderlyingStep
 from keeper.venues.uniswap_v3 import pool_price
 
@@ -27,11 +29,28 @@ GAP_DEVIATIONS = 3.0  # a move within a step that is larger than these at the po
 _LIMITS = {"loss bucket": "loss budget", "free cash": "cash", "initial margin": "margin", "gap solvency": "margin"}
 
 
+@dataclass(slots=True)
+class Watched:
+    """What an observer has seen. Plain data, so that another observer can go on with it.
+
+    ``snapshot`` is the last one it took in, ``trades`` how many of the ledger's; ``pnl`` and ``error`` are per
+    underlying, since the last row.
+    """
+
+    snapshot: Snapshot
+    chronicle: Chronicle = field(default_factory=Chronicle)
+    steps: list[StepRecord] = field(default_factory=list)
+    trades: int = 0
+    pnl: list[Attribution] = field(default_factory=lambda: [Attribution() for _ in UNDERLYINGS])
+    error: list[HedgingError] = field(default_factory=lambda: [HedgingError() for _ in UNDERLYINGS])
+
+
 class Observer:
     """Reads the vault before and after the keeper acts on a step.
 
     Deposits, redemptions, fills and settlements are read from the chain: nobody has to tell it. ``ledger`` knows the
-    rebalances, ``names`` what people are called; both may grow.
+    rebalances, ``names`` what people are called, by address; both may grow. To go on with what another observer saw,
+    give it that one's ``watched``.
     """
 
     def __init__(
@@ -41,16 +60,25 @@ class Observer:
         keeper_address: str,
         ledger: Ledger,
         names: Mapping[str, str],
+        watched: Watched | None = None,
     ) -> None:
-        self.chronicle = Chronicle(connection.w3, deployment, names)
-        self.steps: list[StepRecord] = []
         self._connection, self._deployment, self._keeper = connection, deployment, keeper_address
-        self._ledger = ledger
-        self._trades_seen = 0
-        begin = self.read()
-        self._last = begin, value(begin)
-        self._pnl = [Attribution() for _ in UNDERLYINGS]
-        self._error = [HedgingError() for _ in UNDERLYINGS]
+        self._ledger, self._names = ledger, names
+        self._logs = Logs(connection.w3, deployment)
+        self._contracts: dict[str, str] = {contract.address: name for name, contract in deployment.contracts.items()}
+        self._vault = bind(connection.w3, deployment, "Vault").functions
+        self.watched = watched or Watched(self.read())
+        self._valuation = value(self.watched.snapshot)
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """What happened so far."""
+        return self.watched.chronicle
+
+    @property
+    def steps(self) -> list[StepRecord]:
+        """The rows so far."""
+        return self.watched.steps
 
     def read(self, block_hash: str | None = None) -> Snapshot:
         """The vault now, or after a block."""
@@ -62,7 +90,7 @@ class Observer:
         To be called whenever prices are about to move or have moved: between two calls they move once at most.
         """
         snapshot = self.read(block_hash)
-        happened = self.chronicle.read(snapshot.block_number)
+        happened = self._logs.between(self.watched.snapshot.block_number + 1, snapshot.block_number)
         for block in dict.fromkeys(one.block_hash for one in happened if one.name == "Filled"):
             # A fill's edge is measured against the marks of its own block.
             at = self.read(block)
@@ -78,20 +106,21 @@ class Observer:
     def keeper_acted(self, vols: Sequence[float], decision: Decision) -> Snapshot:
         """After the keeper's answer: one row of the record. ``vols`` are the market's, per underlying."""
         snapshot = self.look()
-        self.steps.append(self._row(snapshot, vols, decision))
-        self._pnl = [Attribution() for _ in UNDERLYINGS]
-        self._error = [HedgingError() for _ in UNDERLYINGS]
+        watched = self.watched
+        watched.steps.append(self._row(snapshot, vols, decision))
+        watched.pnl = [Attribution() for _ in UNDERLYINGS]
+        watched.error = [HedgingError() for _ in UNDERLYINGS]
         return snapshot
 
     def _advance(self, snapshot: Snapshot, happened: Sequence[Happening], note: str) -> None:
-        valuation = value(snapshot)
-        was, before = self._last
-        cash = self.chronicle.cash
+        watched = self.watched
+        was, before, valuation = watched.snapshot, self._valuation, value(snapshot)
+        cash = watched.chronicle.cash
         premiums, payouts = list(cash.premiums), list(cash.payouts)
         for one in happened:
-            self.chronicle.take(one, before, valuation, note)
-        trades = [trade for trade in self._ledger.trades[self._trades_seen :] if trade.block <= snapshot.block_number]
-        self._trades_seen += len(trades)
+            watched.chronicle.take(one, before, valuation, self._called, note)
+        trades = [trade for trade in self._ledger.trades[watched.trades :] if trade.block <= snapshot.block_number]
+        watched.trades += len(trades)
         moved = [
             CashMoved(
                 premiums=from_usdc(cash.premiums[u] - premiums[u]),
@@ -102,15 +131,24 @@ class Observer:
             for u in range(len(snapshot.readings))
         ]
         for u, part in enumerate(explain(before, valuation, moved)):
-            self._pnl[u] += part
+            watched.pnl[u] += part
             gap = _gap(was, u, snapshot.timestamp)
-            self._error[u] += hedging_error(before, valuation, u, part, _band(was, u), gap)
-        self._last = snapshot, valuation
+            watched.error[u] += hedging_error(before, valuation, u, part, _band(was, u), gap)
+        watched.snapshot, self._valuation = snapshot, valuation
+
+    def _called(self, address: str) -> str:
+        """A person's name, a contract's, or the address."""
+        return self._names.get(address) or self._contracts.get(address) or address
+
+    def _share_price(self, snapshot: Snapshot) -> float:
+        """What a share would be paid now, fees owed deducted, USDC."""
+        many = 10**24
+        paid: int = self._vault.previewRedeem(many).call(block_identifier=snapshot.block_number)
+        return from_usdc(paid) * WAD / many
 
     def _row(self, snapshot: Snapshot, vols: Sequence[float], decision: Decision) -> StepRecord:
         chain, valuation = snapshot.assessment, value(snapshot)
         nav_bid = from_wad(chain.nav_bid)
-        supply = snapshot.vault.total_supply
         cash = self.chronicle.cash
         return StepRecord(
             block=snapshot.block_number,
@@ -120,7 +158,7 @@ class Observer:
             nav_mid=from_wad(chain.nav_mid),
             nav_unhedged=from_usdc(cash.without_hedges) + sum(options.mid for options in valuation.options),
             deposited=from_usdc(cash.deposited),
-            share_price=nav_bid / from_wad(supply) if supply else 1.0,
+            share_price=self._share_price(snapshot),
             initial_margin=from_wad(chain.initial),
             maintenance_margin=from_wad(chain.maintenance),
             gap_headroom=from_wad(chain.gap_headroom),
@@ -161,8 +199,8 @@ class Observer:
             band=band,
             gamma_use=abs(options.gamma) * spot * spot / 100 / (from_wad(limits.gamma_band) * nav_bid),
             vega_use=abs(options.vega) / (from_wad(limits.vega_band) * nav_bid),
-            pnl=self._pnl[u],
-            error=self._error[u],
+            pnl=self.watched.pnl[u],
+            error=self.watched.error[u],
             outside_because="" if abs(delta) <= band * (1 + 1e-9) else why_outside(snapshot, decision),
         )
 
