@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
-import requests
 import stamina
-from web3.exceptions import Web3Exception
 
 from keeper.errors import ConfigError, RpcError, RpcUnavailableError, WrongChainError
 
@@ -66,14 +64,12 @@ class Connection:
 
     @functools.cached_property
     def w3(self) -> Web3:
-        """web3 on this endpoint. Its own errors may contain the URL: prefer the methods here."""
-        from web3 import HTTPProvider, Web3
+        """web3 on this endpoint. What comes from the node is looked at first; web3's other errors are its own."""
+        from web3 import Web3
 
-        # Retrying is decided here, per request: a send that got no answer must not be repeated blindly.
-        provider = HTTPProvider(
-            self._url, request_kwargs={"timeout": self._timeout}, exception_retry_configuration=None
-        )
-        return Web3(provider)
+        from keeper.chain.provider import CheckedProvider
+
+        return Web3(CheckedProvider(self._url, self.label, self._timeout))
 
     @functools.cached_property
     def chain_id(self) -> int:
@@ -126,15 +122,12 @@ class Connection:
         block = self.request(method, block_hash or "latest", False)
         if block is None:
             raise RpcError(method, f"block {block_hash or 'latest'} is unknown to {self.label}")
-        try:
-            return Header(
-                number=int(block["number"], 16),
-                hash=block["hash"],
-                timestamp=int(block["timestamp"], 16),
-                base_fee=int(block.get("baseFeePerGas", "0x0"), 16),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise self._unavailable(f"gave an answer to {method} that is no block") from None
+        return Header(
+            number=int(block["number"], 16),
+            hash=block["hash"],
+            timestamp=int(block["timestamp"], 16),
+            base_fee=int(block.get("baseFeePerGas", "0x0"), 16),
+        )
 
     def call_at(self, block_hash: str, to: str, data: bytes) -> bytes:
         """`eth_call` in the state after a block, which must be in the canonical chain (EIP-1898).
@@ -145,34 +138,13 @@ class Connection:
         """
         block = {"blockHash": block_hash, "requireCanonical": True}
         result = self.request("eth_call", {"to": to, "data": "0x" + data.hex()}, block)
-        try:
-            return bytes.fromhex(result.removeprefix("0x"))
-        except (AttributeError, ValueError):
-            raise self._unavailable("gave an answer to eth_call that is no data") from None
+        return bytes.fromhex(result[2:])
 
     def _once(self, method: str, params: tuple[Any, ...]) -> Any:
-        # `from None` throughout: the causes print the whole URL.
-        try:
-            answer: Any = self.w3.provider.make_request(cast("RPCEndpoint", method), params)
-        except requests.Timeout:
-            raise self._unavailable(f"did not answer {method} within {self._timeout:g} s") from None
-        except requests.HTTPError as error:
-            status = error.response.status_code if error.response is not None else "an error"
-            raise self._unavailable(f"answered {method} with HTTP status {status}") from None
-        except (requests.RequestException, OSError):
-            raise self._unavailable("cannot be reached") from None
-        except (Web3Exception, ValueError):
-            raise self._unavailable(f"gave an answer to {method} that is not JSON-RPC") from None
-        if not isinstance(answer, dict):
-            raise self._unavailable(f"gave an answer to {method} that is not JSON-RPC")
-        if "error" in answer:
+        answer: Any = self.w3.provider.make_request(cast("RPCEndpoint", method), params)
+        if answer.get("error") is not None:
             raise _refusal(method, answer["error"])
-        return answer.get("result")
-
-    def _unavailable(self, what: str) -> RpcUnavailableError:
-        return RpcUnavailableError(
-            f"The node at {self.label} {what}.", todo="Check that it runs and that `rpc_url` is right."
-        )
+        return answer["result"]
 
 
 def _refusal(method: str, error: Any) -> RpcError:
@@ -180,13 +152,13 @@ def _refusal(method: str, error: Any) -> RpcError:
     data = fields.get("data")
     return RpcError(
         method,
-        _bounded(str(fields.get("message", "no reason given"))),
+        bounded(str(fields.get("message", "no reason given"))),
         code=fields.get("code"),
         data=data if isinstance(data, str) else "",
     )
 
 
-def _bounded(text: str, limit: int = 300) -> str:
+def bounded(text: str, limit: int = 300) -> str:
     """A node's text, fit for a log line."""
     clean = "".join(letter if letter.isprintable() else " " for letter in text[: limit + 1]).rstrip(". ")
     return clean if len(text) <= limit else clean[:limit] + "..."

@@ -12,6 +12,7 @@ from eth_typing import HexStr
 from web3.exceptions import ContractLogicError, TimeExhausted, TransactionNotFound, Web3RPCError
 
 from keeper.chain.gas import bids, gas_limit
+from keeper.chain.rpc import bounded
 from keeper.errors import KeelError
 
 if TYPE_CHECKING:
@@ -108,14 +109,14 @@ class Sender:
             self.w3.eth.send_raw_transaction(signed.raw_transaction)
         except ContractLogicError as error:
             raise KeelError(
-                f"{action}: the contract refuses, {error.message or error}.",
+                f"{action}: the contract refuses, {bounded(error.message or str(error))}.",
                 kept="Nothing was sent.",
                 todo="Change what it refuses and try again.",
             ) from error
         except Web3RPCError as error:
             reason = (error.rpc_response or {}).get("error", {}).get("message", "no reason given")
             raise KeelError(
-                f"{action}: the node refuses, {reason}.",
+                f"{action}: the node refuses, {bounded(reason)}.",
                 kept="Nothing was sent.",
                 todo=f"See whether {sender} has ether for gas, and try again.",
             ) from error

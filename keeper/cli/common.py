@@ -63,11 +63,18 @@ def config_option(function: F) -> F:
     )(function)
 
 
+def _not_empty(_: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter("It is empty.", param=parameter)
+    return value
+
+
 def account_option(function: F) -> F:
-    """`--account`, whose key signs."""
+    """`--account`, whose key signs. An empty one must not mean the keeper's key."""
     return click.option(
         "--account",
         required=True,
+        callback=_not_empty,
         metavar="ALIAS|FILE",
         help="Key to sign with: an ape account, or a key file. KEEL_PASSPHRASE opens it, or you are asked.",
     )(function)

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from eth_utils.address import is_address, to_checksum_address
-from requests import RequestException
 
 from keeper.chain.address_book import address_book
 from keeper.chain.deployments import Deployment
+from keeper.chain.rpc import bounded
 from keeper.chain.sender import Sender
 from keeper.config import Settings
 from keeper.domain.units import USDC, WAD, to_usdc, to_wad
-from keeper.errors import ConfigError, RpcUnavailableError
+from keeper.errors import ConfigError, KeelError, ManifestError, RpcUnavailableError
 from keeper.operations import vault
 from keeper.operations.contracts import bind
 from keeper.operations.deploy import Keys, deploy
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
 Ask = Callable[[str], str] | None
+_MOST: Final = 10**9  # USDC or shares: more than there is, and few enough digits for Decimal's arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def deploy_vault(
     addresses = address_book(connection.chain_id)
     path = manifest_of(settings, connection.chain_id)
     sender = Sender(connection.w3, unlock(settings, ask))
-    with _node_may_go():
+    with _node_may_go("What was sent is in the log beside the manifest.", "Deploy again to go on."):
         return deploy(sender, addresses, checked, given, progress, path), path
 
 
@@ -104,9 +105,10 @@ def _flow(sender: Sender, deployment: Deployment, receipt: TxReceipt, event: str
 
 
 def _positive(amount: Decimal, decimals: int) -> Decimal:
-    if not amount.is_finite() or amount <= 0 or amount != round(amount, decimals):
+    if not amount.is_finite() or not 0 < amount < _MOST or amount != round(amount, decimals):
         raise ConfigError(
-            f"{amount} is not a positive amount with at most {decimals} decimals.", kept="Nothing was sent."
+            f"{amount} is not a positive amount below a billion with at most {decimals} decimals.",
+            kept="Nothing was sent.",
         )
     return amount
 
@@ -122,13 +124,24 @@ def _account(name: str, address: str) -> str:
 
 
 @contextmanager
-def _node_may_go() -> Iterator[None]:
-    """Not chained: what requests says holds the node's URL."""
+def _node_may_go(
+    kept: str = "What was sent before may have been mined.", todo: str = "See `keel status` before you try again."
+) -> Iterator[None]:
+    """What a node does in the middle of an action, in words; web3's own are not for people."""
+    from web3.exceptions import BadFunctionCallOutput, ContractLogicError, Web3RPCError
+
     try:
         yield
-    except RequestException:
-        raise RpcUnavailableError(
-            "The node went away in the middle.",
-            kept="What was sent before may have been mined. A deployment is in its log beside the manifest.",
-            todo="Deploy again to go on; for anything else see `keel status` first.",
+    except RpcUnavailableError as error:
+        raise RpcUnavailableError(error.what, kept=kept, todo=f"{error.todo} {todo}") from None
+    except ContractLogicError as error:
+        raise KeelError(f"The contract refuses: {bounded(error.message or str(error))}.", todo=todo) from None
+    except Web3RPCError as error:
+        reason = (error.rpc_response or {}).get("error", {}).get("message", "no reason given")
+        raise RpcUnavailableError(f"The node refuses: {bounded(reason)}.", todo=todo) from None
+    except BadFunctionCallOutput:
+        raise ManifestError(
+            "The contracts of the manifest are not on the node's chain.",
+            kept="Nothing was sent.",
+            todo="Check `deployment` and `rpc_url` in keel.toml; a fork that was started anew has lost them.",
         ) from None

@@ -128,9 +128,9 @@ def test_shares_come_and_go_for_usdc(vault, folder, keel):
     ("args", "message"),
     [
         (("deposit", "a lot"), "'a lot' is not a number"),
-        (("deposit", "0"), "0 is not a positive amount with at most 6 decimals"),
+        (("deposit", "0"), "0 is not a positive amount below a billion with at most 6 decimals"),
         (("deposit", "nan"), "NaN is not a positive amount"),
-        (("deposit", "0.0000001"), "1E-7 is not a positive amount with at most 6 decimals"),
+        (("deposit", "0.0000001"), "1E-7 is not a positive amount below a billion with at most 6 decimals"),
         (("redeem", "half"), "'half' is not a number"),
         (("redeem", "1"), "has 0.000000 shares"),
         (("redeem", "all"), "has 0.000000 shares"),
