@@ -17,7 +17,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import (
+    is_address,
+    is_checksum_address,
+    is_checksum_formatted_address,
+    to_checksum_address,
+)
 from pydantic import AfterValidator, ConfigDict, JsonValue, TypeAdapter, ValidationError, with_config
 
 from keeper.domain.snapshot import VenueKind
@@ -27,13 +32,18 @@ DIRECTORY: Final = Path("deployments")
 CORE: Final = ("PriceOracle", "VolOracle", "OptionPricer", "RiskEngine", "Vault", "OptionBook", "OptionToken")
 
 
-def _checksummed(value: str) -> ChecksumAddress:
-    if not is_address(value):
+def checked_address(value: str) -> ChecksumAddress:
+    """An address as text, with its checksum (EIP-55) where it has capitals and small letters.
+
+    Raises:
+        ValueError: not an address, or mistyped.
+    """
+    if not is_address(value) or (is_checksum_formatted_address(value) and not is_checksum_address(value)):
         raise ValueError(f"{value!r} is not an address")
     return to_checksum_address(value)
 
 
-Address = Annotated[ChecksumAddress, AfterValidator(_checksummed)]
+Address = Annotated[ChecksumAddress, AfterValidator(checked_address)]
 _STRICT = ConfigDict(extra="forbid")
 
 

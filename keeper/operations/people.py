@@ -9,10 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from eth_utils.address import is_address, to_checksum_address
-
 from keeper.chain.address_book import address_book
-from keeper.chain.deployments import Deployment
+from keeper.chain.deployments import Deployment, checked_address
 from keeper.chain.rpc import bounded
 from keeper.chain.sender import Sender
 from keeper.config import Settings
@@ -114,13 +112,17 @@ def _positive(amount: Decimal, decimals: int) -> Decimal:
 
 
 def _account(name: str, address: str) -> str:
-    if not is_address(address) or int(address, 16) == 0:
+    try:
+        checked = str(checked_address(address))
+    except ValueError:
+        checked = ""
+    if not checked or int(checked, 16) == 0:
         raise ConfigError(
             f"The {name.replace('_', ' ')} is {address!r}, not an address.",
             kept="Nothing was sent.",
             todo="Copy it again: its capitals are a checksum.",
         )
-    return str(to_checksum_address(address))
+    return checked
 
 
 @contextmanager

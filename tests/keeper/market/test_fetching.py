@@ -69,7 +69,7 @@ def test_a_window_is_fetched_page_by_page_into_a_file_that_the_demo_replays(exch
 def test_both_formats_are_replayed(exchange, name):
     assert fetch("--out", name).exit_code == 0
 
-    path = recorded(Path(name))
+    path = recorded({"ETH": Path(name)})
 
     assert len(path.steps) == 2_592
     assert path.spacing == MINUTES
