@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from web3 import Web3
 
@@ -17,6 +18,12 @@ from keeper.simulation.anvil import Anvil
 from keeper.simulation.driver import MarketDriver
 from keeper.simulation.fork import Fork, start_upstream
 from keeper.simulation.rpc import Rpc
+
+# Time limits per example would fail on a busy machine; fixtures are reverted per example by titanoboa's plugin.
+_PROFILE = {"deadline": None, "suppress_health_check": list(hypothesis.HealthCheck), "print_blob": True}
+hypothesis.settings.register_profile("fast", max_examples=20, derandomize=True, **_PROFILE)
+hypothesis.settings.register_profile("stress", max_examples=1_000, **_PROFILE)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 _upstream: Anvil | None = None
 

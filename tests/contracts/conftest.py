@@ -7,21 +7,24 @@ import pytest
 
 from keeper.simulation.driver import MarketDriver
 from keeper.simulation.fork import Fork
+from tests.contracts import revm
 from tests.contracts.chain import USDC, WAD, Market
 from tests.contracts.protocol import SHORT, SPOT, Protocol
 
+_FORK = {"block_identifier": "latest", "allow_dirty": True, "cache_dir": None}
 _TWAP_STEPS = 3
 _TWAP_STEP = 150  # seconds: three of them fill the window of five minutes
 
 
 @pytest.fixture(scope="session")
-def market() -> Iterator[Market]:
+def market(pytestconfig: pytest.Config) -> Iterator[Market]:
     """Mainnet's protocols in titanoboa, ETH at 3,000 everywhere and a TWAP of five minutes behind it."""
+    traced = pytestconfig.getoption("--gas-profile") or pytestconfig.pluginmanager.hasplugin("_cov")
     with Fork() as fork:
         driver = MarketDriver(fork.w3)
         for _ in range(_TWAP_STEPS):
             driver.step(3000.0, timestamp=driver.timestamp() + _TWAP_STEP)
-        with boa.fork(fork.url, block_identifier="latest", allow_dirty=True, cache_dir=None):
+        with boa.fork(fork.url, **_FORK) if traced else revm.fork(fork.url):
             market = Market()
             market.wait(12)
             yield market

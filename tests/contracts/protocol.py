@@ -115,9 +115,13 @@ def replace_code(address: str, name: str, *args: Any) -> None:
 
 @dataclass
 class Protocol:
-    """Every contract and every actor. Contracts are wired, roles granted, nothing deposited or listed."""
+    """Every contract and every actor. Contracts are wired, roles granted, nothing deposited or listed.
+
+    Over another asset than USDC there are no venues: they trade USDC.
+    """
 
     market: Market
+    asset: Any = None  # USDC when nothing else is given
     governor: str = field(default_factory=lambda: account("governor"))
     guardian: str = field(default_factory=lambda: account("guardian"))
     keeper: str = field(default_factory=lambda: account("keeper"))
@@ -129,25 +133,32 @@ class Protocol:
     _nonces: Iterator[int] = field(default_factory=lambda: itertools.count(100))  # equal quotes would share one hash
 
     def __post_init__(self) -> None:
+        if self.asset is None:
+            self.asset = self.market.usdc
         with boa.env.prank(self.governor):
             self._deploy()
+            if self.asset is self.market.usdc:
+                self._deploy_venues()
             self._grant()
 
     def _deploy(self) -> None:
-        usdc, weth, governor = addresses.USDC, addresses.WETH, self.governor
-        pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
-        market = (addresses.ETH_USD_FEED, 3900, pools[0], True, 18)
+        asset, governor = self.asset.address, self.governor
+        market = (addresses.ETH_USD_FEED, 3900, addresses.POOL_USDC_WETH_500, True, 18)
         self.price_oracle = load("PriceOracle").deploy([market], addresses.USDC_USD_FEED, 90_000, ZERO)
         self.vol_oracle = load("VolOracle").deploy(governor, Bounds())
         self.pricer = load("OptionPricer").deploy(self.price_oracle, self.vol_oracle, 1, list(normal_table()))
         self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())
-        self.vault = load("Vault").deploy(governor, usdc, self.risk, Budgets())
+        budgets = Budgets(min_deposit=100 * self.unit)
+        self.vault = load("Vault").deploy(governor, asset, self.risk, budgets)
         listings = [(STRIKE_STEP, MIN_FILL)]
-        self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, usdc, listings)
+        self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
         self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
         self.book.wire(self.token)
         self.vault.wire(self.book)
-        common = (self.vault, ETH, usdc, weth, 18, pools)
+
+    def _deploy_venues(self) -> None:
+        pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
+        common = (self.vault, ETH, addresses.USDC, addresses.WETH, 18, pools)
         self.spot = load("venues/UniswapV3Spot").deploy(*common)
         aave = (addresses.AAVE_POOL, addresses.AAVE_ORACLE, addresses.AAVE_USDC, addresses.AAVE_WETH_DEBT)
         self.short = load("venues/AaveV3Short").deploy(*common, *aave, HEALTH_FLOOR, HEALTH_TARGET)
@@ -161,6 +172,16 @@ class Protocol:
         self.book.grant_role(self.keeper, KEEPER)
         self.book.grant_role(self.quoter.address, QUOTER)
         self.vol_oracle.grant_role(self.vol_poster, VOL_POSTER)
+
+    @property
+    def venues(self) -> list[Any]:
+        """The venues' contracts in index order."""
+        return [self.spot, self.short] if self.asset is self.market.usdc else []
+
+    @property
+    def unit(self) -> int:
+        """One whole unit of the asset."""
+        return 10 ** int(self.asset.decimals())
 
     @property
     def contracts(self) -> dict[str, Any]:
@@ -180,9 +201,12 @@ class Protocol:
     # ------------------------------------------------------------------ depositors
 
     def fund(self, who: str, amount: int, spender: Any = None) -> None:
-        """USDC for `who`, approved to the Vault or to another spender."""
-        self.market.mint(who, amount)
-        self.market.usdc.approve(self.vault if spender is None else spender, 2**256 - 1, sender=who)
+        """The asset for `who`, approved to the Vault or to another spender."""
+        if self.asset is self.market.usdc:
+            self.market.mint(who, amount)
+        else:
+            self.asset.mint(who, amount, sender=self.governor)
+        self.asset.approve(self.vault if spender is None else spender, 2**256 - 1, sender=who)
 
     def deposit(self, amount: int, who: str | None = None) -> int:
         """Fund and deposit. Returns the shares."""
@@ -268,19 +292,19 @@ class Protocol:
         self.book.fill(quote, amount, arguments["signer"], arguments["signature"], sender=taker or self.taker)
 
     def sell(self, series: int, size: int = WAD, taker: str | None = None) -> int:
-        """The vault sells `size` at its ask mark. Returns the premium in USDC."""
+        """The vault sells `size` at its ask mark. Returns the premium in base units of the asset."""
         taker = taker or self.taker
         quote = self.quote(series, size=size)
-        premium = -(-quote.price * size // 10**30)
+        premium = -(-quote.price * size * self.unit // WAD**2)
         self.fund(taker, premium, self.book)
         self.fill(quote, taker=taker)
         return premium
 
     def buy_back(self, series: int, size: int = WAD, taker: str | None = None) -> int:
-        """The vault buys `size` at its bid mark. Returns the premium in USDC."""
+        """The vault buys `size` at its bid mark. Returns the premium in base units of the asset."""
         quote = self.quote(series, vault_sells=False, size=size)
         self.fill(quote, taker=taker or self.taker)
-        return quote.price * size // 10**30
+        return quote.price * size * self.unit // WAD**2
 
     def reach_expiry(self, expiry: int, price: float | None = None) -> tuple[int, int]:
         """Go a minute past an expiry whose first round is at `price`. Returns the round ids that prove the fixing."""
@@ -324,17 +348,17 @@ class Protocol:
 
     def ledger_problems(self, holders: Sequence[str]) -> list[str]:
         """The identities of the ledger that do not hold; empty when all is well."""
-        usdc, vault, book = self.market.usdc, self.vault, self.book
+        asset, vault, book = self.asset, self.vault, self.book
         problems = []
-        if usdc.balanceOf(vault) < vault.idle():
-            problems.append("USDC of the Vault is below idle")
-        if usdc.balanceOf(book) < book.funded():
-            problems.append("USDC of the OptionBook is below funded payouts")
+        if asset.balanceOf(vault) < vault.idle():
+            problems.append("the Vault's assets are below idle")
+        if asset.balanceOf(book) < book.funded():
+            problems.append("the OptionBook's assets are below funded payouts")
         if sum(vault.balanceOf(holder) for holder in holders) != vault.totalSupply():
             problems.append("balances do not add up to the supply")
-        for venue in (self.spot, self.short):
-            if usdc.balanceOf(venue) != 0:
-                problems.append("a venue holds USDC between calls")
+        for venue in self.venues:
+            if asset.balanceOf(venue) != 0:
+                problems.append("a venue holds assets between calls")
         for owner, token, spender in self._possible_approvals():
             if token.allowance(owner, spender) != 0:
                 problems.append(f"{owner} approves {spender}")
@@ -342,7 +366,7 @@ class Protocol:
 
     def _possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
         spenders = (addresses.AAVE_POOL, addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000)
-        for owner in (self.vault, self.book, self.spot, self.short):
-            for token in (self.market.usdc, self.market.weth):
+        for owner in (self.vault, self.book, *self.venues):
+            for token in (self.asset, self.market.weth):
                 for spender in (*spenders, str(self.vault.address), str(self.book.address)):
                     yield owner, token, spender
