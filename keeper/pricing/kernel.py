@@ -10,6 +10,7 @@ import functools
 import importlib
 import itertools
 import math
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from keeper.pricing import elementwise
-from keeper.pricing.elementwise import INV_SQRT_2PI, MILLS, MILLS_C, MILLS_D, TINY
+from keeper.pricing import elementwise, lets_be_rational
+from keeper.pricing.elementwise import INV_SQRT_2PI, MILLS, MILLS_C, MILLS_D, SLOPE, SLOPE_C, SLOPE_D, TINY
 
 Array = npt.NDArray[np.float64]
 Method = Literal["auto", "numpy", "kernel"]
@@ -104,10 +105,11 @@ def _compiled() -> dict[str, Any]:
     """The loops by the name of their formula, and how many cores there are."""
     numba, extending = importlib.import_module("numba"), importlib.import_module("numba.extending")
     _compile_primitives()
-    for helper in (elementwise.d1_d2, elementwise.otm_side, elementwise.black_price, elementwise.black_greeks):
+    for helper in (*elementwise.STEPS, *lets_be_rational.STEPS):
         extending.register_jitable(**_INLINED)(helper)
     # numba's cache looks at the file of the loop alone; this makes it compile again when a formula changes.
-    sources = [Path(file).read_bytes() for file in (elementwise.__file__, __file__)]
+    modules = (elementwise, lets_be_rational, sys.modules[__name__])
+    sources = [Path(str(module.__file__)).read_bytes() for module in modules]
     compile_loop = numba.njit(nogil=True, cache=True, **_FLAGS)
     loops = {loop.__name__: compile_loop(loop) for loop in _loops(zlib.crc32(b"".join(sources)))}
     return {**loops, "cores": numba.config.NUMBA_NUM_THREADS}
@@ -115,7 +117,7 @@ def _compiled() -> dict[str, Any]:
 
 def _loops(fingerprint: int) -> tuple[Callable[..., None], ...]:
     """One loop per formula, of its name; ``fingerprint`` is a part of numba's cache key."""
-    price, greeks = elementwise.black_price, elementwise.black_greeks
+    price, greeks, implied = elementwise.black_price, elementwise.black_greeks, lets_be_rational.implied_volatility
 
     def black_price(forward, strike, vol, years, is_call, out):  # type: ignore[no-untyped-def]
         assert fingerprint >= 0
@@ -131,7 +133,12 @@ def _loops(fingerprint: int) -> tuple[Callable[..., None], ...]:
                 spot[i], strike[i], vol[i], years[i], is_call[i], carry[i], rate[i]
             )
 
-    return black_price, black_greeks
+    def implied_volatility(value, forward, strike, years, is_call, vol, status):  # type: ignore[no-untyped-def]
+        assert fingerprint >= 0
+        for i in range(value.size):
+            vol[i], status[i] = implied(value[i], forward[i], strike[i], years[i], is_call[i])
+
+    return black_price, black_greeks, implied_volatility
 
 
 def _compile_primitives() -> None:
@@ -162,7 +169,7 @@ def _compile_primitives() -> None:
         3.999999999940941908e-01,
         6.666666666666735130e-01,
     )
-    m = MILLS[::-1]
+    m, n = MILLS[::-1], SLOPE[::-1]
 
     def select(condition, yes, no):  # type: ignore[no-untyped-def]
         return yes if condition else no
@@ -180,8 +187,8 @@ def _compile_primitives() -> None:
         y = y if y > -746.0 else -746.0
         y = y if y < 709.0 else 709.0
         shifted = y * log2_e + shift
-        n = shifted - shift
-        r = y - n * ln2_high - n * ln2_low
+        whole = shifted - shift
+        r = y - whole * ln2_high - whole * ln2_low
         p = e[0]
         p = (((p * r + e[1]) * r + e[2]) * r + e[3]) * r + e[4]
         p = (((p * r + e[5]) * r + e[6]) * r + e[7]) * r + e[8]
@@ -213,6 +220,17 @@ def _compile_primitives() -> None:
         p = (((p * t + m[21]) * t + m[22]) * t + m[23]) * t + m[24]
         return p / (z + MILLS_D)
 
+    def mills_slope(z):  # type: ignore[no-untyped-def]
+        t = (z - SLOPE_C) / (z + SLOPE_C)
+        p = n[0]
+        p = (((p * t + n[1]) * t + n[2]) * t + n[3]) * t + n[4]
+        p = (((p * t + n[5]) * t + n[6]) * t + n[7]) * t + n[8]
+        p = (((p * t + n[9]) * t + n[10]) * t + n[11]) * t + n[12]
+        p = (((p * t + n[13]) * t + n[14]) * t + n[15]) * t + n[16]
+        p = (((p * t + n[17]) * t + n[18]) * t + n[19]) * t + n[20]
+        p = (((p * t + n[21]) * t + n[22]) * t + n[23]) * t + n[24]
+        return p / ((z + SLOPE_D) * (z + SLOPE_D))
+
     def normal_cdf(d):  # type: ignore[no-untyped-def]
         z = abs(d)
         tail = INV_SQRT_2PI * elementwise.exp(-0.5 * z * z) * elementwise.mills(z)
@@ -221,7 +239,7 @@ def _compile_primitives() -> None:
     def inverse_or_zero(y):  # type: ignore[no-untyped-def]
         return 0.0 if y < TINY else 1.0 / y
 
-    for twin in (select, larger, smaller, sqrt, exp, log, mills, normal_cdf, inverse_or_zero):
+    for twin in (select, larger, smaller, sqrt, exp, log, mills, mills_slope, normal_cdf, inverse_or_zero):
         extending.overload(getattr(elementwise, twin.__name__), jit_options=_INLINED, strict=False)(_always(twin))
 
 

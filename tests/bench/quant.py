@@ -13,6 +13,7 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 import QuantLib as ql
+from lets_be_rational import implied_volatility_from_a_transformed_rational_guess as jaeckel
 from scipy.special import ndtr
 from vollib.black_scholes import black_scholes
 from vollib.black_scholes.greeks import analytical
@@ -22,7 +23,8 @@ from keeper.domain.snapshot import Snapshot
 from keeper.hedging.decide import decide, instruments_of
 from keeper.hedging.problem import book_of, build
 from keeper.hedging.program import Program, Solution, solve
-from keeper.pricing.black76 import greeks
+from keeper.pricing.black76 import greeks, price
+from keeper.pricing.implied import ImpliedVol, implied_vol
 from keeper.pricing.kernel import Method
 from keeper.risk.valuation import value
 from tests.bench.results import Row, medians, row
@@ -33,12 +35,13 @@ Array = npt.NDArray[np.float64]
 _POLICY = Policy()
 _PRICES = "price + 5 Greeks"
 _VECTORIZED = 5.8e5  # options/s of py_vollib_vectorized 0.1.1 at 1e5 (QUANT.md): it needs an older stack than ours
+_VECTORIZED_IMPLIED = 1.2e6
 _SCALAR = 2_000  # options that a loop over scalars is measured on
 
 
 def run() -> list[Row]:
     """All rows."""
-    return [*_pricing(), *_hedging()]
+    return [*_pricing(), *_implied(), *_hedging()]
 
 
 # ---------------------------------------------------------------- price and Greeks
@@ -143,6 +146,86 @@ def _check_agreement(options: _Options) -> None:
     ours = np.array(_ours(options, "kernel"))
     for peer in (_naive(options), np.array(_quantlib(options.rows())).T, np.array(_vollib(options.rows())).T):
         np.testing.assert_allclose(ours, np.array(peer), rtol=1e-9, atol=1e-9)
+
+
+# ---------------------------------------------------------------- implied volatility
+
+
+def _implied() -> list[Row]:
+    """QUANT.md's grid: out-of-the-money options up to four deviations away, σ from 15 % to 200 %."""
+    size = 100_000
+    rng = np.random.default_rng(11)
+    years, vol = rng.uniform(2 / 365, 1.0, size), rng.uniform(0.15, 2.0, size)
+    strike = 100.0 * np.exp(rng.uniform(-4.0, 4.0, size) * vol * np.sqrt(years))
+    is_call = strike >= 100.0
+    prices = price(100.0, strike, vol, years, is_call)
+    columns = (prices, strike, years, is_call)
+    few = [column[:_SCALAR].tolist() for column in columns]
+    kernel, by_numpy = (_implied_ours(*columns, method) for method in ("kernel", "numpy"))
+    naive = _newton(prices, strike, years, is_call)
+    np.testing.assert_allclose(_implied_vollib(*few), kernel.vol[:_SCALAR], rtol=1e-12)
+    seconds = medians(
+        {
+            "kernel": partial(_implied_ours, *columns, "kernel"),
+            "numpy": partial(_implied_ours, *columns, "numpy"),
+            "Newton": partial(_newton, *columns),
+            "lets_be_rational": partial(_implied_vollib, *few),
+            "QuantLib": partial(_implied_quantlib, *few),
+        },
+        9,
+    )
+    rate = {name: (_SCALAR if name in ("lets_be_rational", "QuantLib") else size) / t for name, t in seconds.items()}
+    name = "implied vol, 1e5"
+    against = {f"{name}, kernel (peer: {peer}, loop)": rate[peer] for peer in ("lets_be_rational", "QuantLib")}
+    error = {path: float(np.abs(found.vol / vol - 1.0).max()) for path, found in (("k", kernel), ("n", by_numpy))}
+    missing = float((~kernel.ok).mean())
+    wrong = float(np.mean(~(np.abs(naive / vol - 1.0) < 1e-6)))
+    return [
+        row(
+            f"{name}, kernel (peer: py_vollib_vectorized, recorded)",
+            rate["kernel"],
+            "options/s",
+            peer=_VECTORIZED_IMPLIED,
+            ratio_goal=1.0,
+        ),
+        *(row(label, rate["kernel"], "options/s", peer=peer) for label, peer in against.items()),
+        row(f"{name}, kernel (peer: naive numpy Newton, 20 steps)", rate["kernel"], "options/s", peer=rate["Newton"]),
+        row(f"{name}, numpy (peer: naive numpy Newton, 20 steps)", rate["numpy"], "options/s", peer=rate["Newton"]),
+        row(f"{name}, kernel: largest error", error["k"], "relative", ours_goal=1e-13),
+        row(f"{name}, numpy: largest error", error["n"], "relative", ours_goal=1e-13),
+        row(f"{name}: share without one (naive Newton: {wrong:.0%} wrong)", missing, "share", ours_goal=0.0),
+    ]
+
+
+def _implied_ours(
+    prices: Array, strike: Array, years: Array, is_call: npt.NDArray[np.bool_], method: Method
+) -> ImpliedVol:
+    return implied_vol(prices, 100.0, strike, years, is_call, method=method)
+
+
+def _newton(prices: Array, strike: Array, years: Array, is_call: npt.NDArray[np.bool_]) -> Array:
+    """What one writes at first: Newton on the price from the at-the-money guess."""
+    s, x, sign = np.maximum(np.sqrt(2 * np.pi) * prices / 100.0, 0.05), np.log(100.0 / strike), np.where(is_call, 1, -1)
+    for _ in range(20):
+        d1 = x / s + 0.5 * s
+        value = sign * (100.0 * ndtr(sign * d1) - strike * ndtr(sign * (d1 - s)))
+        vega = 100.0 * np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
+        s = np.clip(s - (value - prices) / np.maximum(vega, 1e-300), 1e-6, 10.0)
+    return np.asarray(s / np.sqrt(years))
+
+
+def _implied_vollib(prices: list[float], strike: list[float], years: list[float], is_call: list[bool]) -> list[float]:
+    """vollib's inversion of an undiscounted Black price, by the package lets_be_rational."""
+    rows = zip(prices, strike, years, is_call, strict=True)
+    return [jaeckel(p, 100.0, k, t, 1 if call else -1) for p, k, t, call in rows]
+
+
+def _implied_quantlib(prices: list[float], strike: list[float], years: list[float], is_call: list[bool]) -> list[float]:
+    rows = zip(prices, strike, years, is_call, strict=True)
+    return [
+        ql.blackFormulaImpliedStdDevLiRS(ql.Option.Call if call else ql.Option.Put, k, 100.0, p) / math.sqrt(t)
+        for p, k, t, call in rows
+    ]
 
 
 # ---------------------------------------------------------------- the hedge
