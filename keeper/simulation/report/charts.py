@@ -7,7 +7,7 @@ What came before ``squeeze_until`` gets at most a sixth of the width: quiet hour
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +18,7 @@ WIDTHS = (1040, 640, 350)  # pixels: desktop, tablet, phone
 _LEFT, _TOP, _GAP, _BOTTOM = 62.0, 26.0, 38.0, 26.0
 _RIGHT_AXIS = 46.0
 _SQUEEZED = 1 / 6
+_LANE = 16.0  # height
 _CHARACTER = 6.3  # pixels, of the axis font
 _TIME_STEPS = tuple(60 * m for m in (5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10080))
 
@@ -82,6 +83,18 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """A state over time as a coloured strip: one of ``states`` per time of the chart, in force until the next.
+
+    ``roles`` names the class of each state in the style sheet; what is not in it is drawn as nothing.
+    """
+
+    name: str
+    states: Sequence[str]
+    roles: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A vertical line through all panels."""
 
@@ -98,6 +111,17 @@ class Chart:
     panels: tuple[Panel, ...]
     events: tuple[Event, ...] = ()
     squeeze_until: int | None = None
+    lanes: tuple[Lane, ...] = ()
+
+    @property
+    def squeezed(self) -> float | None:
+        """How many times narrower the time before ``squeeze_until`` is drawn; None where it is not."""
+        knots = _time_scale(self, 0.0, 1.0).knots
+        if len(knots) < 3:
+            return None
+        (begin, _), (bend, share), (end, _) = knots
+        narrower = (bend - begin) / share / ((end - bend) / (1 - share))
+        return narrower if narrower > 1.05 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +150,9 @@ def draw(chart: Chart, width: int) -> Markup:
         height = panel.height * (0.85 if narrow else 1.0)
         parts.extend(_panel(chart, panel, x, left, width - right, top, height))
         top += height + _GAP
+    for lane in chart.lanes:
+        parts.extend(_lane(chart.times, lane, x, top))
+        top += _LANE + _GAP
     floor = top - _GAP
     parts.extend(_time_axis(x, first_top, floor))
     parts.extend(_events(chart.events, x, first_top, floor, left, width - right))
@@ -141,9 +168,10 @@ def draw(chart: Chart, width: int) -> Markup:
 def readings(chart: Chart) -> dict[str, list[object]]:
     """What the legend shows while the pointer is on the chart: times, and each line's values as text."""
     lines = [(panel, line) for panel in chart.panels for line in panel.lines]
+    shown = [[panel.read(v) if math.isfinite(v) else "" for v in line.values] for panel, line in lines]
     return {
         "times": [datetime.fromtimestamp(t, UTC).strftime("%d %b %H:%M UTC").lstrip("0") for t in chart.times],
-        "values": [[panel.read(v) if math.isfinite(v) else "" for v in line.values] for panel, line in lines],
+        "values": [*shown, *(list(lane.states) for lane in chart.lanes)],
     }
 
 
@@ -198,6 +226,22 @@ def _panel(
         yield f'<path class="line {line.role}" d="{_path(chart.times, line, x, y)}"/>'
     for move in panel.moves:
         yield from _move(move, x(move.time), y)
+
+
+def _lane(times: Sequence[int], lane: Lane, x: _Scale, top: float) -> Iterable[str]:
+    yield f'<text class="title" x="4" y="{top - 8:.0f}">{escape(lane.name)}</text>'
+    begin = 0
+    for i in range(1, len(times) + 1):
+        if i < len(times) and lane.states[i] == lane.states[begin]:
+            continue
+        role = lane.roles.get(lane.states[begin])
+        if role is not None:
+            left, right = x(times[begin]), x(times[min(i, len(times) - 1)])
+            yield (
+                f'<rect class="state {role}" x="{left:.1f}" y="{top:.1f}" width="{max(right - left, 1.2):.1f}" '
+                f'height="{_LANE:.0f}"><title>{escape(lane.states[begin])}</title></rect>'
+            )
+        begin = i
 
 
 def _levels(levels: tuple[Level, ...], y: _Scale, left: float, right: float, low: float, high: float) -> Iterable[str]:

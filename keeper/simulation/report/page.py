@@ -9,18 +9,16 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from keeper.risk.attribution import Attribution
 from keeper.simulation.record import DemoRecord
 from keeper.simulation.report import figures
 from keeper.simulation.report.charts import WIDTHS, draw, readings
+from keeper.simulation.report.explained import by_cause, in_words
 from keeper.simulation.report.measures import (
     active,
-    attribution,
     costs,
     ends_in_band,
     fall_begins,
     highest_vol,
-    idleness,
     in_band,
     lowest_price,
     max_drawdown,
@@ -28,7 +26,9 @@ from keeper.simulation.report.measures import (
     trade_cost,
 )
 from keeper.simulation.report.pictures import figures_of, terms
-from keeper.simulation.report.summary import sources, summarise
+from keeper.simulation.report.schema import DESCRIPTIONS
+from keeper.simulation.report.summary import summarise
+from keeper.simulation.report.tables import tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,6 @@ def render(record: DemoRecord) -> str:
         "name": figures.name,
     }
     template = environment.get_template("report.html")
-    pnl = sum((attribution(record, u) for u in range(len(record.underlyings))), Attribution())
     return template.render(
         record=record,
         summary=summarise(record),
@@ -86,15 +85,21 @@ def render(record: DemoRecord) -> str:
         standfirst=_standfirst(record),
         tiles=_tiles(record),
         figures={
-            key: {"figure": figure, "svgs": [draw(figure.chart, w) for w in WIDTHS], "readings": readings(figure.chart)}
+            key: {
+                "figure": figure,
+                "svgs": [draw(figure.chart, width) for width in WIDTHS],
+                "readings": readings(figure.chart),
+                "states": {state: role for lane in figure.chart.lanes for state, role in lane.roles.items()},
+            }
             for key, figure in figures_of(record).items()
         },
+        tables=tables_of(record),
+        causes=in_words(by_cause(record, active(record)), performance(record).start, figures.usdc),
         costs=bars(costs(record)),
-        profit=bars(sources(pnl)),
-        idleness=idleness(record),
         trade_cost=trade_cost,
         ends_in_band=ends_in_band,
         in_band=in_band,
+        descriptions=DESCRIPTIONS,
         terms=terms,
         style=Markup(loader.get_source(environment, "report.css")[0]),
         script=Markup(loader.get_source(environment, "report.js")[0]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from keeper.risk.attribution import Attribution
 from keeper.simulation.record import DeltaMove, DemoRecord, TradeRecord, UnderlyingStep
 from keeper.simulation.report import figures
-from keeper.simulation.report.charts import Band, Chart, Event, Level, Line, Move, Panel
+from keeper.simulation.report.charts import Band, Chart, Event, Lane, Level, Line, Move, Panel
 from keeper.simulation.report.measures import active, in_band, performance
 
 _EXPIRY_HOUR = 8  # series expire at 08:00 UTC
@@ -26,7 +28,15 @@ class Figure:
 
 def figures_of(record: DemoRecord) -> dict[str, Figure]:
     """All of them by key, in the order of the report."""
-    made = (_nav(record), _market(record), _delta(record), _margin(record), _limits(record))
+    made = (
+        _nav(record),
+        _pnl(record),
+        _market(record),
+        _delta(record),
+        _margin(record),
+        _limits(record),
+        _modes(record),
+    )
     return {figure.key: figure for figure in made}
 
 
@@ -40,13 +50,14 @@ def terms(label: str) -> tuple[int, float, str] | None:
         return None
 
 
-def _chart(record: DemoRecord, label: str, panels: tuple[Panel, ...]) -> Chart:
+def _chart(record: DemoRecord, label: str, panels: tuple[Panel, ...], lanes: tuple[Lane, ...] = ()) -> Chart:
     return Chart(
         label=label,
         times=tuple(step.timestamp for step in record.steps),
         panels=panels,
         events=_events(record),
         squeeze_until=record.crash_from,
+        lanes=lanes,
     )
 
 
@@ -185,18 +196,81 @@ def _nav(record: DemoRecord) -> Figure:
         read=figures.usdc,
         height=300,
         lines=(
-            Line("Unhedged", nav.unhedged, "unhedged"),
+            Line("Static collateral, never hedged", nav.unhedged, "unhedged"),
             Line("Hedged by the keeper", nav.hedged, "hedged"),
         ),
-        levels=(Level(nav.start, "start", "start"),),
+        levels=(Level(nav.start, "USDC, simply held", "start"),),
         share_of=nav.start,
     )
     return Figure(
         "nav",
-        "The vault, hedged and unhedged",
-        "Both lines hold the same deposits, premiums and options, marked at mid; the gap between them is what the "
-        "hedges earned or cost. Later deposits and redemptions are taken out.",
+        "The vault against static collateral",
+        "Both lines hold the same deposits, premiums and options, marked at mid. The dashed one backs them with "
+        "collateral and never hedges, as a vault of covered options does; the gap is what the hedges earned or cost. "
+        "Later deposits and redemptions are taken out.",
         _chart(record, "Net asset value with and without hedging", (panel,)),
+    )
+
+
+def _pnl(record: DemoRecord) -> Figure:
+    lines = tuple(
+        Line(name, tuple(itertools.accumulate(read(step.pnl) for step in record.steps)), role)
+        for name, read, role in _PNL
+    )
+    panel = Panel(
+        title="Profit and loss since the start, thousand USDC",
+        tick=_digits_for(tuple(value for line in lines for value in line.values)),
+        read=lambda v: figures.usdc(v, signed=True),
+        height=280,
+        lines=lines,
+        levels=(Level(0.0, "", "axis"),),
+    )
+    return Figure(
+        "pnl",
+        "Where profit and loss came from",
+        "Each step is explained by the book's own Greeks before it and by how prices and posted volatilities then "
+        "moved; what this leaves is the residual, and the parts sum to the change in NAV. Options and hedges of all "
+        "underlyings together.",
+        _chart(record, "Cumulative profit and loss by source", (panel,)),
+    )
+
+
+_PNL: tuple[tuple[str, Callable[[Attribution], float], str], ...] = (
+    ("Theta and premium", lambda p: p.theta + p.premium, "hedge"),
+    ("Gamma", lambda p: p.gamma, "gamma"),
+    ("Vega", lambda p: p.vega, "vega"),
+    ("Net delta", lambda p: p.delta, "basis"),
+    ("Costs and carry", lambda p: p.costs + p.carry, "maintenance"),
+    ("Residual", lambda p: p.residual, "gap second"),
+    ("Total", lambda p: p.total, "hedged"),
+)
+
+
+def _modes(record: DemoRecord) -> Figure:
+    steps = record.steps
+    lanes = (
+        Lane(
+            "The vault's mode",
+            tuple(s.mode for s in steps),
+            {"normal": "calm", "reduce-only": "alert", "frozen": "alarm"},
+        ),
+        Lane(
+            "Oracle",
+            tuple("in doubt" if s.doubt else "sound" for s in steps),
+            {"sound": "calm", "in doubt": "alert"},
+        ),
+        Lane(
+            "The keeper's first decision of each step",
+            tuple(s.action for s in steps),
+            {"trade": "busy", "hold": "calm", "refuse": "alarm"},
+        ),
+    )
+    return Figure(
+        "modes",
+        "Modes over time",
+        "Reduce-only stops deposits and sales and lets hedges, settlement and exits go on. In doubt, oracle and pools "
+        "disagree and initial margin is half as much again. A refusal is a decision that someone should look at.",
+        _chart(record, "Mode of the vault, doubt of the oracle and decisions of the keeper", (), lanes),
     )
 
 

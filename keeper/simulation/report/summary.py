@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from keeper.risk.attribution import Attribution
-from keeper.simulation.record import DemoRecord
+from keeper.simulation.record import DemoRecord, RedemptionRecord, StepRecord
 from keeper.simulation.report import figures
+from keeper.simulation.report.explained import by_cause
 from keeper.simulation.report.measures import (
     active,
     attribution,
@@ -97,6 +99,11 @@ def summarise(record: DemoRecord) -> dict[str, object]:
         "premiums": sum(fill.premium if fill.vault_sells else -fill.premium for fill in record.fills),
         "settled_series": len(record.settlements),
         "settled_paid": sum(settlement.paid for settlement in record.settlements),
+        "premium_over_mid": sum(fill.edge for fill in record.fills),
+        "causes": causes(record),
+        "redemption_requests": [_request(one) for one in record.redemptions],
+        "hours_reduce_only": _hours(record, lambda step: step.mode != "normal"),
+        "hours_in_doubt": _hours(record, lambda step: step.doubt),
         "deposits": sum(flow.usdc > 0 for flow in record.flows),
         "deposited": sum(flow.usdc for flow in record.flows if flow.usdc > 0),
         "redemptions": sum(flow.usdc < 0 for flow in record.flows),
@@ -116,6 +123,25 @@ def sources(pnl: Attribution) -> dict[str, float]:
         "trading costs": pnl.costs,
         "residual": pnl.residual,
     }
+
+
+def causes(record: DemoRecord) -> dict[str, float]:
+    """The hedged vault's profit and loss by cause, USDC; what kept delta outside its band is told apart."""
+    found: dict[str, float] = {}
+    for row in by_cause(record, tuple(range(len(record.underlyings)))):
+        label = f"{row.label}: {row.meaning}" if row.label == "Delta outside the band" else row.label
+        found[label.lower()] = row.total
+    return found
+
+
+def _request(one: RedemptionRecord) -> dict[str, object]:
+    return {**asdict(one), "price": one.price, "waited": one.waited}
+
+
+def _hours(record: DemoRecord, holds: Callable[[StepRecord], bool]) -> float:
+    """How long something was so: from each step at which it was to the next one."""
+    pairs = itertools.pairwise(record.steps)
+    return sum(later.timestamp - step.timestamp for step, later in pairs if holds(step)) / 3600
 
 
 def _underlying(record: DemoRecord, u: int) -> dict[str, float]:

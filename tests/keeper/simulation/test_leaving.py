@@ -32,4 +32,4 @@ def test_the_report_says_why_a_redemption_was_not_in_full():
 
     page = render(replace(tiny_record(), flows=(flow,)))
 
-    assert "redeems: of 500.00 shares what cash and margin allow" in page
+    assert "<small>of 500.00 shares what cash and margin allow</small>" in page
