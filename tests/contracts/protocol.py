@@ -16,8 +16,9 @@ from keeper.simulation import addresses
 from tests.contracts.chain import DAY, HOUR, USDC, WAD, Market, account
 
 GOVERNOR, GUARDIAN, KEEPER, QUOTER, VOL_POSTER = 1, 2, 4, 8, 16  # roles.Role
-ETH = 0
+ETH, BTC = 0, 1
 SPOT, SHORT = 0, 1  # indices of the venues
+BTC_SPOT, BTC_SHORT = 2, 3  # of a vault that has both underlyings
 WEEK = 7 * DAY
 ZERO = "0x" + "00" * 20
 DECISION = b"\x11" * 32
@@ -122,6 +123,7 @@ class Protocol:
 
     market: Market
     asset: Any = None  # USDC when nothing else is given
+    has_btc: bool = False
     governor: str = field(default_factory=lambda: account("governor"))
     guardian: str = field(default_factory=lambda: account("guardian"))
     keeper: str = field(default_factory=lambda: account("keeper"))
@@ -143,14 +145,18 @@ class Protocol:
 
     def _deploy(self) -> None:
         asset, governor = self.asset.address, self.governor
-        market = (addresses.ETH_USD_FEED, 3900, addresses.POOL_USDC_WETH_500, True, 18)
-        self.price_oracle = load("PriceOracle").deploy([market], addresses.USDC_USD_FEED, 90_000, ZERO)
+        markets = [(addresses.ETH_USD_FEED, 3900, addresses.POOL_USDC_WETH_500, True, 18)]
+        if self.has_btc:
+            markets.append((addresses.BTC_USD_FEED, 3900, addresses.POOL_WBTC_USDC_3000, False, 8))
+        self.price_oracle = load("PriceOracle").deploy(markets, addresses.USDC_USD_FEED, 90_000, ZERO)
         self.vol_oracle = load("VolOracle").deploy(governor, Bounds())
-        self.pricer = load("OptionPricer").deploy(self.price_oracle, self.vol_oracle, 1, list(normal_table()))
+        self.pricer = load("OptionPricer").deploy(
+            self.price_oracle, self.vol_oracle, len(markets), list(normal_table())
+        )
         self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())
         budgets = Budgets(min_deposit=100 * self.unit)
         self.vault = load("Vault").deploy(governor, asset, self.risk, budgets)
-        listings = [(STRIKE_STEP, MIN_FILL)]
+        listings = [(STRIKE_STEP, MIN_FILL), (1_000 * WAD, 5 * WAD // 1_000)][: len(markets)]
         self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
         self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
         self.book.wire(self.token)
@@ -158,12 +164,19 @@ class Protocol:
 
     def _deploy_venues(self) -> None:
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
-        common = (self.vault, ETH, addresses.USDC, addresses.WETH, 18, pools)
-        self.spot = load("venues/UniswapV3Spot").deploy(*common)
-        aave = (addresses.AAVE_POOL, addresses.AAVE_ORACLE, addresses.AAVE_USDC, addresses.AAVE_WETH_DEBT)
-        self.short = load("venues/AaveV3Short").deploy(*common, *aave, HEALTH_FLOOR, HEALTH_TARGET)
-        self.vault.list_venue(self.spot, ETH)
-        self.vault.list_venue(self.short, ETH)
+        self.spot, self.short = self._list_venues(ETH, addresses.WETH, 18, pools, addresses.AAVE_WETH_DEBT)
+        if self.has_btc:
+            btc = (addresses.WBTC, 8, [addresses.POOL_WBTC_USDC_3000], addresses.AAVE_WBTC_DEBT)
+            self.btc_spot, self.btc_short = self._list_venues(BTC, *btc)
+
+    def _list_venues(self, underlying: int, token: str, decimals: int, pools: list[str], debt: str) -> tuple[Any, Any]:
+        common = (self.vault, underlying, addresses.USDC, token, decimals, pools)
+        aave = (addresses.AAVE_POOL, addresses.AAVE_ORACLE, addresses.AAVE_USDC, debt)
+        spot = load("venues/UniswapV3Spot").deploy(*common)
+        short = load("venues/AaveV3Short").deploy(*common, *aave, HEALTH_FLOOR, HEALTH_TARGET)
+        for venue in (spot, short):
+            self.vault.list_venue(venue, underlying)
+        return spot, short
 
     def _grant(self) -> None:
         for contract in (self.vault, self.book, self.vol_oracle, self.risk):
@@ -176,7 +189,9 @@ class Protocol:
     @property
     def venues(self) -> list[Any]:
         """The venues' contracts in index order."""
-        return [self.spot, self.short] if self.asset is self.market.usdc else []
+        if self.asset is not self.market.usdc:
+            return []
+        return [self.spot, self.short, *([self.btc_spot, self.btc_short] if self.has_btc else [])]
 
     @property
     def unit(self) -> int:
@@ -229,9 +244,12 @@ class Protocol:
         """The first expiry of the grid at least `tenor_days` away."""
         return next(expiry for expiry in self.expiries() if expiry >= self.market.now + tenor_days * DAY)
 
-    def list_series(self, strike: float = 3000, is_call: bool = True, expiry: int | None = None) -> int:
+    def list_series(
+        self, strike: float = 3000, is_call: bool = True, expiry: int | None = None, underlying: int = ETH
+    ) -> int:
         """List a series as the keeper. Returns its id."""
-        return int(self.book.list_series(ETH, is_call, expiry or self.expiry(), wad(strike), sender=self.keeper))
+        when = expiry or self.expiry()
+        return int(self.book.list_series(underlying, is_call, when, wad(strike), sender=self.keeper))
 
     def post_slice(
         self,
@@ -241,17 +259,21 @@ class Protocol:
         phi: float = 0.0,
         carry: float = 0.0,
         half_spread: float = 0.02,
+        underlying: int = ETH,
     ) -> None:
         """Post a slice with this at-the-money volatility as the vol poster."""
         when = expiry or self.expiry()
         theta = round(vol**2 * (when - self.market.now) / _YEAR * 10**9) * 10**9
-        self.vol_oracle.post(ETH, when, theta, wad(rho), wad(phi), wad(carry), wad(half_spread), sender=self.vol_poster)
+        shape = (wad(rho), wad(phi), wad(carry), wad(half_spread))
+        self.vol_oracle.post(underlying, when, theta, *shape, sender=self.vol_poster)
 
-    def open_series(self, strike: float = 3000, is_call: bool = True, expiry: int | None = None) -> int:
+    def open_series(
+        self, strike: float = 3000, is_call: bool = True, expiry: int | None = None, underlying: int = ETH
+    ) -> int:
         """A listed series with a fresh slice."""
         when = expiry or self.expiry()
-        self.post_slice(when)
-        return self.list_series(strike, is_call, when)
+        self.post_slice(when, underlying=underlying)
+        return self.list_series(strike, is_call, when, underlying)
 
     def quote(self, series: int, vault_sells: bool = True, size: int = WAD, **changes: Any) -> Quote:
         """A quote at the mark that bounds it, valid now; `changes` replace fields."""
@@ -325,7 +347,8 @@ class Protocol:
 
     def leg(self, venue: int, units: float, limit: float | None = None, pool: int = 0) -> Leg:
         """Buy (+) or sell (-) `units`, by default within 0.5 % of the oracle price."""
-        oracle_price = self.price_oracle.read(ETH).price / WAD
+        is_btc = self.has_btc and venue in (BTC_SPOT, BTC_SHORT)
+        oracle_price = self.price_oracle.read(BTC if is_btc else ETH).price / WAD
         price = limit if limit is not None else oracle_price * (1.005 if units > 0 else 0.995)
         return Leg(venue, pool, wad(units), wad(price))
 
@@ -365,8 +388,9 @@ class Protocol:
         return problems
 
     def _possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
-        spenders = (addresses.AAVE_POOL, addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000)
+        pools = (addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000, addresses.POOL_WBTC_USDC_3000)
+        spenders = (addresses.AAVE_POOL, *pools)
         for owner in (self.vault, self.book, *self.venues):
-            for token in (self.asset, self.market.weth):
+            for token in (self.asset, self.market.weth, self.market.wbtc):
                 for spender in (*spenders, str(self.vault.address), str(self.book.address)):
                     yield owner, token, spender
