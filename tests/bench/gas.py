@@ -26,13 +26,13 @@ from keeper.pricing.normal_table import normal_table
 from tests.bench.results import PROJECT, Row, row
 from tests.bench.vault import six_series, trade
 from tests.keeper.evm import DEPLOYER
-from tests.keeper.vault_on_fork import DEPOSIT, SPOT, VOL, VaultOnFork, account_of
+from tests.keeper.vault_on_fork import BTC, BTC_SPOT, DEPOSIT, SPOT, VOL, VaultOnFork, account_of
 
 SNAPSHOT = PROJECT / ".gas-snapshot"
 PUBLISHED = {"Derive v1": 13_360, "Premia": 20_623, "Dopex": 88_969, "DeFiMath 4.1": 2_582}  # QUANT.md
 _BLACK_SCHOLES = "math: Black-Scholes call from its five inputs"
 _CASES = 64
-_SPOT_VENUE, _SHORT_VENUE = 0, 1
+_SPOT_VENUE, _SHORT_VENUE, _BTC_SPOT_VENUE, _BTC_SHORT_VENUE = range(4)
 
 
 def run() -> list[Row]:
@@ -84,6 +84,16 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
     gas["Vault.rebalance, one Aave leg, 6 series"] = _rebalance(vault, (_SHORT_VENUE, -1))
     gas["Vault.rebalance, two legs, 6 series"] = _rebalance(vault, (_SPOT_VENUE, 1), (_SHORT_VENUE, -1))
 
+    _sell_btc(vault)
+    gas["Vault.assessment, 8 series of ETH and BTC"] = _view(vault, "Vault", "assessment")
+    gas["Vault.rebalance, one BTC spot leg, 8 series of both"] = _rebalance(vault, (_BTC_SPOT_VENUE, 0.1))
+    gas["Vault.rebalance, spot legs of ETH and BTC, 8 series"] = _rebalance(
+        vault, (_SPOT_VENUE, 1), (_BTC_SPOT_VENUE, 0.1)
+    )
+    gas["Vault.rebalance, four legs of ETH and BTC, 8 series"] = _rebalance(
+        vault, (_SPOT_VENUE, 1), (_SHORT_VENUE, -1), (_BTC_SPOT_VENUE, 0.1), (_BTC_SHORT_VENUE, -0.1)
+    )
+
     depositor = account_of("depositor").address
     vault.market.fund_usdc(depositor, DEPOSIT)
     allow(vault.sender("depositor"), vault.deployment, vault.deployment.address("Vault"), DEPOSIT)
@@ -111,8 +121,19 @@ def _view(vault: VaultOnFork, contract: str, function: str, *args: Any) -> int:
     return int(receipt["gasUsed"]) - 21_000 - sum(16 if byte else 4 for byte in data)
 
 
-def _rebalance(vault: VaultOnFork, *legs: tuple[int, int]) -> int:
-    limits = [(venue, 0, units * WAD, to_wad(SPOT * (1.005 if units > 0 else 0.995))) for venue, units in legs]
+def _sell_btc(vault: VaultOnFork) -> None:
+    """A call and a put, and a first position in both of BTC's venues."""
+    for is_call, strike in ((True, 95_000), (False, 85_000)):
+        series = vault.list_series(is_call=is_call, strike=strike, underlying=BTC)
+        trade(vault, series, 0.5, vault_sells=True)
+    _rebalance(vault, (_BTC_SPOT_VENUE, 0.2), (_BTC_SHORT_VENUE, -0.2))
+
+
+def _rebalance(vault: VaultOnFork, *legs: tuple[int, float]) -> int:
+    limits = []
+    for venue, units in legs:
+        spot = SPOT if venue in (_SPOT_VENUE, _SHORT_VENUE) else BTC_SPOT
+        limits.append((venue, 0, to_wad(units), to_wad(spot * (1.006 if units > 0 else 0.994))))
     sequence = vault.read("Vault", "sequence")
     return _send(vault, "keeper", "Vault", "rebalance", limits, sequence, vault.now() + 100, b"\x11" * 32)
 

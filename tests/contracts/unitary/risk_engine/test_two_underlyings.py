@@ -1,0 +1,183 @@
+"""RiskEngine with ETH and BTC: nothing offsets across underlyings, limits that are shared are shared, doubt is shared."""
+
+import pytest
+
+from keeper.domain.series import Position, Series
+from tests.contracts.chain import HOUR, USDC, WAD, reverts
+from tests.contracts.protocol import BTC, BTC_SHORT, BTC_SPOT, ETH, SHORT, SPOT, Budgets, Limits, wad
+
+LOOSE = Limits(*(100 * WAD,) * 8)
+CASH = 10**6 * WAD
+
+
+@pytest.fixture
+def quoted(both):
+    """Both underlyings have a listed at-the-money call and put of the same expiry."""
+    expiry = both.expiry()
+    for underlying, strike in ((ETH, 3_000), (BTC, 90_000)):
+        both.post_slice(expiry, underlying=underlying)
+        for is_call in (True, False):
+            both.list_series(strike, is_call, expiry, underlying)
+    return both
+
+
+def position(protocol, underlying, is_call, size):
+    """A packed position in one of the listed series."""
+    found = [Position.from_slot(slot).series for slot in protocol.book.live_book()]
+    series = next(s for s in found if (s.underlying, s.is_call) == (underlying, is_call))
+    return Position(Series.from_slot(series.id), wad(size)).slot
+
+
+def assess(protocol, *book, venues=()):
+    return protocol.risk.assess(list(book), list(venues), CASH)
+
+
+def gap_loss(assessment):
+    return assessment.nav_bid - assessment.gap_headroom
+
+
+@pytest.mark.parametrize("btc_is_call", [True, False])
+def test_margin_and_gap_loss_of_two_underlyings_are_those_of_each_added_up(quoted, btc_is_call):
+    """A short ETH call loses when prices rise; a short BTC put then gains, which does not count."""
+    eth, btc = position(quoted, ETH, True, -20), position(quoted, BTC, btc_is_call, -0.7)
+
+    together, alone = assess(quoted, eth, btc), [assess(quoted, eth), assess(quoted, btc)]
+
+    assert together.maintenance == sum(a.maintenance for a in alone)
+    assert gap_loss(together) == sum(gap_loss(a) for a in alone)
+    assert together.nav_bid - CASH == sum(a.nav_bid - CASH for a in alone)
+    assert together.short_notional == sum(a.short_notional for a in alone)
+    for greek in ("delta", "gamma", "vega"):
+        assert getattr(together, greek) == [getattr(a, greek)[u] for u, a in enumerate(alone)]
+
+
+def test_spot_of_one_underlying_does_not_hedge_options_of_the_other(quoted):
+    quoted.risk.set_limits(LOOSE, sender=quoted.governor)
+    quoted.rebalance(quoted.leg(BTC_SPOT, 1))
+    venues = quoted.vault.all_venues()
+    eth = position(quoted, ETH, True, -20)
+
+    hedged = assess(quoted, eth, venues=venues)
+
+    assert hedged.maintenance == assess(quoted, eth).maintenance + assess(quoted, venues=venues).maintenance
+    assert gap_loss(hedged) == gap_loss(assess(quoted, eth)) + gap_loss(assess(quoted, venues=venues))
+    assert hedged.delta[BTC] == WAD
+
+
+def test_spot_of_the_same_underlying_does(quoted):
+    quoted.risk.set_limits(LOOSE, sender=quoted.governor)
+    quoted.rebalance(quoted.leg(BTC_SPOT, 0.35))
+    btc = position(quoted, BTC, True, -0.7)
+
+    assert assess(quoted, btc, venues=quoted.vault.all_venues()).maintenance < assess(quoted, btc).maintenance
+
+
+def test_doubt_of_one_price_raises_the_initial_margin_of_the_whole_book(quoted):
+    eth = position(quoted, ETH, True, -20)
+    calm = assess(quoted, eth)
+
+    quoted.market.push_pool(94_000, quoted.market.btc_pool)
+    quoted.market.wait(360)
+
+    doubtful = assess(quoted, eth)
+    assert [quoted.price_oracle.read(u).doubt for u in (ETH, BTC)] == [False, True]
+    assert (calm.doubt, doubtful.doubt) == (False, True)
+    assert doubtful.initial == doubtful.maintenance * 5 // 4 * 3 // 2
+
+
+def test_a_delta_of_one_underlying_is_not_made_good_by_the_other(both):
+    """20,000 USDC of delta is the band of 1,000,000: 0.3 BTC is beyond it whatever ETH does."""
+    with reverts("risk: delta band"):
+        both.rebalance(both.leg(BTC_SPOT, 0.3), both.leg(SHORT, -6))
+
+    both.rebalance(both.leg(BTC_SPOT, 0.2), both.leg(SPOT, 6))
+
+    assert both.vault.assessment().delta == [6 * WAD, WAD // 5]
+
+
+def test_gross_leverage_is_of_both_together(both):
+    both.risk.set_limits(LOOSE._replace(gross_leverage=wad(0.5)), sender=both.governor)
+    both.rebalance(both.leg(SPOT, 90))
+
+    with reverts("risk: gross leverage"):
+        both.rebalance(both.leg(BTC_SPOT, 2.7))
+
+    both.rebalance(both.leg(BTC_SPOT, 2))
+    assert both.vault.assessment().gross == pytest.approx(450_000 * WAD, rel=1e-9)
+
+
+@pytest.mark.parametrize("legs", [[(BTC_SPOT, 2.7), (SPOT, 100)], [(SPOT, 100), (BTC_SPOT, 2.7)]])
+def test_the_loss_bucket_is_shared(both, legs):
+    """Each alone fits into 10 bp, 1,000 USDC: 0.3 % and impact of 243,000 USDC, 0.05 % and impact of 300,000."""
+    both.risk.set_limits(LOOSE, sender=both.governor)
+    both.vault.set_budgets(Budgets(loss_capacity=wad(0.001), loss_per_day=0), sender=both.governor)
+    first, second = legs
+    both.rebalance(both.leg(*first))
+
+    with reverts("budget: exhausted"):
+        both.rebalance(both.leg(*second))
+
+
+def test_one_rebalance_trades_in_the_venues_of_both(both):
+    both.risk.set_limits(LOOSE, sender=both.governor)
+    sequence = both.vault.sequence()
+
+    both.rebalance(both.leg(SPOT, 20), both.leg(SHORT, -30), both.leg(BTC_SPOT, 0.5), both.leg(BTC_SHORT, -1))
+
+    a = both.vault.assessment()
+    assert both.vault.sequence() == sequence + 1
+    assert [units / WAD for units in a.delta] == pytest.approx([-10, -0.5])
+    assert a.gross == pytest.approx((50 * 3_000 + 1.5 * 90_000) * WAD, rel=1e-6)
+    assert both.ledger_problems([both.depositor]) == []
+
+
+# ---------------------------------------------------------------- one feed is silent
+
+
+@pytest.fixture
+def silent_btc(quoted):
+    """ETH options sold; BTC/USD has had no round for longer than its limit of age, the other feeds are fresh."""
+    series = position(quoted, ETH, True, 0)
+    quoted.sell(series, 2 * WAD)
+    quoted.market.pass_time(HOUR + 301)
+    quoted.market.submit(3_000)
+    quoted.market.submit_usdc()
+    return quoted
+
+
+def test_a_stale_price_of_either_stops_what_needs_a_nav(silent_btc):
+    """An ETH-only book too: the vault has venues for both, and a share's price is of the whole."""
+    vault, depositor = silent_btc.vault, silent_btc.depositor
+
+    with reverts("oracle: stale"):
+        vault.assessment()
+    with reverts("oracle: stale"):
+        vault.redeem(WAD, depositor, depositor, sender=depositor)
+    with reverts("oracle: stale"):
+        silent_btc.rebalance(silent_btc.leg(SPOT, 1))
+    assert vault.maxRedeem(depositor) == vault.maxWithdraw(depositor) == vault.maxDeposit(depositor) == 0
+
+
+def test_settlement_and_payouts_need_no_price_of_the_other_underlying(silent_btc):
+    """Row 42: fixed payouts live whatever the other feed does."""
+    market, book, taker = silent_btc.market, silent_btc.book, silent_btc.taker
+    series = position(silent_btc, ETH, True, 0)
+    expiry = Position.from_slot(series).series.expiry
+    market.pass_time(expiry - HOUR - market.now)
+    market.submit_usdc()
+    usdc_round = market.usdc_feed.latestRound()
+    market.pass_time(HOUR + 60)
+    round_id = market.submit(3_100)
+    had = market.usdc.balanceOf(taker)
+
+    book.settle(ETH, expiry, round_id, usdc_round, sender=silent_btc.stranger)
+    book.fund(sender=silent_btc.stranger)
+    book.claim(Position.from_slot(series).series.id, sender=taker)
+
+    assert market.usdc.balanceOf(taker) - had == 200 * USDC
+
+
+def test_it_ends_with_the_next_round(silent_btc):
+    silent_btc.market.submit_btc(90_000)
+
+    silent_btc.vault.redeem(WAD, silent_btc.depositor, silent_btc.depositor, sender=silent_btc.depositor)
