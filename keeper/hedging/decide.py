@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_
 from keeper.hedging.problem import Book, book_of, build
 from keeper.hedging.program import Array, Program, Solution, SolverError, solve
 from keeper.risk.limits import excesses
+from keeper.risk.margin import margins
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
 from keeper.venues.aave_v3 import short_instruments
 from keeper.venues.instrument import Instrument, Reference, VenueError
@@ -59,10 +61,12 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
     breached = _breached(snapshot)
-    stuck = _is_stuck(breached, deltas)
+    stuck = bool(breached) and _is_stuck(snapshot, valuation, deltas)
     if stuck or (benefit <= gas and all(abs(change.before) <= change.band for change in deltas)):
         trades = ()
-    restoring = () if stuck else restoring_legs(snapshot, trades)[:MAX_LEGS]
+    # Collateral cannot mend a band; whether it mends margin or gap the simulation finds out.
+    hopeless = stuck and set(breached) <= set(_BANDS)
+    restoring = () if hopeless else restoring_legs(snapshot, trades)[:MAX_LEGS]
     trades = trades[: MAX_LEGS - len(restoring)]
     deltas = _deltas(valuation, book, trades)
     legs = (*restoring, *legs_of(trades, snapshot, policy))
@@ -181,18 +185,28 @@ def _breached(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name, amount in zip(_LIMITS, excess, strict=True) if amount > 0)
 
 
-def _is_stuck(breached: Sequence[str], deltas: tuple[DeltaChange, ...]) -> bool:
+def _is_stuck(snapshot: Snapshot, valuation: Valuation, deltas: tuple[DeltaChange, ...]) -> bool:
     """Whether the contract would refuse the trade: of the breached limits one must shrink by a tenth of its excess.
 
-    Where margin, gap or leverage is breached the simulation has the last word: they move with the trade as well.
+    At the oracle price and without costs, so that only a hopeless trade is held back: the simulation has the last word.
     """
-    if not breached or not set(breached) <= set(_BANDS):
-        return False
-    for change in deltas:
-        before, after = abs(change.before) - change.band, abs(change.after) - change.band
-        if before > 0 and max(after, 0.0) <= _SHRINKS * before:
-            return False
-    return True
+    spots = [options.spot for options in valuation.options]
+    moved = []
+    for venues, change, spot in zip(valuation.venues, deltas, spots, strict=True):
+        units = change.after - change.before
+        half = units * spot / 2
+        stressed = {"stressed_down": venues.stressed_down - half, "stressed_up": venues.stressed_up + half}
+        moved.append(replace(venues, units=venues.units + units, **stressed))
+    now, then = valuation.margins, margins(valuation.options, moved, valuation.cash, valuation.doubt)
+    gross = sum(abs(change.after - change.before) * spot for change, spot in zip(deltas, spots, strict=True))
+    leverage = snapshot.limits.gross_leverage / WAD * now.nav_bid
+    excess = [
+        (now.initial - now.nav_bid, then.initial - now.nav_bid),
+        (-now.gap_headroom, -then.gap_headroom),
+        (now.gross - leverage, now.gross - gross - leverage),  # at best every unit closes one
+        *((abs(change.before) - change.band, abs(change.after) - change.band) for change in deltas),
+    ]
+    return not any(before > 0 and max(after, 0.0) <= _SHRINKS * before for before, after in excess)
 
 
 def _why_trade(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -28,16 +28,17 @@ from keeper.operations.parameters import Parameters
 from keeper.pricing.fixed_point import wad_ln
 from keeper.risk.mirror import assess, option_risk
 
+ETH, BTC = 0, 1
 NOW = 1_795_050_000
 EXPIRY = next_expiry(NOW + 86_400)
 LIMITS = Limits(*Parameters().limits())
 BUDGETS = Budgets(*Parameters().budgets())
 
 
-def option(is_call: bool, strike: float, size: float, expiry: int = EXPIRY) -> Position:
+def option(is_call: bool, strike: float, size: float, expiry: int = EXPIRY, underlying: int = ETH) -> Position:
     """A position of ``size`` units; + = the vault is long."""
     strike_wad = to_wad(strike)
-    return Position(Series(0, is_call, expiry, strike_wad, wad_ln(strike_wad)), to_wad(size))
+    return Position(Series(underlying, is_call, expiry, strike_wad, wad_ln(strike_wad)), to_wad(size))
 
 
 def slice_at(vol: float, expiry: int = EXPIRY) -> VolSlice:
@@ -55,6 +56,25 @@ def pool_at(price: float, depth: float = 40e6) -> PoolState:
     return PoolState("0x" + "11" * 20, 500, int(root * 2**96), liquidity, tick, True, 18)
 
 
+def btc_pool_at(price: float, depth: float = 40e6) -> PoolState:
+    """The WBTC/USDC 0.3 % pool at ``price`` with a virtual reserve of ``depth`` USDC."""
+    root = math.sqrt(price / 1e2)
+    liquidity = int(depth / price * 1e7 * math.sqrt(price))
+    return PoolState("0x" + "55" * 20, 3_000, int(root * 2**96), liquidity, int(math.log(root**2, 1.0001)), False, 8)
+
+
+@dataclass(frozen=True)
+class Bitcoin:
+    """A second underlying: its market and what the vault holds and owes of it."""
+
+    spot: float = 90_000.0
+    twap: float | None = None
+    held: float = 0.0
+    debt: float = 0.0
+    depth: float = 40e6
+    borrow_rate: float = 0.01
+
+
 def make_snapshot(
     book: tuple[Position, ...] = (),
     *,
@@ -69,23 +89,20 @@ def make_snapshot(
     loss_budget: float = 0.002,
     base_fee_gwei: float = 1.0,
     depth: float = 40e6,
+    btc: Bitcoin | None = None,
 ) -> Snapshot:
-    """A vault with ``idle`` USDC, ``held`` ETH of spot and a short of ``debt`` ETH at health factor ``health``."""
-    state_pool = pool_at(pool or spot, depth)
-    price = to_wad(spot)
-    reading = Reading(price, to_wad(twap if twap is not None else spot), NOW - 60, False)
-    collateral = debt * spot * health / 0.78
-    spot_state = _linear(0, held, held * spot, spot, MAX_UINT256)
-    short_state = _linear(0, -debt, collateral - debt * spot, spot, to_wad(health) if debt else MAX_UINT256)
-    lending = Lending(0.027, 0.04, 0.78, 1.5, 1.8, int(collateral * USDC), to_wad(debt))
-    venues = (
-        Venue(0, VenueKind.UNISWAP_V3_SPOT, "0x" + "22" * 20, spot_state, (state_pool,)),
-        Venue(1, VenueKind.AAVE_V3_SHORT, "0x" + "33" * 20, short_state, (state_pool,), lending),
-    )
-    expiries = sorted({position.series.expiry for position in book})
-    surface = Surface(tuple((0, expiry, slice_at(vol, expiry)) for expiry in expiries))
+    """A vault with ``idle`` USDC, ``held`` ETH of spot and a short of ``debt`` ETH at health factor ``health``; with
+    ``btc`` it trades BTC as well."""
+    readings = [Reading(to_wad(spot), to_wad(twap if twap is not None else spot), NOW - 60, False)]
+    venues = list(_venues(ETH, spot, pool_at(pool or spot, depth), held, debt, health, borrow_rate=0.027))
+    if btc is not None:
+        readings.append(Reading(to_wad(btc.spot), to_wad(btc.twap or btc.spot), NOW - 60, False))
+        pool_of_btc = btc_pool_at(btc.spot, btc.depth)
+        venues += _venues(BTC, btc.spot, pool_of_btc, btc.held, btc.debt, 1.8, borrow_rate=btc.borrow_rate)
+    terms = sorted({(position.series.underlying, position.series.expiry) for position in book})
+    surface = Surface(tuple((underlying, expiry, slice_at(vol, expiry)) for underlying, expiry in terms))
     assessment = assess(
-        option_risk(book, (reading,), surface, NOW), [venue.state for venue in venues], int(idle * USDC) * 10**12
+        option_risk(book, readings, surface, NOW), [venue.state for venue in venues], int(idle * USDC) * 10**12
     )
     return Snapshot(
         chain_id=1,
@@ -96,11 +113,27 @@ def make_snapshot(
         keeper_balance_wei=10**18,
         vault=VaultState(int(idle * USDC), 0, 10**24, 7, Mode.NORMAL, to_wad(loss_budget), BUDGETS),
         limits=LIMITS,
-        readings=(reading,),
+        readings=tuple(readings),
         book=book,
         surface=surface,
-        venues=venues,
+        venues=tuple(venues),
         assessment=assessment,
+    )
+
+
+def _venues(
+    underlying: int, spot: float, pool: PoolState, held: float, debt: float, health: float, borrow_rate: float
+) -> tuple[Venue, Venue]:
+    """Spot and short of one underlying, indices as a deployment gives them."""
+    collateral = debt * spot * health / 0.78
+    spot_state = _linear(underlying, held, held * spot, spot, MAX_UINT256)
+    short_state = _linear(underlying, -debt, collateral - debt * spot, spot, to_wad(health) if debt else MAX_UINT256)
+    lending = Lending(borrow_rate, 0.04, 0.78, 1.5, 1.8, int(collateral * USDC), to_wad(debt))
+    return (
+        Venue(2 * underlying, VenueKind.UNISWAP_V3_SPOT, f"0x{0x22 + underlying:040x}", spot_state, (pool,)),
+        Venue(
+            2 * underlying + 1, VenueKind.AAVE_V3_SHORT, f"0x{0x33 + underlying:040x}", short_state, (pool,), lending
+        ),
     )
 
 
@@ -109,12 +142,13 @@ def after_trades(snapshot: Snapshot, legs: tuple[Any, ...]) -> Snapshot:
     venues = list(snapshot.venues)
     for leg in legs:
         venue = venues[leg.venue]
-        spot = snapshot.readings[0].price_wad / WAD
+        underlying = venue.state.underlying
+        spot = snapshot.readings[underlying].price_wad / WAD
         exposure = (venue.state.exposure + leg.delta_change) / WAD
         if venue.kind is VenueKind.AAVE_V3_SHORT:
             exposure = min(exposure, 0.0)
         equity = venue.state.equity / WAD  # cash and venue change places: the sum is what counts
-        venues[leg.venue] = replace(venue, state=_linear(0, exposure, equity, spot, venue.state.health))
+        venues[leg.venue] = replace(venue, state=_linear(underlying, exposure, equity, spot, venue.state.health))
     risks = option_risk(snapshot.book, snapshot.readings, snapshot.surface, snapshot.timestamp)
     cash = (snapshot.vault.idle - snapshot.vault.owed) * 10**12
     return replace(snapshot, venues=tuple(venues), assessment=assess(risks, [v.state for v in venues], cash))

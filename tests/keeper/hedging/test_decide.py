@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from keeper.domain.decision import Action, Leg
 from keeper.domain.policy import Policy
-from keeper.domain.series import Position
 from keeper.domain.snapshot import PoolState, Snapshot, Surface
 from keeper.domain.units import USDC, WAD, to_wad
 from keeper.hedging.decide import decide
@@ -141,6 +140,18 @@ def test_nothing_is_sent_that_the_vault_would_refuse_for_gamma(snapshot_of: SNAP
 
     assert decision.action is Action.HOLD
     assert "gamma" in decision.reason
+
+
+def test_nothing_is_sent_that_mends_no_breached_limit_by_a_tenth(snapshot_of: SNAPSHOTS) -> None:
+    """Margin, gap and delta are far beyond their limits and there is cash for a thirtieth of the hedge."""
+    book = tuple(
+        option(True, 3_000 * m, size) for m, size in ((0.8, -42), (0.95, -31), (1, -29), (1.05, -53), (1.2, -41))
+    )
+
+    decision = decide(snapshot_of(book, idle=200_000, twap=3_000 * 0.98), POLICY)
+
+    assert decision.action is Action.HOLD
+    assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
 
 
 def test_missing_collateral_is_restored_by_a_leg_of_zero(snapshot_of: SNAPSHOTS) -> None:
@@ -307,30 +318,6 @@ def test_two_shorts_are_restored_only_as_far_as_the_cash_goes(snapshot_of: SNAPS
 
     assert missing < 20_000 < 2 * missing
     assert [(leg.venue, leg.delta_change) for leg in legs] == [(SHORT, 0)]
-
-
-def test_each_underlying_is_hedged_in_its_own_venues(snapshot_of: SNAPSHOTS) -> None:
-    one = snapshot_of((option(True, 3_000, -60),))
-    bitcoin = replace(option(True, 3_000, -60).series, underlying=1)
-    venues = tuple(
-        replace(venue, index=venue.index + 2, state=replace(venue.state, underlying=1), pools=_renamed(venue.pools))
-        for venue in one.venues
-    )
-    book = (*one.book, Position(bitcoin, -30 * WAD))
-    (_, expiry, posted) = one.surface.slices[0]
-    snapshot = replace(
-        one,
-        readings=one.readings * 2,
-        book=book,
-        venues=(*one.venues, *venues),
-        surface=Surface(((0, expiry, posted), (1, expiry, posted))),
-    )
-
-    decision = decide(after_trades(snapshot, ()), POLICY)
-
-    assert [(leg.venue, leg.delta_change > 0) for leg in decision.legs] == [(2, True), (0, True)]
-    for change in decision.deltas:
-        assert abs(change.after) <= POLICY.band_use * change.band + 1e-6 < abs(change.before)
 
 
 def _renamed(pools: tuple[PoolState, ...]) -> tuple[PoolState, ...]:
