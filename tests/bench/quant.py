@@ -27,6 +27,7 @@ from keeper.pricing.black76 import greeks, price
 from keeper.pricing.implied import ImpliedVol, implied_vol
 from keeper.pricing.kernel import Method
 from keeper.risk.valuation import value
+from tests.bench import surface
 from tests.bench.results import Row, medians, row
 from tests.keeper.hedging.conftest import make_snapshot, option
 
@@ -41,7 +42,7 @@ _SCALAR = 2_000  # options that a loop over scalars is measured on
 
 def run() -> list[Row]:
     """All rows."""
-    return [*_pricing(), *_implied(), *_hedging()]
+    return [*_pricing(), *_implied(), *surface.run(), *_hedging()]
 
 
 # ---------------------------------------------------------------- price and Greeks
