@@ -24,9 +24,9 @@ from keeper.operations.vault import allow
 from keeper.pricing.fixed_point import wad_ln
 from keeper.pricing.normal_table import normal_table
 from tests.bench.results import PROJECT, Row, row
-from tests.bench.vault import six_series, trade
+from tests.bench.vault import sell_btc, six_series, trade
 from tests.keeper.evm import DEPLOYER
-from tests.keeper.vault_on_fork import BTC, BTC_SPOT, DEPOSIT, SPOT, VOL, VaultOnFork, account_of
+from tests.keeper.vault_on_fork import BTC_SPOT, DEPOSIT, SPOT, VOL, VaultOnFork, account_of
 
 SNAPSHOT = PROJECT / ".gas-snapshot"
 PUBLISHED = {"Derive v1": 13_360, "Premia": 20_623, "Dopex": 88_969, "DeFiMath 4.1": 2_582}  # QUANT.md
@@ -84,7 +84,8 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
     gas["Vault.rebalance, one Aave leg, 6 series"] = _rebalance(vault, (_SHORT_VENUE, -1))
     gas["Vault.rebalance, two legs, 6 series"] = _rebalance(vault, (_SPOT_VENUE, 1), (_SHORT_VENUE, -1))
 
-    _sell_btc(vault)
+    sell_btc(vault)
+    _rebalance(vault, (_BTC_SPOT_VENUE, 0.2), (_BTC_SHORT_VENUE, -0.2))
     gas["Vault.assessment, 8 series of ETH and BTC"] = _view(vault, "Vault", "assessment")
     gas["Vault.rebalance, one BTC spot leg, 8 series of both"] = _rebalance(vault, (_BTC_SPOT_VENUE, 0.1))
     gas["Vault.rebalance, spot legs of ETH and BTC, 8 series"] = _rebalance(
@@ -119,14 +120,6 @@ def _view(vault: VaultOnFork, contract: str, function: str, *args: Any) -> int:
     receipt = vault.send("stranger", contract, function, *args)
     data = bytes(vault.w3.eth.get_transaction(receipt["transactionHash"])["input"])
     return int(receipt["gasUsed"]) - 21_000 - sum(16 if byte else 4 for byte in data)
-
-
-def _sell_btc(vault: VaultOnFork) -> None:
-    """A call and a put, and a first position in both of BTC's venues."""
-    for is_call, strike in ((True, 95_000), (False, 85_000)):
-        series = vault.list_series(is_call=is_call, strike=strike, underlying=BTC)
-        trade(vault, series, 0.5, vault_sells=True)
-    _rebalance(vault, (_BTC_SPOT_VENUE, 0.2), (_BTC_SHORT_VENUE, -0.2))
 
 
 def _rebalance(vault: VaultOnFork, *legs: tuple[int, float]) -> int:

@@ -1,4 +1,4 @@
-"""The keeper on anvil, one vault with six series: each stage of a block, and from the block to the sent transaction.
+"""The keeper on anvil, one vault with eight series of ETH and BTC: the stages of a block, and block to transaction.
 
 The peer of the snapshot's reader is the obvious one: the same views through web3.py's contract objects, one request
 each.
@@ -34,7 +34,7 @@ from keeper.market import reader
 from keeper.risk.valuation import value
 from keeper.runtime.loop import Keeper
 from tests.bench.results import Row, medians, row
-from tests.bench.vault import six_series
+from tests.bench.vault import sell_btc, six_series
 from tests.keeper.vault_on_fork import VaultOnFork
 
 _RUNS = 15
@@ -50,6 +50,7 @@ _STAGES = {
 def run() -> list[Row]:
     """All rows, milliseconds."""
     with six_series() as vault, tempfile.TemporaryDirectory() as folder:
+        sell_btc(vault)
         journals = (Journal(f"sqlite:///{Path(folder) / f'{i}.sqlite'}") for i in itertools.count())
         return [*_stages(vault, next(journals)), *_block_to_transaction(vault, lambda: next(journals))]
 
@@ -82,8 +83,13 @@ def _stages(vault: VaultOnFork, journal: Journal) -> list[Row]:
     }
     ms = {name: 1e3 * seconds for name, seconds in medians(stages, _RUNS).items()}
     return [
-        row(f"snapshot, 6 series (peer: web3.py, {requests} views)", ms["read"], "ms", peer=ms["one by one"]),
-        row("valuation, 6 series", ms["value"], "ms"),
+        row(
+            f"snapshot, 8 series of ETH and BTC (peer: web3.py, {requests} views)",
+            ms["read"],
+            "ms",
+            peer=ms["one by one"],
+        ),
+        row("valuation, 8 series of ETH and BTC", ms["value"], "ms"),
         row("decide, valuation included", ms["decide"], "ms"),
         row("journal: decision, snapshot and intent", ms["write"], "ms"),
     ]

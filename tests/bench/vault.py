@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from keeper.domain.series import Series
 from keeper.operations.options import fill, make_quote
 from keeper.simulation.fork import Fork
-from tests.keeper.vault_on_fork import DEPOSIT, VaultOnFork, account_of, vault_on_fork
+from tests.keeper.vault_on_fork import BTC, DEPOSIT, VaultOnFork, account_of, vault_on_fork
 
 _BLOCK_TIME = 1  # second: a quote lives 45
 _MORE = ((True, 3_200, 1), (False, 2_700, 1), (True, 3_300, 2), (False, 2_900, 2))
@@ -30,6 +30,13 @@ def six_series() -> Iterator[VaultOnFork]:
         for is_call, strike, weeks in _MORE:
             trade(vault, vault.list_series(is_call=is_call, strike=strike, weeks=weeks), 2, vault_sells=True)
         yield vault
+
+
+def sell_btc(vault: VaultOnFork) -> None:
+    """Two series more: the vault is short a BTC call and put."""
+    for is_call, strike in ((True, 95_000), (False, 85_000)):
+        series = vault.list_series(is_call=is_call, strike=strike, underlying=BTC)
+        trade(vault, series, 0.5, vault_sells=True)
 
 
 def trade(vault: VaultOnFork, series: Series, units: float, *, vault_sells: bool) -> int:
