@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.logs import DISCARD
 
+from keeper.chain.artifacts import artifact
 from keeper.domain.decision import Action
 from keeper.domain.series import UNDERLYINGS
-from keeper.domain.snapshot import Assessment, PoolState, Snapshot
+from keeper.domain.snapshot import Assessment, PoolState, Snapshot, VenueKind
 from keeper.domain.units import WAD, WAD_PER_USDC_UNIT, from_usdc, from_wad
 from keeper.errors import JournalError
 from keeper.execution.records import Kind, Outcome, Record, Result
-from keeper.operations.contracts import bind, usdc_of
+from keeper.market.reader import CONTRACTS
+from keeper.operations.contracts import ERC20_ABI, bind, usdc_of
+from keeper.risk.mirror import option_risk
+from keeper.simulation.chronicle import QUEUE
 from keeper.simulation.record import BookCheck, DeltaMove, PoolCost, TradeRecord
 from keeper.venues.uniswap_v3 import pool_price
 
@@ -27,17 +32,23 @@ if TYPE_CHECKING:
     from keeper.simulation.chronicle import Chronicle
 
 _ETHER = 0  # gas is paid in ether, priced as the first underlying
+_USDC_UNIT = "1e-6 USDC"
 _SWAP_TOPIC = keccak(text="Swap(address,address,int256,int256,uint160,uint128,int24)")
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Rebalances as they are mined; ``leg_usdc`` is what all legs brought (paid: negative), smallest units."""
+    """Rebalances as they are mined.
+
+    ``leg_usdc`` is what all legs brought (paid: negative), smallest units; ``leg_units`` what they traded in each
+    venue, by its index, WAD.
+    """
 
     w3: Web3
     deployment: Deployment
     trades: list[TradeRecord] = field(default_factory=list)
     leg_usdc: int = 0
+    leg_units: dict[int, int] = field(default_factory=dict)
     _next_record: int = 0
 
     def collect(self, journal: Journal, from_block: int) -> None:
@@ -66,6 +77,7 @@ class Ledger:
         for leg in legs:
             u = snapshot.venues[leg["venue"]].state.underlying
             hedge_usdc[u] += leg["usdc"] // WAD_PER_USDC_UNIT
+            self.leg_units[leg["venue"]] = self.leg_units.get(leg["venue"], 0) + leg["units"]
             turnover += abs(from_wad(leg["units"])) * prices[u]
         self.leg_usdc += sum(hedge_usdc)
         after = Assessment(*vault.functions.assessment().call(block_identifier=receipt["blockNumber"]))
@@ -149,39 +161,52 @@ def checks(
     deployment: Deployment,
     snapshot: Snapshot,
     chronicle: Chronicle,
-    leg_usdc: int,
-    options_mid: int,
+    ledger: Ledger,
     depositors: Iterable[str],
     holders: Iterable[str],
 ) -> tuple[BookCheck, ...]:
-    """The identities of the books, each to the smallest unit."""
-    vault = bind(w3, deployment, "Vault")
-    book = bind(w3, deployment, "OptionBook")
-    token = bind(w3, deployment, "OptionToken")
-    usdc = usdc_of(w3, deployment)
+    """The identities of the books, each to the smallest unit.
+
+    Args:
+        snapshot: Of the last block.
+        depositors, holders: Every address that may have shares, and every one that may have options.
+    """
+    risks = option_risk(snapshot.book, snapshot.readings, snapshot.surface, snapshot.timestamp)
+    options_mid = sum(risk.mid for risk in risks)
+    return (
+        *_cash_checks(w3, deployment, snapshot, chronicle, ledger.leg_usdc, options_mid),
+        *_share_checks(w3, deployment, snapshot, chronicle, depositors),
+        _holders_check(w3, deployment, snapshot, holders),
+        *_venue_checks(w3, snapshot, deployment, ledger),
+    )
+
+
+def _cash_checks(
+    w3: Web3, deployment: Deployment, snapshot: Snapshot, chronicle: Chronicle, leg_usdc: int, options_mid: int
+) -> tuple[BookCheck, ...]:
+    usdc = usdc_of(w3, deployment).functions
     state, cash = snapshot.vault, chronicle.cash
     funded = sum(cash.payouts) - state.owed
     nav = snapshot.assessment.nav_mid
     equity = sum(venue.state.equity for venue in snapshot.venues)
-    held = {
-        position.series.id: sum(token.functions.balanceOf(holder, position.series.id).call() for holder in holders)
-        for position in snapshot.book
-    }
-    shares = sum(vault.functions.balanceOf(depositor).call() for depositor in depositors)
     return (
-        BookCheck("shares of all depositors = total supply", state.total_supply, shares, "1e-18 share"),
-        BookCheck("USDC in the vault = idle", state.idle, usdc.functions.balanceOf(vault.address).call(), "1e-6 USDC"),
+        BookCheck(
+            "USDC in the vault = idle",
+            state.idle,
+            usdc.balanceOf(deployment.address("Vault")).call(),
+            _USDC_UNIT,
+        ),
         BookCheck(
             "idle = deposits - redemptions + premiums - funded payouts + hedges",
             cash.deposited + sum(cash.premiums) - funded + leg_usdc,
             state.idle,
-            "1e-6 USDC",
+            _USDC_UNIT,
         ),
         BookCheck(
             "USDC in the option book = funded - claimed",
             funded - chronicle.claimed,
-            usdc.functions.balanceOf(book.address).call(),
-            "1e-6 USDC",
+            usdc.balanceOf(deployment.address("OptionBook")).call(),
+            _USDC_UNIT,
         ),
         BookCheck(
             "NAV = idle - owed + venues + options",
@@ -191,14 +216,77 @@ def checks(
         ),
         BookCheck(
             "deposits + profit = redemptions + NAV",
-            cash.without_hedges * WAD_PER_USDC_UNIT + leg_usdc * WAD_PER_USDC_UNIT + equity + options_mid,
+            (cash.without_hedges + leg_usdc) * WAD_PER_USDC_UNIT + equity + options_mid,
             nav,
             "1e-18 USDC",
         ),
+    )
+
+
+def _share_checks(
+    w3: Web3, deployment: Deployment, snapshot: Snapshot, chronicle: Chronicle, depositors: Iterable[str]
+) -> tuple[BookCheck, ...]:
+    """Shares, wherever they are, and the queue's own accounts once there is a queue."""
+    vault = bind(w3, deployment, "Vault").functions
+    shares = {who: vault.balanceOf(who).call() for who in depositors}
+    if QUEUE not in deployment.contracts:
+        return (_supply_check("all depositors", snapshot, sum(shares.values())),)
+    queue, queue_address = bind(w3, deployment, QUEUE).functions, deployment.address(QUEUE)
+    recipient = vault.terms().call()[0]
+    shares |= {who: vault.balanceOf(who).call() for who in (queue_address, recipient)}
+    asked = chronicle.queue.controllers
+    held = usdc_of(w3, deployment).functions.balanceOf(queue_address).call()
+    return (
+        _supply_check("depositors, queue and fee recipient", snapshot, sum(shares.values())),
         BookCheck(
-            "options held by takers = options written by the vault",
-            sum(-position.size_wad for position in snapshot.book),
-            sum(held.values()),
-            "1e-18 unit",
+            "USDC in the queue = paid by epochs - claimed",
+            chronicle.queue.paid - chronicle.queue.claimed,
+            held,
+            _USDC_UNIT,
+        ),
+        BookCheck(
+            "USDC in the queue >= claimable by all requesters",
+            sum(queue.maxWithdraw(who).call() for who in asked),
+            held,
+            _USDC_UNIT,
+            at_least=True,
+        ),
+        BookCheck(
+            "shares in the queue >= pending of all requesters",
+            sum(queue.pendingRedeemRequest(0, who).call() for who in asked),
+            shares[queue_address],
+            "1e-18 share",
+            at_least=True,
         ),
     )
+
+
+def _supply_check(whose: str, snapshot: Snapshot, shares: int) -> BookCheck:
+    return BookCheck(f"shares of {whose} = total supply", snapshot.vault.total_supply, shares, "1e-18 share")
+
+
+def _holders_check(w3: Web3, deployment: Deployment, snapshot: Snapshot, holders: Iterable[str]) -> BookCheck:
+    token = bind(w3, deployment, "OptionToken").functions
+    accounts = tuple(holders)
+    return BookCheck(
+        "options held by takers = options written by the vault",
+        sum(-position.size_wad for position in snapshot.book),
+        sum(token.balanceOf(who, position.series.id).call() for who in accounts for position in snapshot.book),
+        "1e-18 unit",
+    )
+
+
+def _venue_checks(w3: Web3, snapshot: Snapshot, deployment: Deployment, ledger: Ledger) -> Iterator[BookCheck]:
+    """What lies in each venue is what the rebalances put there, in the token's own smallest unit."""
+    for venue in snapshot.venues:
+        symbol = UNDERLYINGS[venue.state.underlying]
+        decimals = venue.pools[0].token_decimals
+        token = w3.eth.contract(address=to_checksum_address(venue.address), abi=artifact(CONTRACTS[venue.kind]).abi)
+        underlying = w3.eth.contract(address=token.functions.TOKEN().call(), abi=ERC20_ABI).functions
+        held = underlying.balanceOf(token.address).call()
+        if venue.kind is VenueKind.UNISWAP_V3_SPOT:
+            name = f"{symbol} in the spot venue = bought - sold"
+            bought = ledger.leg_units.get(venue.index, 0) * 10**decimals // WAD
+        else:
+            name, bought = f"{symbol} left in the short's venue: none", 0
+        yield BookCheck(name, bought, held, f"1e-{decimals} {symbol}")

@@ -30,7 +30,6 @@ from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import Keys, deploy
 from keeper.operations.options import claim, fill, list_series, make_quote, post_vol
 from keeper.operations.vault import deposit, redeem
-from keeper.risk.mirror import option_risk
 from keeper.simulation.accounting import Ledger, checks
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 from keeper.simulation.fork import Fork
@@ -271,7 +270,6 @@ class _Story:
         """Check the books and put everything together."""
         self.progress("checking the books", 0.98)
         snapshot, chronicle = self.observer.read(), self.observer.chronicle
-        risks = option_risk(snapshot.book, snapshot.readings, snapshot.surface, snapshot.timestamp)
         return DemoRecord(
             market=self.path.title,
             seed=self.path.seed,
@@ -290,8 +288,7 @@ class _Story:
                 self.deployment,
                 snapshot,
                 chronicle,
-                self.ledger.leg_usdc,
-                sum(risk.mid for risk in risks),
+                self.ledger,
                 depositors=[self._account(who).address for who in _DEPOSITS],
                 holders=[self._account(who).address for who in {taker for *_, taker in _TRADES}],
             ),

@@ -20,7 +20,8 @@ class QueueBook:
     requests: list[RedemptionRecord] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     controllers: set[str] = field(default_factory=set)  # addresses that ever had a request
-    claimed: int = 0  # USDC, smallest units
+    paid: int = 0  # by settled epochs, USDC, smallest units
+    claimed: int = 0  # of it
 
     def take(self, event: str, timestamp: int, args: Mapping[str, Any], called: Callable[[str], str]) -> None:
         """Make an event of the queue's part of the book."""
@@ -51,6 +52,7 @@ class QueueBook:
                 self.requests[i] = replace(request, note=f"{back:,.2f} shares taken back")
 
     def _settle(self, timestamp: int, args: Mapping[str, Any]) -> None:
+        self.paid += args["assets"]
         pool = args["shares"] + args["remaining"]
         part = args["shares"] / pool if pool else 0.0
         price = from_usdc(args["assets"]) / from_wad(args["shares"]) if args["shares"] else 0.0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.risk.attribution import Attribution, HedgingError
 from keeper.simulation.record import DemoRecord, PoolCost
-from keeper.simulation.report.measures import attribution, max_drawdown, performance
+from keeper.simulation.report import figures
+from keeper.simulation.report.measures import attribution, max_drawdown, performance, pool_cost
 
+_COSTS = "paid for hedging"
 _OUTSIDE = {
     "loss budget": "the loss budget was used up",
     "cash": "idle cash was short",
@@ -69,44 +71,47 @@ def alternatives(record: DemoRecord) -> tuple[Alternative, ...]:
     return tuple(found)
 
 
-_SOURCES: tuple[tuple[str, str, Callable[[Attribution], float], Callable[[Attribution], float]], ...] = (
-    (
-        "Premium over mid",
-        "what takers paid above the mark, or sold below it",
-        lambda p: p.premium,
-        lambda p: p.premium,
-    ),
-    ("Delta", "the price times net delta, options and hedge", lambda p: p.delta, lambda p: p.option_delta),
-    ("Gamma", "half of gamma times the squared move", lambda p: p.gamma, lambda p: p.gamma),
-    ("Vega", "posted volatility times vega", lambda p: p.vega, lambda p: p.vega),
-    ("Theta", "time that passed: what sold options decay by", lambda p: p.theta, lambda p: p.theta),
-    ("Carry", "interest of the venues, earned less paid", lambda p: p.carry, lambda p: 0.0),
-    ("Trading costs", "pool fees, impact, distance from the oracle", lambda p: p.costs, lambda p: 0.0),
-    ("Residual", "higher orders and cross terms", lambda p: p.residual, lambda p: p.option_residual),
-)
-
-
 def by_source(record: DemoRecord, shown: tuple[int, ...]) -> tuple[tuple[Row, float], ...]:
-    """Each source of the hedged vault's profit, and its total without the hedge."""
+    """Each source of the hedged vault's profit, and what it is without the hedge. The residual is the rest."""
     pnl = [attribution(record, u) for u in shown]
-    return tuple(
-        (Row(label, meaning, tuple(hedged(p) for p in pnl)), sum(unhedged(p) for p in pnl))
-        for label, meaning, hedged, unhedged in _SOURCES
+    traded = [-sum(pool_cost(record, record.underlyings[u], read) for read in (_fees, _impact, _basis)) for u in shown]
+
+    def of(read: Callable[[Attribution], float]) -> tuple[float, ...]:
+        return tuple(read(p) for p in pnl)
+
+    rows = (
+        (
+            Row("Premium over mid", "what takers paid above the mark, or sold below it", of(lambda p: p.premium)),
+            sum(p.premium for p in pnl),
+        ),
+        (
+            Row("Delta", "price moves times net delta, options and hedge", of(lambda p: p.delta)),
+            sum(p.option_delta for p in pnl),
+        ),
+        (Row("Gamma", "half of gamma times squared price moves", of(lambda p: p.gamma)), sum(p.gamma for p in pnl)),
+        (Row("Vega", "moves of posted volatility times vega", of(lambda p: p.vega)), sum(p.vega for p in pnl)),
+        (
+            Row("Theta", "time that passed: what sold options decay by", of(lambda p: p.theta)),
+            sum(p.theta for p in pnl),
+        ),
+        (Row("Carry", "interest of the venues, earned less paid", of(lambda p: p.carry)), 0.0),
+        (Row("Trading costs", "pool fees, price impact, distance from the oracle", tuple(traded)), 0.0),
     )
+    rest = _rest("Residual", "higher orders, cross terms, rounding", pnl, [row for row, _ in rows])
+    return (*rows, (rest, sum(p.unhedged for p in pnl) - sum(unhedged for _, unhedged in rows)))
 
 
 def by_cause(record: DemoRecord, shown: tuple[int, ...]) -> tuple[Row, ...]:
-    """The hedged vault's profit and loss by what caused it; the rows sum to the whole, gas not among them."""
+    """The hedged vault's profit and loss by what caused it, gas not among it. The residual is what the rest lacks."""
     pnl = [attribution(record, u) for u in shown]
     error = [sum((step.underlyings[u].error for step in record.steps), HedgingError()) for u in shown]
     outside = [_outside(record, u) for u in shown]
     reasons = dict.fromkeys(reason for found in outside for reason in found)
 
     def pools(read: Callable[[PoolCost], float]) -> tuple[float, ...]:
-        paid = [pool for trade in record.trades for pool in trade.pools]
-        return tuple(-sum(read(pool) for pool in paid if pool.symbol == record.underlyings[u]) for u in shown)
+        return tuple(-pool_cost(record, record.underlyings[u], read) for u in shown)
 
-    return (
+    rows = (
         Row("Premium over mid", "earned at the sale", tuple(p.premium for p in pnl)),
         Row("Theta", "earned as the sold options decay", tuple(p.theta for p in pnl)),
         Row(
@@ -130,26 +135,43 @@ def by_cause(record: DemoRecord, shown: tuple[int, ...]) -> tuple[Row, ...]:
         ),
         Row("Vega", "posted volatility moved", tuple(p.vega for p in pnl)),
         Row("Carry", "interest of the venues", tuple(p.carry for p in pnl)),
-        Row("Pool fees", "costs", pools(lambda pool: pool.fees)),
-        Row("Price impact", "costs", pools(lambda pool: pool.impact)),
-        Row("Pools away from the oracle", "costs", pools(lambda pool: pool.basis)),
-        Row("Residual", "higher orders and cross terms of ordinary moves", tuple(e.residual for e in error)),
+        Row("Pool fees", _COSTS, pools(_fees)),
+        Row("Price impact", _COSTS, pools(_impact)),
+        Row("Pools away from the oracle", _COSTS, pools(_basis)),
     )
+    return (*rows, _rest("Residual", "higher orders and cross terms of ordinary moves, rounding", pnl, rows))
 
 
-def in_words(rows: tuple[Row, ...], start: float, write: Callable[[float], str]) -> str:
+def _fees(pool: PoolCost) -> float:
+    return pool.fees
+
+
+def _impact(pool: PoolCost) -> float:
+    return pool.impact
+
+
+def _basis(pool: PoolCost) -> float:
+    return pool.basis
+
+
+def _rest(label: str, meaning: str, pnl: Sequence[Attribution], rows: Sequence[Row]) -> Row:
+    """What the rows lack to the whole."""
+    return Row(label, meaning, tuple(p.total - sum(row.amounts[k] for row in rows) for k, p in enumerate(pnl)))
+
+
+def in_words(rows: tuple[Row, ...], start: float) -> str:
     """The causes that matter, the largest first: at least a fiftieth of the largest and of a basis point of NAV."""
     merged: dict[str, float] = {}
     for row in rows:
-        label = "trading costs" if row.meaning == "costs" else row.label[0].lower() + row.label[1:]
+        label = "trading costs" if row.meaning == _COSTS else row.label[0].lower() + row.label[1:]
         merged[label] = merged.get(label, 0.0) + row.total
     ranked = sorted(merged.items(), key=lambda item: -abs(item[1]))
     least = max(abs(ranked[0][1]) / 50, start / 10_000)
-    gave = [f"{label} {write(amount)}" for label, amount in ranked if amount >= least]
-    took = [f"{label} {write(-amount)}" for label, amount in ranked if amount <= -least]
+    gave = [f"{label} {figures.number(amount, 0)}" for label, amount in ranked if amount >= least]
+    took = [f"{label} {figures.number(-amount, 0)}" for label, amount in ranked if amount <= -least]
     whole = sum(merged.values())
     verb = "made" if whole >= 0 else "lost"
-    words = f"The hedged vault {verb} {write(abs(whole))} USDC."
+    words = f"The hedged vault {verb} {figures.number(abs(whole), 0)} USDC."
     if took:
         words += f" Taken: {', '.join(took)}."
     if gave:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 _NO_BREAK = "\u00a0"
@@ -66,16 +66,3 @@ def parts(amounts: Mapping[str, float]) -> str:
     """``pool fees 12.30, gas 4.56``, the largest first, without what is less than half a USDC."""
     largest = sorted(amounts.items(), key=lambda item: -abs(item[1]))
     return ", ".join(f"{key.replace('_', ' ')} {usdc(amount)}" for key, amount in largest if abs(amount) >= 0.5)
-
-
-def adding_up(amounts: Sequence[float], digits: int = 2) -> list[float]:
-    """The amounts rounded so that they sum to their rounded total: who is nearest to the other side gives way."""
-    scale = 10**digits
-    exact = [amount * scale for amount in amounts]
-    rounded = [round(x) for x in exact]
-    missing = round(sum(exact)) - sum(rounded)
-    step = 1 if missing > 0 else -1
-    order = sorted(range(len(exact)), key=lambda i: step * (rounded[i] - exact[i]))
-    for i in order[: abs(missing)]:
-        rounded[i] += step
-    return [x / scale for x in rounded]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keeper.risk.attribution import Attribution
-from keeper.simulation.record import DeltaMove, DemoRecord, StepRecord, TradeRecord
+from keeper.simulation.record import DeltaMove, DemoRecord, PoolCost, StepRecord, TradeRecord
 
 _NUMBER = re.compile(r"[-+−]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 _IN_BAND = 1 + 1e-9  # the record's floats were integers on chain
@@ -114,14 +114,24 @@ def attribution(record: DemoRecord, underlying: int) -> Attribution:
     return sum((step.underlyings[underlying].pnl for step in record.steps), Attribution())
 
 
+def pool_cost(record: DemoRecord, symbol: str, read: Callable[[PoolCost], float]) -> float:
+    """A cost of one underlying's trades in whole cents per pool, so that every table that tells it agrees, USDC."""
+    paid = [pool for trade in record.trades for pool in trade.pools if pool.symbol == symbol]
+    names = dict.fromkeys(pool.pool for pool in paid)
+    return sum(round(sum(read(pool) for pool in paid if pool.pool == name), 2) for name in names)
+
+
 def costs(record: DemoRecord) -> dict[str, float]:
     """What hedging cost, by cause, USDC; the gas is the keeper's and not in NAV."""
-    interest = sum(attribution(record, u).carry for u in range(len(record.underlyings)))
+
+    def paid(read: Callable[[PoolCost], float]) -> float:
+        return sum(pool_cost(record, symbol, read) for symbol in record.underlyings)
+
     return {
-        "pool fees": sum(trade.fees for trade in record.trades),
-        "price impact": sum(trade.impact for trade in record.trades),
-        "pool away from oracle": sum(trade.basis for trade in record.trades),
-        "interest": -interest,
+        "pool fees": paid(lambda pool: pool.fees),
+        "price impact": paid(lambda pool: pool.impact),
+        "pool away from oracle": paid(lambda pool: pool.basis),
+        "interest": -sum(attribution(record, u).carry for u in range(len(record.underlyings))),
         "gas (paid by the keeper)": sum(trade.gas for trade in record.trades),
     }
 

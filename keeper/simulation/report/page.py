@@ -94,7 +94,7 @@ def render(record: DemoRecord) -> str:
             for key, figure in figures_of(record).items()
         },
         tables=tables_of(record),
-        causes=in_words(by_cause(record, active(record)), performance(record).start, figures.usdc),
+        causes=in_words(by_cause(record, active(record)), performance(record).start),
         costs=bars(costs(record)),
         trade_cost=trade_cost,
         ends_in_band=ends_in_band,

@@ -70,7 +70,7 @@ def _sources(record: DemoRecord) -> Table:
     shown = active(record)
     found = by_source(record, shown)
     rows = [row for row, _ in found]
-    without = figures.adding_up([unhedged for _, unhedged in found])
+    without = _cents([unhedged for _, unhedged in found])
     body, total = _amounts(rows)
     unhedged = Cell(_money(sum(without)), "soft")
     return Table(
@@ -93,8 +93,8 @@ def _symbols(record: DemoRecord, shown: tuple[int, ...]) -> tuple[tuple[str, str
 
 
 def _amounts(rows: Sequence[Row]) -> tuple[tuple[tuple[Cell, ...], ...], tuple[Cell, ...]]:
-    """Rows and their total, rounded so that what is printed adds up both ways."""
-    columns = [figures.adding_up([row.amounts[k] for row in rows]) for k in range(len(rows[0].amounts))]
+    """Rows and their total; what is printed adds up both ways."""
+    columns = [_cents([row.amounts[k] for row in rows]) for k in range(len(rows[0].amounts))]
 
     def cells(amounts: Sequence[float]) -> tuple[Cell, ...]:
         each = tuple(Cell(_money(amount)) for amount in amounts) if len(amounts) > 1 else ()
@@ -104,6 +104,12 @@ def _amounts(rows: Sequence[Row]) -> tuple[tuple[tuple[Cell, ...], ...], tuple[C
         (Cell(row.label, "", row.meaning), *cells([column[i] for column in columns])) for i, row in enumerate(rows)
     )
     return body, (Cell("Total"), *cells([sum(column) for column in columns]))
+
+
+def _cents(amounts: Sequence[float]) -> list[float]:
+    """Rounded to the cent; the last, which is what the others lack, takes the rounding."""
+    rounded = [round(amount, 2) for amount in amounts[:-1]]
+    return [*rounded, round(sum(amounts), 2) - sum(rounded)]
 
 
 def _pools(record: DemoRecord) -> Table:
@@ -128,7 +134,9 @@ def _pools(record: DemoRecord) -> Table:
 
 def _fills(record: DemoRecord) -> Table:
     received = sum(fill.premium if fill.vault_sells else -fill.premium for fill in record.fills)
-    edges = sum(fill.edge for fill in record.fills)
+    edges = sum(
+        round(sum(fill.edge for fill in record.fills if fill.symbol == symbol), 2) for symbol in record.underlyings
+    )
     return Table(
         (
             ("Time, UTC", "nowrap"),

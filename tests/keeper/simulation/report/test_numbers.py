@@ -14,11 +14,12 @@ from keeper.simulation.record import BookCheck
 from keeper.simulation.report import figures
 from keeper.simulation.report.charts import Chart, Lane, draw, readings, ticks
 from keeper.simulation.report.explained import Row, alternatives, by_cause, by_source, in_words
-from keeper.simulation.report.measures import active, attribution, idleness, max_drawdown, performance
+from keeper.simulation.report.measures import active, attribution, costs, idleness, max_drawdown, performance
 from keeper.simulation.report.page import bars
 from keeper.simulation.report.pictures import terms
 from keeper.simulation.report.schema import DESCRIPTIONS
 from keeper.simulation.report.summary import summarise, summary_table, write_summary
+from keeper.simulation.report.tables import tables_of
 from tests.keeper.simulation.report.made_record import made_record
 from tests.keeper.simulation.report.tiny_record import step, tiny_record
 
@@ -198,20 +199,32 @@ def test_axis_ticks_are_few_evenly_spaced_and_inside(low, high):
     assert gaps == pytest.approx([gaps[0]] * len(gaps))
 
 
-@pytest.mark.parametrize(
-    ("amounts", "expected"),
-    [
-        ((0.004, 0.004, 0.004), [0.01, 0.0, 0.0]),
-        ((1.005, -1.005), [1.0, -1.0]),
-        ((10.006, -3.334, -6.671), [10.01, -3.34, -6.67]),
-        ((), []),
-    ],
-)
-def test_rounded_amounts_add_up_to_their_rounded_total(amounts, expected):
-    found = figures.adding_up(amounts)
+def test_a_cost_is_the_same_to_the_cent_in_every_table():
+    record = made_record()
+    tables = tables_of(record)
 
-    assert sum(found) == pytest.approx(round(sum(amounts), 2))
-    assert sorted(found) == pytest.approx(sorted(expected))
+    pools = [cell.text for cell in tables["pools"].total[1:]]
+    causes = {row[0].text: row[-1].text for row in tables["causes"].rows}
+    sources = {row[0].text: row[-2].text for row in tables["sources"].rows}
+    spent = costs(record)
+
+    kinds = ("pool fees", "price impact", "pool away from oracle")
+    assert [figures.number(spent[kind]) for kind in kinds] == pools[:3]
+    assert [causes[name][1:] for name in ("Pool fees", "Price impact", "Pools away from the oracle")] == pools[:3]
+    assert sources["Trading costs"][1:] == pools[3]
+
+
+@pytest.mark.parametrize("name", ["sources", "causes"])
+def test_what_is_printed_adds_up_in_rows_and_columns(name):
+    def amount(cell):
+        return round(float(cell.text.replace("−", "-").replace(",", "")) * 100)
+
+    table = tables_of(made_record())[name]
+    rows = [[amount(cell) for cell in row[1:]] for row in table.rows]
+    total = [amount(cell) for cell in table.total[1:]]
+
+    assert [sum(column) for column in zip(*rows, strict=True)] == total
+    assert all(eth + btc == together for eth, btc, together, *_ in (*rows, total))
 
 
 def test_every_number_of_the_summary_is_described(tiny):
@@ -266,11 +279,11 @@ def test_delta_outside_its_band_is_told_by_what_had_kept_it_there():
 
 
 def test_the_causes_are_told_in_words_the_largest_first():
-    rows = (Row("Gaps", "", (-300.0,)), Row("Theta", "", (100.0,)), Row("Pool fees", "costs", (-50.0,)))
+    rows = (Row("Gaps", "", (-300.0,)), Row("Theta", "", (100.0,)), Row("Pool fees", "paid for hedging", (-50.0,)))
 
-    words = in_words(rows, start=10_000.0, write=figures.usdc)
+    words = in_words(rows, start=10_000.0)
 
-    assert words == "The hedged vault lost 250.00 USDC. Taken: gaps 300.00, trading costs 50.00. Given: theta 100.00."
+    assert words == "The hedged vault lost 250 USDC. Taken: gaps 300, trading costs 50. Given: theta 100."
 
 
 def test_depositors_could_have_held_their_usdc_instead(tiny):

@@ -9,6 +9,7 @@ import pytest
 
 from keeper.simulation.record import BookCheck, CashFlow
 from keeper.simulation.report import figures
+from keeper.simulation.report.explained import by_cause
 from keeper.simulation.report.measures import costs
 from keeper.simulation.report.page import headline, render, write_report
 from keeper.simulation.report.summary import summarise, summary_table
@@ -86,7 +87,8 @@ def test_the_report_has_each_trade_fill_settlement_flow_cost_and_check():
     assert all(figures.number(settlement.paid) in text for settlement in record.settlements)
     assert all(figures.number(flow.usdc, signed=True) in text for flow in record.flows)
     assert all(figures.number(cost) in text for cost in costs(record).values())
-    assert all(figures.number(profit, signed=True) in text for profit in summarise(record)["profit"].values())
+    for cause in by_cause(record, (0, 1))[:-1]:
+        assert all(figures.number(amount, signed=True) in text for amount in cause.amounts)
     for check in record.checks:
         assert check.name in text
         assert text.count(figures.exact(check.expected)) >= 2
