@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
@@ -107,7 +107,12 @@ def settings_of(config: Path | None, account: str = "") -> Settings:
 
 def asking() -> Callable[[str], str] | None:
     """Who asks for a passphrase; None where nobody could answer."""
-    return _ask if sys.stdin.isatty() else None
+    return _ask if _is_terminal(sys.stdin) else None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """None is what Python has for a stream that was closed before it started."""
+    return stream is not None and stream.isatty()
 
 
 def _ask(prompt: str) -> str:
@@ -117,12 +122,29 @@ def _ask(prompt: str) -> str:
 
 def show(what: dict[str, Any] | RenderableType) -> None:
     """Print a result: JSON or a table."""
-    if isinstance(what, dict):
-        click.echo(json.dumps(what, indent=2))
-        return
-    from rich.console import Console
+    try:
+        if isinstance(what, dict):
+            click.echo(json.dumps(what, indent=2))
+            return
+        from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else _WIDTH).print(what)
+        Console(width=None if _is_terminal(sys.stdout) else _WIDTH).print(what)
+    except OSError as error:
+        raise KeelError(f"Standard output cannot be written to: {error.strerror}.") from None
+
+
+def answer(text: str) -> None:
+    """Say on standard output what was done; when that is full or gone, it is in the error.
+
+    Raises:
+        KeelError: it cannot be written to.
+    """
+    try:
+        click.echo(text)
+    except OSError as error:
+        raise KeelError(
+            f"Standard output cannot be written to: {error.strerror}.", kept=f"What was done is done: {text}"
+        ) from None
 
 
 def say(*lines: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from keeper.cli.common import say
+from keeper.cli.common import answer, say
 
 
 @click.group()
@@ -67,4 +67,4 @@ def fetch(
     for gap in found.gaps:
         say(f"Gap: {market.exchange.id} has no candles from {gap} UTC.")
     kept = f", {found.kept:,} of them from before" if found.kept else ""
-    click.echo(f"{found.path}: {found.rows:,} candles of {market.label}{kept}.")
+    answer(f"{found.path}: {found.rows:,} candles of {market.label}{kept}.")

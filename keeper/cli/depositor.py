@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from keeper.cli.common import Amount, account_option, asking, config_option, json_option, settings_of, show
+from keeper.cli.common import Amount, account_option, answer, asking, config_option, json_option, settings_of, show
 
 
 @click.command()
@@ -25,7 +25,7 @@ def deposit(usdc: Decimal, account: str, config: Path | None) -> None:
     from keeper.operations import people
 
     flow = people.deposit(settings, usdc, asking())
-    click.echo(f"{flow.assets:,.6f} USDC for {flow.shares:,.6f} shares in block {flow.block}: {flow.transaction}")
+    answer(f"{flow.assets:,.6f} USDC for {flow.shares:,.6f} shares in block {flow.block}: {flow.transaction}")
 
 
 @click.command()
@@ -45,7 +45,7 @@ def redeem(shares: str, account: str, config: Path | None) -> None:
     from keeper.operations import people
 
     flow = people.redeem(settings, amount, asking())
-    click.echo(f"{flow.shares:,.6f} shares for {flow.assets:,.6f} USDC in block {flow.block}: {flow.transaction}")
+    answer(f"{flow.shares:,.6f} shares for {flow.assets:,.6f} USDC in block {flow.block}: {flow.transaction}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from keeper.cli.common import account_option, asking, config_option, json_option, say, settings_of, show
+from keeper.cli.common import account_option, answer, asking, config_option, json_option, say, settings_of, show
 
 REFUSED: Final = 4
 _LONGEST_BLOCK: Final = 19  # digits that the journal's integers have room for
@@ -98,4 +98,4 @@ def deploy(
 
     keys = Keys(guardian, keeper, quoter, vol_poster)
     deployment, path = deploy_vault(settings, keys, parameters, lambda line: say(line), asking())
-    click.echo(f"Vault {deployment.address('Vault')} on chain {deployment.chain_id}, verified. Manifest: {path}")
+    answer(f"Vault {deployment.address('Vault')} on chain {deployment.chain_id}, verified. Manifest: {path}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from keeper.chain.abi import function
 from keeper.chain.accounts import WatchOnly
 from keeper.chain.address_book import MULTICALL3
+from keeper.chain.multicall import Batch
 from keeper.config import Settings
-from keeper.errors import ConfigError
+from keeper.errors import AccountError, ConfigError
 from keeper.execution.records import Record
+from keeper.operations.deploy import Role
 from keeper.operations.session import Session, open_session
 from keeper.runtime.loop import Keeper
 
@@ -26,12 +29,15 @@ def run_keeper(
     """
     session = open_session(settings)
     _require_multicall(session)
+    signer = WatchOnly(session.keeper_address()) if dry_run else session.account(ask)
+    if not dry_run:
+        _require_role(session, signer.address)
     journal = session.journal(dry_run=dry_run)
     try:
         keeper = Keeper(
             session.connection,
             session.deployment,
-            WatchOnly(session.keeper_address()) if dry_run else session.account(ask),
+            signer,
             settings.policy,
             journal,
             dry_run=dry_run,
@@ -49,6 +55,19 @@ def run_keeper(
         return journal.last_decision()
     finally:
         journal.close()
+
+
+def _require_role(session: Session, address: str) -> None:
+    """A key that may do nothing would be refused at every block."""
+    batch, vault = Batch(), session.deployment.address("Vault")
+    roles = batch.add("Vault", vault, function("Vault", "roles_of"), address)
+    batch.run(session.connection, session.connection.header())
+    if not roles.value & Role.KEEPER:
+        raise AccountError(
+            f"{address} has not the KEEPER role of the vault {vault}.",
+            kept="Nothing was sent.",
+            todo="Set `keystore` to the keeper's key, or let the governor grant it the role; `--dry-run` needs none.",
+        )
 
 
 def _require_multicall(session: Session) -> None:
