@@ -23,7 +23,7 @@ from keeper.market.reader import CONTRACTS
 from keeper.operations.contracts import ERC20_ABI, bind, usdc_of
 from keeper.risk.mirror import option_risk
 from keeper.simulation.chronicle import QUEUE
-from keeper.simulation.record import BookCheck, DeltaMove, PoolCost, TradeRecord
+from keeper.simulation.record import BookCheck, DeltaMove, LegMove, PoolCost, TradeRecord
 from keeper.venues.uniswap_v3 import pool_price
 
 if TYPE_CHECKING:
@@ -38,18 +38,21 @@ _SWAP_TOPIC = keccak(text="Swap(address,address,int256,int256,uint160,uint128,in
 
 @dataclass(slots=True)
 class Ledger:
-    """Rebalances as they are mined.
-
-    ``leg_usdc`` is what all legs brought (paid: negative), smallest units; ``leg_units`` what they traded in each
-    venue, by its index, WAD.
-    """
+    """Rebalances as they are mined; ``trades`` is all there is to keep of it."""
 
     w3: Web3
     deployment: Deployment
     trades: list[TradeRecord] = field(default_factory=list)
-    leg_usdc: int = 0
-    leg_units: dict[int, int] = field(default_factory=dict)
     _next_record: int = 0
+
+    @property
+    def leg_usdc(self) -> int:
+        """What all legs brought into idle cash (paid: negative), smallest units."""
+        return sum(move.usdc for trade in self.trades for move in trade.moves)
+
+    def bought(self, venue: int) -> int:
+        """Units that the legs in a venue bought less what they sold, WAD."""
+        return sum(move.units for trade in self.trades for move in trade.moves if move.venue == venue)
 
     def collect(self, journal: Journal, from_block: int) -> None:
         """Take in the rebalances decided since the last call; ``from_block`` bounds the search."""
@@ -72,14 +75,8 @@ class Ledger:
         rebalanced = vault.events.Rebalanced().process_receipt(receipt, DISCARD)[0]["args"]
         legs = [event["args"] for event in vault.events.LegTraded().process_receipt(receipt, DISCARD)]
         prices = [from_wad(reading.price_wad) for reading in snapshot.readings]
-        hedge_usdc = [0] * len(UNDERLYINGS)
-        turnover = 0.0
-        for leg in legs:
-            u = snapshot.venues[leg["venue"]].state.underlying
-            hedge_usdc[u] += leg["usdc"] // WAD_PER_USDC_UNIT
-            self.leg_units[leg["venue"]] = self.leg_units.get(leg["venue"], 0) + leg["units"]
-            turnover += abs(from_wad(leg["units"])) * prices[u]
-        self.leg_usdc += sum(hedge_usdc)
+        moves = tuple(LegMove(leg["venue"], leg["units"], leg["usdc"] // WAD_PER_USDC_UNIT) for leg in legs)
+        underlying = [venue.state.underlying for venue in snapshot.venues]
         after = Assessment(*vault.functions.assessment().call(block_identifier=receipt["blockNumber"]))
         return TradeRecord(
             sequence=rebalanced["sequence"],
@@ -100,12 +97,16 @@ class Ledger:
                 for change in decision.deltas
             ),
             pools=_pool_costs(receipt["logs"], snapshot),
-            hedge_usdc=tuple(from_usdc(usdc) for usdc in hedge_usdc),
-            turnover=turnover,
+            hedge_usdc=tuple(
+                from_usdc(sum(move.usdc for move in moves if underlying[move.venue] == u))
+                for u in range(len(UNDERLYINGS))
+            ),
+            turnover=sum(abs(from_wad(move.units)) * prices[underlying[move.venue]] for move in moves),
             gas=(outcome.gas_used or 0) * (outcome.gas_price or 0) / WAD * prices[_ETHER],
             gas_used=outcome.gas_used or 0,
             recorded_loss=from_wad(rebalanced["loss"]),
             binding=decision.binding,
+            moves=moves,
         )
 
 
@@ -286,7 +287,7 @@ def _venue_checks(w3: Web3, snapshot: Snapshot, deployment: Deployment, ledger: 
         held = underlying.balanceOf(token.address).call()
         if venue.kind is VenueKind.UNISWAP_V3_SPOT:
             name = f"{symbol} in the spot venue = bought - sold"
-            bought = ledger.leg_units.get(venue.index, 0) * 10**decimals // WAD
+            bought = ledger.bought(venue.index) * 10**decimals // WAD
         else:
             name, bought = f"{symbol} left in the short's venue: none", 0
         yield BookCheck(name, bought, held, f"1e-{decimals} {symbol}")

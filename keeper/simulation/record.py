@@ -107,6 +107,15 @@ class PoolCost:
 
 
 @dataclass(frozen=True, slots=True)
+class LegMove:
+    """What a leg did, as on chain: units in WAD, and USDC of idle cash in smallest units (paid: negative)."""
+
+    venue: int
+    units: int
+    usdc: int
+
+
+@dataclass(frozen=True, slots=True)
 class TradeRecord:
     """One rebalance that was mined. Costs and ``turnover`` in USDC; ``gas`` is the keeper's.
 
@@ -128,6 +137,7 @@ class TradeRecord:
     gas_used: int
     recorded_loss: float
     binding: tuple[tuple[str, float], ...]
+    moves: tuple[LegMove, ...] = ()
 
     @property
     def fees(self) -> float:

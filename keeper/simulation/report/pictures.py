@@ -84,10 +84,6 @@ def _strikes(record: DemoRecord, symbol: str) -> tuple[Level, ...]:
     )
 
 
-def _whole(value: float) -> str:
-    return figures.number(value, 0)
-
-
 def _thousands(value: float) -> str:
     return figures.number(value / 1000, 0)
 
@@ -139,7 +135,7 @@ def _price(record: DemoRecord, u: int, height: float) -> Panel:
     symbol = record.underlyings[u]
     return Panel(
         title=f"{symbol} price, USDC",
-        tick=_whole,
+        tick=lambda v: figures.number(v, 0),
         read=lambda v: figures.number(v, 2),
         height=height,
         lines=(
