@@ -70,6 +70,14 @@ class Sender:
         """
         return self._send(function, action, before)
 
+    def submit(self, function: Any, action: str) -> HexStr:
+        """Send a call without waiting for its block, behind what the account has pending. Returns its hash.
+
+        Raises:
+            KeelError: the call would revert now, or the node refuses it: nothing is sent.
+        """
+        return self._submit(function, action, _nothing)
+
     def find(self, sent: Sequence[Sent], action: str) -> TxReceipt | None:
         """What became of one action that was signed once or more: its receipt, waited for while it is pending.
 
@@ -101,6 +109,9 @@ class Sender:
         return None
 
     def _send(self, call: Any, action: str, before: Callable[[Sent], None]) -> TxReceipt:
+        return self._mined(self._submit(call, action, before), action)
+
+    def _submit(self, call: Any, action: str, before: Callable[[Sent], None]) -> HexStr:
         sender = self.account.address
         try:
             nonce, signed = self._signed(call)
@@ -120,7 +131,7 @@ class Sender:
                 kept="Nothing was sent.",
                 todo=f"See whether {sender} has ether for gas, and try again.",
             ) from error
-        return self._mined(digest, action)
+        return digest
 
     def _receipt(self, digest: HexStr) -> TxReceipt | None:
         try:

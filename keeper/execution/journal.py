@@ -14,7 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keeper.domain.decision import Decision
+from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import JournalError
@@ -124,6 +124,30 @@ class Journal:
             return session.scalar(
                 sa.select(sa.func.max(DecisionRow.block_number)).where(DecisionRow.kind == Kind.HEDGE)
             )
+
+    @_clear
+    def is_done_with(self, block_number: int) -> bool:
+        """Whether a hedging decision on this or a later block is there and what it wanted has been tried; cheap.
+
+        A trade that was decided on and abandoned, because the keeper died before it signed, is decided again.
+        """
+        is_open = sa.exists().where(IntentRow.id.not_in(sa.select(OutcomeRow.intent_id)))
+        newest = (
+            sa.select(DecisionRow.id, DecisionRow.block_number, DecisionRow.action)
+            .where(DecisionRow.kind == Kind.HEDGE)
+            .order_by(DecisionRow.block_number.desc(), DecisionRow.id.desc())
+            .limit(1)
+        )
+        with Session(self._engine) as session:
+            found = session.execute(newest).first()
+            if found is None or found.block_number < block_number or session.scalar(sa.select(is_open)):
+                return False
+            tried = sa.exists().where(
+                IntentRow.decision_id == found.id,
+                OutcomeRow.intent_id == IntentRow.id,
+                OutcomeRow.result != Result.ABANDONED,
+            )
+            return found.action != Action.TRADE or bool(session.scalar(sa.select(tried)))
 
     @_clear
     def decision_at(self, block_number: int, kind: Kind = Kind.HEDGE) -> Record | None:

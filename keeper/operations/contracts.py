@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
@@ -33,12 +34,23 @@ ERC20_ABI: list[dict[str, Any]] = [
 
 def bind(w3: Web3, deployment: Deployment, name: str) -> Contract:
     """The deployed contract called ``name``."""
-    return w3.eth.contract(address=deployment.address(name), abi=artifact(name.partition("-")[0]).abi)
+    return _bound(w3, deployment.address(name), name.partition("-")[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _bound(w3: Web3, address: str, name: str) -> Contract:
+    """web3 makes a class for every contract, which takes longer than a call."""
+    return w3.eth.contract(address=to_checksum_address(address), abi=artifact(name).abi)
 
 
 def usdc_of(w3: Web3, deployment: Deployment) -> Contract:
     """The vault's USDC."""
-    asset = bind(w3, deployment, "Vault").functions.asset().call()
+    return _asset_of(w3, deployment.address("Vault"))
+
+
+@functools.lru_cache(maxsize=8)
+def _asset_of(w3: Web3, vault: str) -> Contract:
+    asset = _bound(w3, vault, "Vault").functions.asset().call()
     return w3.eth.contract(address=to_checksum_address(asset), abi=ERC20_ABI)
 
 

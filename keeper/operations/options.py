@@ -135,10 +135,23 @@ def post_vol(
     Raises:
         KeelError: out of bounds, or faster than the oracle's speed limit.
     """
-    smile = smile or Smile()
     now = poster.w3.eth.get_block("latest")["timestamp"]
-    theta = vol * vol * (expiry - now) / YEAR
-    call: Any = bind(poster.w3, deployment, "VolOracle").functions.post(
+    return poster.send(vol_call(poster.w3, deployment, underlying, expiry, vol, now, smile), "post volatility")
+
+
+def vol_call(
+    w3: Web3,
+    deployment: Deployment,
+    underlying: int,
+    expiry: int,
+    vol: float,
+    when: int,
+    smile: Smile | None = None,
+) -> Any:
+    """The call that posts a slice in a block with timestamp ``when``."""
+    smile = smile or Smile()
+    theta = vol * vol * (expiry - when) / YEAR
+    return bind(w3, deployment, "VolOracle").functions.post(
         underlying,
         expiry,
         to_wad(theta),
@@ -147,4 +160,3 @@ def post_vol(
         to_wad(smile.carry),
         to_wad(smile.half_spread),
     )
-    return poster.send(call, "post volatility")

@@ -134,7 +134,9 @@ class Anvil:
         """A new web3 connection to it."""
         from web3 import Web3
 
-        return Web3(Web3.HTTPProvider(self.url, request_kwargs={"timeout": 120}))
+        w3 = Web3(Web3.HTTPProvider(self.url, request_kwargs={"timeout": 120}))
+        w3.middleware_onion.remove("validation")  # it asks for the chain id again with every request
+        return w3
 
     @property
     def running(self) -> bool:

@@ -5,7 +5,9 @@ whoever already serves an upstream (tests/conftest.py does), and is used as it i
 """
 
 import functools
+import gzip
 import os
+import tempfile
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -75,10 +77,12 @@ class Fork:
         with Fork() as fork:
             market = MarketDriver(fork.w3)
 
-    `upstream` is the URL to fork; by default `KEEL_UPSTREAM`, else one is started and ended with the fork.
+    `upstream` is the URL to fork; by default `KEEL_UPSTREAM`, else one is started and ended with the fork. `state`
+    is what `dump_state` of an earlier fork of the same upstream gave: the fork goes on from there.
     """
 
-    def __init__(self, upstream: str | None = None) -> None:
+    def __init__(self, upstream: str | None = None, state: bytes | None = None) -> None:
+        self._state = state
         self._upstream_url = upstream or os.environ.get("KEEL_UPSTREAM")
         self._upstream: Anvil | None = None
         self._anvil: Anvil | None = None
@@ -89,11 +93,16 @@ class Fork:
             self._upstream = start_upstream()
             self._upstream_url = self._upstream.url
         try:
-            self._anvil = Anvil(
-                *("--fork-url", self._upstream_url, "--no-storage-caching", "--chain-id", CHAIN_ID),
-                *("--hardfork", HARDFORK, "--enable-tx-gas-limit", "--gas-limit", BLOCK_GAS_LIMIT),
-                *("--prune-history", PRUNE_HISTORY),
-            )
+            with tempfile.NamedTemporaryFile(suffix=".json") as file:
+                if self._state is not None:
+                    file.write(gzip.decompress(self._state))
+                    file.flush()
+                self._anvil = Anvil(
+                    *("--fork-url", self._upstream_url, "--no-storage-caching", "--chain-id", CHAIN_ID),
+                    *("--hardfork", HARDFORK, "--enable-tx-gas-limit", "--gas-limit", BLOCK_GAS_LIMIT),
+                    *("--prune-history", PRUNE_HISTORY),
+                    *(() if self._state is None else ("--load-state", file.name)),
+                )
         except BaseException as error:
             self.stop()
             if isinstance(error, AnvilError) and self._upstream is None:
@@ -106,6 +115,18 @@ class Fork:
         for process in (self._anvil, self._upstream):
             if process is not None:
                 process.stop()
+
+    def dump_state(self) -> bytes:
+        """What this fork adds to its upstream."""
+        return bytes.fromhex(str(self.rpc.call("anvil_dumpState")).removeprefix("0x"))
+
+    def upstream_hash(self) -> str:
+        """Hash of the newest block of what is forked, which stands still."""
+        rpc = Rpc(str(self._upstream_url))
+        try:
+            return str(rpc.call("eth_getBlockByNumber", "latest", False)["hash"])
+        finally:
+            rpc.close()
 
     def _running(self) -> Anvil:
         if self._anvil is None:

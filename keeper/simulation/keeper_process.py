@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,6 @@ from typing import IO, TYPE_CHECKING, Self
 
 from eth_account import Account
 
-from keeper.domain.decision import Action
 from keeper.errors import KeelError
 from keeper.execution.journal import Journal
 from keeper.simulation.supervised import supervised
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.004
 _STOP_SECONDS = 10.0
 _LAST_LINES = 12
+_KILLED = 128 + signal.SIGKILL  # as a shell says it
 
 
 class KeeperProcess:
@@ -46,6 +47,7 @@ class KeeperProcess:
             f'keystore = "{keystore}"\n'
             "poll_seconds = 0.01\n"
         )
+        self.restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._journal: Journal | None = None
@@ -59,6 +61,7 @@ class KeeperProcess:
 
     def start(self) -> Self:
         """Start `keel run`."""
+        self._release()
         self._log = self.log_path.open("ab")
         self._process = subprocess.Popen(
             supervised([sys.executable, "-m", "keeper.cli", "run", "--config", str(self.config)]),
@@ -66,31 +69,29 @@ class KeeperProcess:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "KEEL_PASSPHRASE": self._passphrase},
+            start_new_session=True,  # Ctrl-C is ours to handle
         )
         return self
 
     def wait_for(self, block_number: int, timeout: float = 60.0) -> None:
         """Return when the journal holds the decision on a block and how its transaction ended.
 
+        A keeper that was killed is started again, as an operator's supervisor would.
+
         Raises:
-            KeelError: the keeper has ended, or said nothing in time.
+            KeelError: the keeper has ended by itself, or said nothing in time.
         """
         deadline = time.monotonic() + timeout
-        while not self._is_done_with(block_number):
-            if self._process is None or self._process.poll() is not None:
+        while not self.journal.is_done_with(block_number):
+            code = 0 if self._process is None else self._process.poll()
+            if code == _KILLED:
+                self.restarts += 1
+                self.start()
+            elif code is not None:
                 raise self._lost("has ended")
             if time.monotonic() > deadline:
                 raise self._lost(f"has not decided on block {block_number} within {timeout:.0f} s")
             time.sleep(_POLL_SECONDS)
-
-    def _is_done_with(self, block_number: int) -> bool:
-        if (self.journal.last_block() or 0) < block_number:
-            return False
-        record = self.journal.last_decision()
-        if record is None or record.decision.action is not Action.TRADE:
-            return True
-        transactions = self.journal.transactions_of(record.id)
-        return bool(transactions) and all(outcome is not None for _, outcome in transactions)
 
     def stop(self) -> None:
         """End it as an operator would, by SIGTERM."""
@@ -104,8 +105,7 @@ class KeeperProcess:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        if self._log is not None:
-            self._log.close()
+        self._release()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -114,6 +114,13 @@ class KeeperProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _release(self) -> None:
+        """What is left of a process that has ended."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        if self._log is not None:
+            self._log.close()
 
     def _lost(self, what: str) -> KeelError:
         tail = "\n".join(self.log_path.read_text(errors="replace").splitlines()[-_LAST_LINES:])

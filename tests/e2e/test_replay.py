@@ -60,7 +60,7 @@ def test_the_recorded_time_of_day_is_kept(story: DemoRecord) -> None:
 
 
 def test_the_expiry_on_the_way_is_settled(story: DemoRecord) -> None:
-    assert len(story.settlements) == 3
+    assert len(story.settlements) == 5
     assert any(row.paid > 0 for row in story.settlements)
 
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from keeper.domain.units import WAD
-from keeper.simulation.demo import leaving
 from keeper.simulation.record import CashFlow
 from keeper.simulation.report.page import render
+from keeper.simulation.story import leaving
 from tests.keeper.simulation.report.tiny_record import tiny_record
 
 
