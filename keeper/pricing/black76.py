@@ -12,14 +12,16 @@ The formulas stand in ``elementwise``; ``kernel`` runs them on numpy or, for lar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from keeper.pricing import elementwise
 from keeper.pricing.errors import PricingError
-from keeper.pricing.kernel import Method, run
+from keeper.pricing.kernel import Method, OutOfDomain, run
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -79,14 +81,8 @@ def price(
         PricingError: forward or strike not within 1e-50 to 1e50, vol or years negative or above 1e10, anything not
             finite.
     """
-    inputs = (
-        _price("forward", forward),
-        _price("strike", strike),
-        _not_negative("vol", vol),
-        _not_negative("years", years),
-        np.asarray(is_call, dtype=np.bool_),
-    )
-    return np.asarray(run(elementwise.black_price, inputs, 1, method)[0])
+    inputs = {"forward": forward, "strike": strike, "vol": vol, "years": years, "is_call": is_call}
+    return np.asarray(_run(elementwise.black_price, inputs, 1, method)[0])
 
 
 def greeks(
@@ -110,38 +106,64 @@ def greeks(
         PricingError: spot or strike not within 1e-50 to 1e50, vol or years negative or above 1e10, carry or rate
             times years beyond ±100, anything not finite.
     """
-    t = _not_negative("years", years)
-    inputs = (
-        _price("spot", spot),
-        _price("strike", strike),
-        _not_negative("vol", vol),
-        t,
-        np.asarray(is_call, dtype=np.bool_),
-        _growth("carry", carry, t),
-        _growth("rate", rate, t),
-    )
-    return Greeks(*run(elementwise.black_greeks, inputs, 8, method))
+    inputs = {
+        "spot": spot,
+        "strike": strike,
+        "vol": vol,
+        "years": years,
+        "is_call": is_call,
+        "carry": carry,
+        "rate": rate,
+    }
+    return Greeks(*_run(elementwise.black_greeks, inputs, 8, method))
 
 
-def _price(name: str, values: npt.ArrayLike) -> FloatArray:
-    return _within(name, values, 1.0 / _LARGEST, _LARGEST, "positive")
+def _run(
+    formula: Callable[..., Any], inputs: dict[str, npt.ArrayLike], outputs: int, method: Method
+) -> npt.NDArray[np.float64]:
+    columns = {
+        name: np.asarray(values, dtype=np.bool_ if name == "is_call" else np.float64) for name, values in inputs.items()
+    }
+    try:
+        return run(formula, list(columns.values()), outputs, method, _in_domain)
+    except OutOfDomain:
+        raise _refusal(columns) from None
 
 
-def _not_negative(name: str, values: npt.ArrayLike) -> FloatArray:
-    return _within(name, values, 0.0, _LARGEST_S, "not negative")
+def _in_domain(
+    price: FloatArray,
+    strike: FloatArray,
+    vol: FloatArray,
+    years: FloatArray,
+    is_call: npt.NDArray[np.bool_],
+    *growths: FloatArray,
+) -> bool:
+    """NaN fails every comparison."""
+    positive = all(_within(a, 1.0 / _LARGEST, _LARGEST) for a in (price, strike))
+    not_negative = all(_within(a, 0.0, _LARGEST_S) for a in (vol, years))
+    return positive and not_negative and all(_within(g * years, -_LARGEST_GROWTH, _LARGEST_GROWTH) for g in growths)
 
 
-def _growth(name: str, rates: npt.ArrayLike, years: FloatArray) -> FloatArray:
-    array = _within(name, rates, -_LARGEST, _LARGEST, "finite")
-    largest = max(array.max(initial=0.0), -array.min(initial=0.0))
-    if largest * years.max(initial=0.0) > _LARGEST_GROWTH and np.abs(array * years).max() > _LARGEST_GROWTH:
-        raise PricingError(f"{name} times years must stay within ±{_LARGEST_GROWTH:g}, got {array * years}")
-    return array
+def _within(values: FloatArray, low: float, high: float) -> bool:
+    return bool(np.minimum.reduce(values) >= low and np.maximum.reduce(values) <= high)
 
 
-def _within(name: str, values: npt.ArrayLike, lowest: float, highest: float, must: str) -> FloatArray:
-    """The values as an array; a NaN fails both comparisons."""
-    array = np.asarray(values, dtype=np.float64)
-    if not (array.min(initial=highest) >= lowest and array.max(initial=lowest) <= highest):
-        raise PricingError(f"{name} must be {must}, from {lowest:g} to {highest:g}, got {array}")
-    return array
+def _refusal(inputs: dict[str, npt.NDArray[Any]]) -> PricingError:
+    """Names the first input at fault."""
+    must = {
+        "vol": f"not be negative, up to {_LARGEST_S:g}",
+        "years": f"not be negative, up to {_LARGEST_S:g}",
+        "carry": f"be finite, times years within ±{_LARGEST_GROWTH:g}",
+        "rate": f"be finite, times years within ±{_LARGEST_GROWTH:g}",
+    }
+    for name, values in inputs.items():
+        if name in ("carry", "rate"):
+            with np.errstate(all="ignore"):
+                good = np.abs(values * inputs["years"]) <= _LARGEST_GROWTH
+        elif name in must:
+            good = (values >= 0.0) & (values <= _LARGEST_S)
+        else:
+            good = (name == "is_call") | ((values >= 1.0 / _LARGEST) & (values <= _LARGEST))
+        if not np.all(good):
+            break
+    return PricingError(f"{name} must {must.get(name, f'be positive, up to {_LARGEST:g}')}, got {values}")

@@ -31,15 +31,24 @@ _CHUNK: Final = 2**13  # elements whose temporaries stay in the cache
 _SHARE: Final = 2**14  # a thread gets no less
 
 
+class OutOfDomain(Exception):
+    """An input that the formula has no meaning for."""
+
+
 def run(
-    formula: Callable[..., Any], inputs: Sequence[npt.NDArray[Any]], outputs: int, method: Method
+    formula: Callable[..., Any],
+    inputs: Sequence[npt.NDArray[Any]],
+    outputs: int,
+    method: Method,
+    in_domain: Callable[..., bool] = lambda *columns: True,
 ) -> npt.NDArray[np.float64]:
     """Evaluate a formula of ``elementwise``; inputs broadcast to a shape s, the result has shape (outputs, *s).
 
     Working memory is one chunk; only an input that broadcasts along some of its axes is copied out first. Without
-    numba "auto" is numpy.
+    numba "auto" is numpy. ``in_domain`` looks at each chunk of the inputs while it is in the cache.
 
     Raises:
+        OutOfDomain: ``in_domain`` says no.
         ImportError: method "kernel" without numba.
     """
     shape = np.broadcast_shapes(*(a.shape for a in inputs))
@@ -56,7 +65,10 @@ def run(
         with np.errstate(all="ignore"):
             for low in range(start, end, _CHUNK):
                 high = min(low + _CHUNK, end)
-                chunk(*(c[low:high] if len(c) == size else c[: high - low] for c in columns), *result[:, low:high])
+                views = [c[low:high] if len(c) == size else c[: high - low] for c in columns]
+                if not in_domain(*views):
+                    raise OutOfDomain
+                chunk(*views, *result[:, low:high])
 
     bounds = [size * i // threads for i in range(threads + 1)]
     if threads == 1:
@@ -74,7 +86,8 @@ def _column(values: npt.NDArray[Any], shape: tuple[int, ...], chunk: int) -> npt
     """An input as one contiguous dimension: of the whole size, or of one chunk if it is a single number."""
     if values.size == 1:
         return np.full(chunk, values.reshape(-1)[0])
-    return np.ascontiguousarray(np.broadcast_to(values, shape)).reshape(-1)
+    whole = values if values.shape == shape else np.broadcast_to(values, shape)
+    return np.ascontiguousarray(whole).reshape(-1)
 
 
 def _numpy_chunk(formula: Callable[..., Any], *columns: npt.NDArray[Any]) -> None:
