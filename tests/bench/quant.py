@@ -3,230 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
-import QuantLib as ql
-from lets_be_rational import implied_volatility_from_a_transformed_rational_guess as jaeckel
-from scipy.special import ndtr
-from vollib.black_scholes import black_scholes
-from vollib.black_scholes.greeks import analytical
 
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.hedging.decide import decide, instruments_of
 from keeper.hedging.problem import book_of, build
 from keeper.hedging.program import Program, Solution, solve
-from keeper.pricing.black76 import greeks, price
-from keeper.pricing.implied import ImpliedVol, implied_vol
-from keeper.pricing.kernel import Method
 from keeper.risk.valuation import value
-from tests.bench import surface
+from tests.bench import pricing, surface
 from tests.bench.results import Row, medians, row
 from tests.keeper.hedging.conftest import make_snapshot, option
 
 Array = npt.NDArray[np.float64]
 
 _POLICY = Policy()
-_PRICES = "price + 5 Greeks"
-_VECTORIZED = 5.8e5  # options/s of py_vollib_vectorized 0.1.1 at 1e5 (QUANT.md): it needs an older stack than ours
-_VECTORIZED_IMPLIED = 1.2e6
-_SCALAR = 2_000  # options that a loop over scalars is measured on
 
 
 def run() -> list[Row]:
     """All rows."""
-    return [*_pricing(), *_implied(), *surface.run(), *_hedging()]
-
-
-# ---------------------------------------------------------------- price and Greeks
-
-
-@dataclass(frozen=True)
-class _Options:
-    """European options on a stock without dividends, as QUANT.md's baselines."""
-
-    spot: Array
-    strike: Array
-    years: Array
-    vol: Array
-    is_call: npt.NDArray[np.bool_]
-    rate: Array
-
-    @classmethod
-    def random(cls, size: int) -> _Options:
-        rng = np.random.default_rng(7)
-        strike = 100.0 * np.exp(rng.normal(0.0, 0.3, size))
-        years, vol = rng.uniform(1 / 365, 1.0, size), rng.uniform(0.2, 1.5, size)
-        is_call, rate = rng.random(size) < 0.5, rng.uniform(-0.01, 0.08, size)
-        return cls(np.full(size, 100.0), strike, years, vol, is_call, rate)
-
-    def rows(self) -> list[tuple[float, float, float, float, bool, float]]:
-        columns = (self.spot, self.strike, self.years, self.vol, self.is_call, self.rate)
-        return list(zip(*(column.tolist() for column in columns), strict=True))
-
-
-def _pricing() -> list[Row]:
-    rows = []
-    for size, runs in ((1_000, 50), (100_000, 15), (1_000_000, 5)):
-        options = _Options.random(size)
-        few = _Options.random(min(size, _SCALAR))
-        _check_agreement(few)
-        seconds = medians(
-            {
-                "numpy": partial(_ours, options, "numpy"),
-                "kernel": partial(_ours, options, "kernel"),
-                "naive": partial(_naive, options),
-                "QuantLib": partial(_quantlib, few.rows()),
-                "vollib": partial(_vollib, few.rows()),
-            },
-            runs,
-        )
-        rate = {name: (len(few.spot) if name in ("QuantLib", "vollib") else size) / t for name, t in seconds.items()}
-        name = f"{_PRICES}, {size:.0e}".replace("e+0", "e")
-        goals = {"numpy": 1.5, "kernel": 3.0} if size == 100_000 else {}
-        for path in ("numpy", "kernel"):
-            against = f"{name}, {path} (peer: naive numpy)"
-            rows.append(row(against, rate[path], "options/s", peer=rate["naive"], ratio_goal=goals.get(path)))
-        for peer in ("vollib", "QuantLib"):
-            rows.append(row(f"{name}, kernel (peer: {peer}, loop)", rate["kernel"], "options/s", peer=rate[peer]))
-        if size == 100_000:
-            recorded = f"{name}, kernel (peer: py_vollib_vectorized, recorded)"
-            rows.append(row(recorded, rate["kernel"], "options/s", peer=_VECTORIZED, ratio_goal=50.0))
-    return rows
-
-
-def _ours(o: _Options, method: Method) -> tuple[Array, ...]:
-    g = greeks(o.spot, o.strike, o.vol, o.years, o.is_call, o.rate, o.rate, method=method)
-    return g.price, g.delta, g.gamma, g.vega, g.theta, g.rho
-
-
-def _naive(o: _Options) -> tuple[Array, ...]:
-    """What one writes at first, with the formulas as they stand in the textbook."""
-    root = np.sqrt(o.years)
-    d1 = (np.log(o.spot / o.strike) + (o.rate + 0.5 * o.vol * o.vol) * o.years) / (o.vol * root)
-    d2 = d1 - o.vol * root
-    discount = np.exp(-o.rate * o.years)
-    density = np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
-    sign = np.where(o.is_call, 1.0, -1.0)
-    n1, n2 = ndtr(sign * d1), ndtr(sign * d2)
-    price = sign * (o.spot * n1 - o.strike * discount * n2)
-    theta = -o.spot * density * o.vol / (2 * root) - sign * o.rate * o.strike * discount * n2
-    rho = sign * o.strike * o.years * discount * n2
-    return price, sign * n1, density / (o.spot * o.vol * root), o.spot * density * root, theta, rho
-
-
-def _quantlib(options: list[tuple[float, float, float, float, bool, float]]) -> list[tuple[float, ...]]:
-    results = []
-    for spot, strike, years, vol, is_call, rate in options:
-        payoff = ql.PlainVanillaPayoff(ql.Option.Call if is_call else ql.Option.Put, strike)
-        growth = math.exp(rate * years)
-        b = ql.BlackCalculator(payoff, spot * growth, vol * math.sqrt(years), 1.0 / growth)
-        greeks_of = (b.delta(spot), b.gamma(spot), b.vega(years), b.theta(spot, years), b.rho(years))
-        results.append((b.value(), *greeks_of))
-    return results
-
-
-def _vollib(options: list[tuple[float, float, float, float, bool, float]]) -> list[tuple[float, ...]]:
-    """Theirs are per volatility point, per day and per rate point."""
-    results = []
-    for spot, strike, years, vol, is_call, rate in options:
-        o = ("c" if is_call else "p", spot, strike, years, rate, vol)
-        vega, theta, rho = 100 * analytical.vega(*o), 365 * analytical.theta(*o), 100 * analytical.rho(*o)
-        results.append((black_scholes(*o), analytical.delta(*o), analytical.gamma(*o), vega, theta, rho))
-    return results
-
-
-def _check_agreement(options: _Options) -> None:
-    ours = np.array(_ours(options, "kernel"))
-    for peer in (_naive(options), np.array(_quantlib(options.rows())).T, np.array(_vollib(options.rows())).T):
-        np.testing.assert_allclose(ours, np.array(peer), rtol=1e-9, atol=1e-9)
-
-
-# ---------------------------------------------------------------- implied volatility
-
-
-def _implied() -> list[Row]:
-    """QUANT.md's grid: out-of-the-money options up to four deviations away, σ from 15 % to 200 %."""
-    size = 100_000
-    rng = np.random.default_rng(11)
-    years, vol = rng.uniform(2 / 365, 1.0, size), rng.uniform(0.15, 2.0, size)
-    strike = 100.0 * np.exp(rng.uniform(-4.0, 4.0, size) * vol * np.sqrt(years))
-    is_call = strike >= 100.0
-    prices = price(100.0, strike, vol, years, is_call)
-    columns = (prices, strike, years, is_call)
-    few = [column[:_SCALAR].tolist() for column in columns]
-    kernel, by_numpy = (_implied_ours(*columns, method) for method in ("kernel", "numpy"))
-    naive = _newton(prices, strike, years, is_call)
-    np.testing.assert_allclose(_implied_vollib(*few), kernel.vol[:_SCALAR], rtol=1e-12)
-    seconds = medians(
-        {
-            "kernel": partial(_implied_ours, *columns, "kernel"),
-            "numpy": partial(_implied_ours, *columns, "numpy"),
-            "Newton": partial(_newton, *columns),
-            "lets_be_rational": partial(_implied_vollib, *few),
-            "QuantLib": partial(_implied_quantlib, *few),
-        },
-        9,
-    )
-    rate = {name: (_SCALAR if name in ("lets_be_rational", "QuantLib") else size) / t for name, t in seconds.items()}
-    name = "implied vol, 1e5"
-    against = {f"{name}, kernel (peer: {peer}, loop)": rate[peer] for peer in ("lets_be_rational", "QuantLib")}
-    error = {path: float(np.abs(found.vol / vol - 1.0).max()) for path, found in (("k", kernel), ("n", by_numpy))}
-    missing = float((~kernel.ok).mean())
-    wrong = float(np.mean(~(np.abs(naive / vol - 1.0) < 1e-6)))
-    return [
-        row(
-            f"{name}, kernel (peer: py_vollib_vectorized, recorded)",
-            rate["kernel"],
-            "options/s",
-            peer=_VECTORIZED_IMPLIED,
-            ratio_goal=1.0,
-        ),
-        *(row(label, rate["kernel"], "options/s", peer=peer) for label, peer in against.items()),
-        row(f"{name}, kernel (peer: naive numpy Newton, 20 steps)", rate["kernel"], "options/s", peer=rate["Newton"]),
-        row(f"{name}, numpy (peer: naive numpy Newton, 20 steps)", rate["numpy"], "options/s", peer=rate["Newton"]),
-        row(f"{name}, kernel: largest error", error["k"], "relative", ours_goal=1e-13),
-        row(f"{name}, numpy: largest error", error["n"], "relative", ours_goal=1e-13),
-        row(f"{name}: share without one (naive Newton: {wrong:.0%} wrong)", missing, "share", ours_goal=0.0),
-    ]
-
-
-def _implied_ours(
-    prices: Array, strike: Array, years: Array, is_call: npt.NDArray[np.bool_], method: Method
-) -> ImpliedVol:
-    return implied_vol(prices, 100.0, strike, years, is_call, method=method)
-
-
-def _newton(prices: Array, strike: Array, years: Array, is_call: npt.NDArray[np.bool_]) -> Array:
-    """What one writes at first: Newton on the price from the at-the-money guess."""
-    s, x, sign = np.maximum(np.sqrt(2 * np.pi) * prices / 100.0, 0.05), np.log(100.0 / strike), np.where(is_call, 1, -1)
-    for _ in range(20):
-        d1 = x / s + 0.5 * s
-        value = sign * (100.0 * ndtr(sign * d1) - strike * ndtr(sign * (d1 - s)))
-        vega = 100.0 * np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
-        s = np.clip(s - (value - prices) / np.maximum(vega, 1e-300), 1e-6, 10.0)
-    return np.asarray(s / np.sqrt(years))
-
-
-def _implied_vollib(prices: list[float], strike: list[float], years: list[float], is_call: list[bool]) -> list[float]:
-    """vollib's inversion of an undiscounted Black price, by the package lets_be_rational."""
-    rows = zip(prices, strike, years, is_call, strict=True)
-    return [jaeckel(p, 100.0, k, t, 1 if call else -1) for p, k, t, call in rows]
-
-
-def _implied_quantlib(prices: list[float], strike: list[float], years: list[float], is_call: list[bool]) -> list[float]:
-    rows = zip(prices, strike, years, is_call, strict=True)
-    return [
-        ql.blackFormulaImpliedStdDevLiRS(ql.Option.Call if call else ql.Option.Put, k, 100.0, p) / math.sqrt(t)
-        for p, k, t, call in rows
-    ]
+    return [*pricing.run(), *surface.run(), *_hedging()]
 
 
 # ---------------------------------------------------------------- the hedge
