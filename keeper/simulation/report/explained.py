@@ -11,6 +11,8 @@ from keeper.simulation.report import figures
 from keeper.simulation.report.measures import attribution, max_drawdown, performance, pool_cost
 
 _COSTS = "paid for hedging"
+_NEVER = "no step began outside it"
+_ROUNDING = 1e-6  # USDC, of floats
 _OUTSIDE = {
     "loss budget": "the loss budget was used up",
     "cash": "idle cash was short",
@@ -106,7 +108,7 @@ def by_cause(record: DemoRecord, shown: tuple[int, ...]) -> tuple[Row, ...]:
     pnl = [attribution(record, u) for u in shown]
     error = [sum((step.underlyings[u].error for step in record.steps), HedgingError()) for u in shown]
     outside = [_outside(record, u) for u in shown]
-    reasons = dict.fromkeys(reason for found in outside for reason in found)
+    reasons = dict.fromkeys(reason for found in outside for reason in found) or {_NEVER: None}
 
     def pools(read: Callable[[PoolCost], float]) -> tuple[float, ...]:
         return tuple(-pool_cost(record, record.underlyings[u], read) for u in shown)
@@ -189,7 +191,7 @@ def _outside(record: DemoRecord, u: int) -> Mapping[str, float]:
     reason = ""
     for step in record.steps:
         one = step.underlyings[u]
-        if one.error.delta_outside:
+        if abs(one.error.delta_outside) > _ROUNDING:
             found[reason] = found.get(reason, 0.0) + one.error.delta_outside
         reason = one.outside_because
     return found
