@@ -476,7 +476,7 @@ def on_fill(
     before: IRiskEngine.Assessment = self._assess_book(book_before)
     assert not before.unfixed, "vault: settle the expired series first"
     if is_sale:
-        self.idle += premium
+        self._take_in(premium)
     else:
         assert premium <= self._free(), "vault: not enough idle cash"
         self.idle -= premium
@@ -655,11 +655,20 @@ def _open_for_exits() -> IRiskEngine.Assessment:
 
 
 @internal
+def _take_in(amount: uint256):
+    """
+    @notice Count what a transfer has brought, and refuse a token that kept a part of it.
+    """
+    self.idle += amount
+    assert staticcall ASSET.balanceOf(self) >= self.idle, "vault: assets missing"
+
+
+@internal
 def _deposit(assets: uint256, shares: uint256, receiver: address):
     assert assets >= self.budgets.min_deposit or assets == staticcall ASSET.balanceOf(msg.sender), "vault: below minimum deposit"
     assert shares > 0, "vault: zero shares"
     assert extcall ASSET.transferFrom(msg.sender, self, assets, default_return_value=True), "vault: transfer"
-    self.idle += assets
+    self._take_in(assets)
     erc20._mint(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
 

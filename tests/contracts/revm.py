@@ -16,11 +16,14 @@ from boa.environment import Env
 from boa.util.abi import Address
 from boa.vm.gas_meters import NoGasMeter
 from eth.vm.message import Message
+from eth_abi import decode
+from eth_utils.crypto import keccak
 from pyrevm import EVM, AccountInfo, BlockEnv, CfgEnv
 from pyrevm import Env as RevmConfig
 from web3 import Web3
 
 _GAS = 100_000_000
+_ERROR = keccak(text="Error(string)")[:4]
 _DRIVER, _COPY = Address("0x" + "d0" * 20), Address("0x" + "c0" * 20)
 _FORWARDER = bytes.fromhex(
     f"3373{'d0' * 20}14604857"  # caller == _DRIVER: jump to the last part
@@ -121,7 +124,7 @@ class _Revm:
                     )
                 )
             except RuntimeError as failure:
-                output, error = _revert_data(str(failure)), CallFailed(str(failure))
+                output, error = _revert_data(str(failure)), CallFailed(_readable(str(failure)))
         message = Message(
             sender=sender.canonical_address,
             to=to.canonical_address,
@@ -140,7 +143,7 @@ class _Revm:
             address = Address(self.evm.deploy(sender, code, value=value))
             output = self.get_code(address)
         except RuntimeError as failure:
-            output, error = _revert_data(str(failure)), CallFailed(str(failure))
+            output, error = _revert_data(str(failure)), CallFailed(_readable(str(failure)))
         message = Message(
             sender=sender.canonical_address,
             to=b"",
@@ -254,6 +257,12 @@ def _revert_data(failure: str) -> bytes:
     _, found, shown = failure.partition("output: 0x")
     digits = shown[: len(shown) - len(shown.lstrip("0123456789abcdef"))]
     return bytes.fromhex(digits) if found else b""
+
+
+def _readable(failure: str) -> str:
+    """The contract's reason where it gave one."""
+    data = _revert_data(failure)
+    return str(decode(["string"], data[4:])[0]) if data[:4] == _ERROR else failure
 
 
 @contextlib.contextmanager
