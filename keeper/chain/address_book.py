@@ -28,12 +28,28 @@ class MarketAddresses:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnPool:
+    """Where a lending market's tokens are traded nowhere: with what a deployment makes and fills a pool of its own.
+
+    Attributes:
+        fee: Of the pool, millionths.
+        faucet: Aave's, which mints its market's test tokens for everybody.
+    """
+
+    fee: int
+    position_manager: str
+    router: str
+    faucet: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddressBook:
     """The addresses that a deployment needs.
 
     Attributes:
         markets: In the order of the contracts' underlying indices.
         sequencer: Chainlink's sequencer uptime feed, empty where there is no sequencer.
+        own_pool: For the first pool of each market, on chains where a deployment has to make it.
     """
 
     chain_id: int
@@ -45,6 +61,7 @@ class AddressBook:
     aave_data_provider: str
     markets: tuple[MarketAddresses, ...]
     sequencer: str = ""
+    own_pool: OwnPool | None = None
 
 
 MULTICALL3 = "0xcA11bde05977b3631167028862bE2a173976CA11"  # the same on every chain
@@ -72,6 +89,32 @@ MAINNET = AddressBook(
             feed="0xF4030086522a5bEEa4988F8cA5B36dbC97BeE88c",
             pools=("0x99ac8cA7087fA4A2A1FB6357269965A2014ABc35",),
         ),
+    ),
+)
+
+SEPOLIA = AddressBook(
+    chain_id=11_155_111,
+    uniswap_factory="0x0227628f3F023bb0B980b67D528571c95c6DaC1c",
+    # Aave's test tokens, which are neither Circle's USDC nor the WETH of Uniswap.
+    usdc="0x94a9D9AC8a22534E3FaCa9F4e7F2E2cf85d5E4C8",
+    usdc_feed="0xA2F78ab2355fe2f984D808B5CeE7FD0A93D5270E",
+    aave_pool="0x6Ae43d3271ff6888e7Fc43Fd7321a503ff738951",
+    aave_oracle="0x2da88497588bf89281816106C7259e31AF45a663",
+    aave_data_provider="0x3e9708d80f7B3e43118013075F7e95CE3AB31F31",
+    markets=(
+        MarketAddresses(
+            symbol="ETH",
+            token="0xC558DBdd856501FCd9aaF1E62eae57A9F0629a3c",
+            decimals=18,
+            feed="0x694AA1769357215DE4FAC081bf1f309aDC325306",
+            pools=("0x949C25aBE36588EddD6DFA964667c2Db266C43D5",),  # 0.3 %
+        ),
+    ),
+    own_pool=OwnPool(
+        fee=3_000,
+        position_manager="0x1238536071E1c677A632429e3655c799b22cDA52",
+        router="0x3bFA4769FB09eefC5a80d6E87c3B9C650f7Ae48E",
+        faucet="0xC959483DBa39aa9E78757139af0e9a2EDEb3f42D",
     ),
 )
 
@@ -135,14 +178,9 @@ OPTIMISM = AddressBook(
     sequencer="0x371EAD81c9102C9BF4874A9075FFFf170F2Ee389",
 )
 
-BOOKS = (MAINNET, ARBITRUM, BASE, OPTIMISM)
+BOOKS = (MAINNET, SEPOLIA, ARBITRUM, BASE, OPTIMISM)
 
 _BY_CHAIN = {book.chain_id: book for book in BOOKS}
-
-# Chains that a book is meant for, and what nobody has checked yet.
-_UNCHECKED = {
-    11_155_111: ("Sepolia", "a Uniswap pool of Aave's tokens, which are not Uniswap's"),
-}
 
 
 def address_book(chain_id: int) -> AddressBook:
@@ -150,13 +188,6 @@ def address_book(chain_id: int) -> AddressBook:
     Raises:
         KeelError: there is no address book for the chain.
     """
-    if chain_id in _UNCHECKED:
-        name, lacks = _UNCHECKED[chain_id]
-        raise KeelError(
-            f"Keel has no checked addresses for {name}, chain {chain_id}: it lacks {lacks}.",
-            kept="Nothing was sent.",
-            todo="Rehearse on a fork of mainnet, or check what lacks and add it to keeper/chain/address_book.py.",
-        )
     if chain_id not in _BY_CHAIN:
         known = ", ".join(str(known) for known in sorted(_BY_CHAIN))
         raise KeelError(

@@ -16,9 +16,10 @@ from web3 import Web3
 from keeper.errors import KeelError
 from keeper.simulation.addresses import AAVE_ORACLE, LINK, SWAP_ROUTER, USDC, USDC_USD_FEED, WETH
 from keeper.simulation.contract_calls import call_data, read
-from keeper.simulation.markets import MARKETS, Market, Pool
+from keeper.simulation.markets import MARKETS
 from keeper.simulation.packages import fetch_packages
 from keeper.simulation.placement import published
+from keeper.simulation.plan import Market, Pool
 from keeper.simulation.protocols.chainlink import (
     AGGREGATOR,
     ANSWER_DECIMALS,

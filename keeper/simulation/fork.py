@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Self
 
 from keeper.errors import ConfigError, RpcUnavailableError
 from keeper.simulation.anvil import BLOCK_GAS_LIMIT, HARDFORK, PRUNE_HISTORY, Anvil, AnvilError
-from keeper.simulation.markets import HEAD_TIMESTAMP
+from keeper.simulation.mainnet import mainnet
+from keeper.simulation.plan import HEAD_TIMESTAMP, ChainPlan
 from keeper.simulation.rpc import Rpc
 from keeper.simulation.snapshot import ensure_snapshot
 
 if TYPE_CHECKING:
     from web3 import Web3
 
-CHAIN_ID = 1
 DEFAULT_MAINNET_BLOCK = 26_450_000  # mainnet's block at about the time of the snapshot's head
 
 
@@ -38,9 +38,14 @@ def start_upstream() -> Anvil:
             return Anvil("--fork-url", node, "--fork-block-number", block, "--hardfork", HARDFORK)
         except AnvilError as error:
             raise _unusable("KEEL_MAINNET_RPC", error) from None
+    return start_snapshot(mainnet())
+
+
+def start_snapshot(plan: ChainPlan) -> Anvil:
+    """An anvil that serves a chain's snapshot, built first if need be."""
     # Without --timestamp the first new block would jump to the wall clock. No --number: ape asks for block 0.
     return Anvil(
-        *("--chain-id", CHAIN_ID, "--load-state", ensure_snapshot(), "--timestamp", HEAD_TIMESTAMP),
+        *("--chain-id", plan.chain_id, "--load-state", ensure_snapshot(plan), "--timestamp", HEAD_TIMESTAMP),
         *("--hardfork", HARDFORK, "--gas-limit", BLOCK_GAS_LIMIT),
     )
 
@@ -98,7 +103,7 @@ class Fork:
                     file.write(gzip.decompress(self._state))
                     file.flush()
                 self._anvil = Anvil(
-                    *("--fork-url", self._upstream_url, "--no-storage-caching", "--chain-id", CHAIN_ID),
+                    *("--fork-url", self._upstream_url, "--no-storage-caching", "--chain-id", 1),
                     *("--hardfork", HARDFORK, "--enable-tx-gas-limit", "--gas-limit", BLOCK_GAS_LIMIT),
                     *("--prune-history", PRUNE_HISTORY),
                     *(() if self._state is None else ("--load-state", file.name)),

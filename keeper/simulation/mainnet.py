@@ -1,79 +1,75 @@
-"""Builds the mainnet snapshot: published bytecode at mainnet's addresses, wired, seeded and dumped."""
+"""Ethereum mainnet as a plan, with recorded pools where there is a recording."""
 
-import json
-import shutil
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import os
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from keeper.simulation.anvil import BLOCK_GAS_LIMIT, HARDFORK, Anvil
-from keeper.simulation.markets import BASE_FEE, FIRST_BLOCK, HEAD_TIMESTAMP
-from keeper.simulation.packages import fetch_packages
-from keeper.simulation.placement import LocalChain
-from keeper.simulation.protocols import infrastructure, tokens
-from keeper.simulation.protocols.aave import Aave, compile_upgrade
-from keeper.simulation.protocols.chainlink import Feeds
-from keeper.simulation.protocols.uniswap import Uniswap
+from keeper.simulation import addresses as a
+from keeper.simulation.markets import MARKETS, RESERVES
+from keeper.simulation.paths import PROJECT
+from keeper.simulation.plan import AaveContracts, ChainPlan, Token, TokenKind, UniswapContracts
 
-_BLOCK_TIME = 12  # seconds
-_BUILD_TIME = 8 * 3600  # seconds of chain time from the first block to the head
-_HISTORY_TURNS = 24
-_HISTORY_STEP = 600  # seconds
-_HISTORY_TRADE = 150_000.0  # USD
-_ROUNDS_EVERY = 6  # turns: an hour, the heartbeat of ETH/USD
-_KEPT_BLOCKS = 256  # all that BLOCKHASH can see
+DATA_VARIABLE: Final = "KEEL_DATA"
+_RECORDING = "dex/univ3_pools_2026-01-30.json.gz"
 
 
-def build_snapshot(target: Path) -> None:
-    """Build the chain and leave its state in `target`. About 5 s, and 30 s more the first time.
+def mainnet() -> ChainPlan:
+    """The plan of the mainnet snapshot. Its pools are recorded ones only where KEEL_DATA names a folder that has them.
 
-    Raises PackageError, AnvilError, or RpcError with the reason of a transaction that failed.
+    Without being asked for, they would make figures differ between machines.
     """
-    fetch_packages()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".snapshot-") as folder:
-        state = Path(folder) / "state.json"
-        with (
-            Anvil(
-                *("--chain-id", 1, "--hardfork", HARDFORK, "--order", "fifo"),
-                *("--number", FIRST_BLOCK, "--timestamp", HEAD_TIMESTAMP - _BUILD_TIME),
-                *("--gas-limit", BLOCK_GAS_LIMIT, "--base-fee", BASE_FEE, "--dump-state", state),
-            ) as anvil,
-            ThreadPoolExecutor(max_workers=1) as pool,
-        ):
-            upgrade = pool.submit(compile_upgrade)  # in parallel: the slowest part of a first build
-            anvil.rpc.call("anvil_setBlockTimestampInterval", _BLOCK_TIME)
-            chain = LocalChain(anvil.rpc)
-            infrastructure.install(chain)
-            tokens.install(chain)
-            feeds = Feeds(chain)
-            uniswap = Uniswap(chain)
-            Aave(chain, upgrade.result)
-            _make_history(chain, feeds, uniswap)
-        _drop_old_blocks(state)
-        shutil.move(state, target)
+    return ChainPlan(
+        name="mainnet",
+        chain_id=1,
+        first_block=26_449_000,  # so that the head is near mainnet's block at that time
+        tokens=(
+            Token(TokenKind.WETH9, a.WETH),
+            Token(TokenKind.FIAT_TOKEN, a.USDC, a.USDC_MINTER),
+            Token(TokenKind.LINK, a.LINK),
+            # No package ships WBTC: an ERC-20 with the same owner and mint function stands in for it.
+            Token(TokenKind.TEST_ERC20, a.WBTC, a.WBTC_OWNER, "Wrapped BTC", "WBTC", 8),
+        ),
+        usdc=a.USDC,
+        usdc_feed=a.USDC_USD_FEED,
+        link=a.LINK,
+        feed_owner=a.FEED_OWNER,
+        uniswap=UniswapContracts(
+            factory=a.UNISWAP_FACTORY,
+            owner=a.UNISWAP_FACTORY_OWNER,
+            v2_factory=a.UNISWAP_V2_FACTORY,
+            position_manager=a.POSITION_MANAGER,
+            position_descriptor=a.POSITION_DESCRIPTOR,
+            swap_router=a.SWAP_ROUTER,
+            swap_router_02=a.SWAP_ROUTER_02,
+            quoter_v2=a.QUOTER_V2,
+            tick_lens=a.TICK_LENS,
+        ),
+        aave=AaveContracts(
+            market="Aave Ethereum Market",
+            name="Ethereum",
+            short_name="Eth",
+            provider=a.AAVE_PROVIDER,
+            registry=a.AAVE_REGISTRY,
+            pool=a.AAVE_POOL,
+            configurator=a.AAVE_CONFIGURATOR,
+            rewards=a.AAVE_REWARDS,
+            emission_manager=a.AAVE_EMISSION_MANAGER,
+            oracle=a.AAVE_ORACLE,
+            data_provider=a.AAVE_DATA_PROVIDER,
+            acl_manager=a.AAVE_ACL_MANAGER,
+            admin=a.AAVE_ADMIN,
+            collector=a.AAVE_COLLECTOR,
+            rate_strategy=a.AAVE_RATE_STRATEGY,
+        ),
+        markets=MARKETS,
+        reserves=RESERVES,
+        recording=_recording(),
+    )
 
 
-def _make_history(chain: LocalChain, feeds: Feeds, uniswap: Uniswap) -> None:
-    """Some trades and rounds, so that the pools' observations and the feeds have a past; then the head."""
-    start = HEAD_TIMESTAMP - _HISTORY_TURNS * _HISTORY_STEP
-    if chain.time > start:
-        raise RuntimeError("building took more chain time than was set aside for it: raise _BUILD_TIME")
-    for turn in range(_HISTORY_TURNS):
-        chain.mine_at(start + turn * _HISTORY_STEP)
-        uniswap.trade(turn, _HISTORY_TRADE)
-        if turn % _ROUNDS_EVERY == _ROUNDS_EVERY - 1:
-            feeds.refresh()
-    chain.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE))
-    chain.mine_at(HEAD_TIMESTAMP)
-
-
-def _drop_old_blocks(state_file: Path) -> None:
-    """Drop what nothing on the chain can see: transactions, and blocks that BLOCKHASH can't reach."""
-    state: dict[str, Any] = json.loads(state_file.read_text())
-    oldest = state["best_block_number"] - _KEPT_BLOCKS + 1
-    state["transactions"] = []
-    state["blocks"] = [
-        {**block, "transactions": []} for block in state["blocks"] if int(block["header"]["number"], 16) >= oldest
-    ]
-    state_file.write_text(json.dumps(state, separators=(",", ":")))
+def _recording() -> Path | None:
+    folder = os.environ.get(DATA_VARIABLE)
+    if not folder:
+        return None
+    file = PROJECT / folder / _RECORDING
+    return file if file.is_file() else None

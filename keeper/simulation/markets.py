@@ -1,67 +1,9 @@
-"""What the snapshot trades: one row per market and reserve. A new underlying is a new row."""
+"""What the mainnet snapshot trades: one row per market and reserve. A new underlying is a new row."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from keeper.simulation import addresses
-
-HEAD_TIMESTAMP: Final = 1_795_046_400  # Thursday 2026-11-19 00:00 UTC
-FIRST_BLOCK: Final = 26_449_000  # so that the head is near mainnet's block at that time
-BASE_FEE: Final = 10**9  # wei
-
-
-@dataclass(frozen=True)
-class Band:
-    """Liquidity worth `usd` within a price factor of 1 + width either way; None is the full range."""
-
-    usd: float
-    width: float | None
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A Uniswap v3 pool against USDC; `fee` in millionths."""
-
-    fee: int
-    address: str
-    bands: tuple[Band, ...]
-
-
-@dataclass(frozen=True)
-class Reserve:
-    """An Aave v3 reserve. Ratios in basis points, rates in percent a year, amounts in whole tokens."""
-
-    symbol: str
-    asset: str
-    decimals: int
-    price_feed: str
-    configurator_nonce: int  # of its first token proxy: this puts the tokens at their mainnet addresses
-    loan_to_value: int
-    liquidation_threshold: int
-    liquidation_bonus: int
-    reserve_factor: int
-    optimal_usage: float
-    slope_1: float
-    slope_2: float
-    supply_cap: int
-    borrow_cap: int
-    supplied: int
-    borrowed: int
-    a_token: str
-    debt_token: str
-
-
-@dataclass(frozen=True)
-class Market:
-    """An underlying: its token, its feeds (all follow one price) and its pools."""
-
-    symbol: str
-    token: str
-    decimals: int
-    price_usd: float
-    feeds: tuple[str, ...]
-    pools: tuple[Pool, ...]
-
+from keeper.simulation.plan import Band, Market, Pool, Reserve
 
 ETH: Final = Market(
     symbol="ETH",
@@ -91,7 +33,6 @@ BTC: Final = Market(
 )
 
 MARKETS: Final = (ETH, BTC)
-USDC_USD: Final = 1.0
 
 RESERVES: Final = (
     Reserve(

@@ -2,8 +2,8 @@
 
 from web3.contract import Contract
 
-from keeper.simulation.addresses import USDC, USDC_MINTER, WBTC, WBTC_OWNER, WETH
 from keeper.simulation.placement import LocalChain
+from keeper.simulation.plan import Token, TokenKind
 
 _ABI = [
     {
@@ -21,22 +21,20 @@ _ABI = [
 ]
 
 
-def token(chain: LocalChain, address: str) -> Contract:
+def _contract(chain: LocalChain, address: str) -> Contract:
     return chain.contract(_ABI, address)
 
 
-def fund(chain: LocalChain, asset: str, account: str, amount: int) -> None:
-    """Mint `amount` base units of USDC, WBTC or WETH to `account`."""
-    minters = {USDC: USDC_MINTER, WBTC: WBTC_OWNER}
-    if asset in minters:
-        chain.transact(token(chain, asset).functions.mint(account, amount), minters[asset])
-    elif asset == WETH:
+def fund(chain: LocalChain, token: Token, account: str, amount: int) -> None:
+    """Give `account` new tokens, `amount` in base units: ether is wrapped, others are minted."""
+    functions = _contract(chain, token.address).functions
+    if token.kind is TokenKind.WETH9:
         chain.impersonate(account)
         chain.rpc.call("anvil_setBalance", account, hex(amount + 10**24))
-        chain.transact(token(chain, WETH).functions.deposit(), account, value=amount)
+        chain.transact(functions.deposit(), account, value=amount)
     else:
-        raise ValueError(f"the snapshot can't mint {asset}")
+        chain.transact(functions.mint(account, amount), token.minter)
 
 
 def approve(chain: LocalChain, asset: str, owner: str, spender: str) -> None:
-    chain.transact(token(chain, asset).functions.approve(spender, 2**255), owner)
+    chain.transact(_contract(chain, asset).functions.approve(spender, 2**255), owner)

@@ -1,25 +1,16 @@
-"""Uniswap v3: factory, periphery, and pools against USDC with bands of liquidity."""
+"""Uniswap v3: factory, periphery, and pools against USDC with bands of liquidity, or with a recorded profile."""
 
 import math
+from collections.abc import Iterator
+from decimal import Decimal, localcontext
 
 from web3.contract import Contract
 
-from keeper.simulation.addresses import (
-    POSITION_DESCRIPTOR,
-    POSITION_MANAGER,
-    QUOTER_V2,
-    SWAP_ROUTER,
-    SWAP_ROUTER_02,
-    TICK_LENS,
-    UNISWAP_FACTORY,
-    UNISWAP_FACTORY_OWNER,
-    UNISWAP_V2_FACTORY,
-    USDC,
-    WETH,
-)
-from keeper.simulation.markets import MARKETS, USDC_USD, Market, Pool
+from keeper.simulation.contract_calls import call_data
 from keeper.simulation.placement import LocalChain, PublishedContract, published
+from keeper.simulation.plan import Band, ChainPlan, Market, Pool, Profile
 from keeper.simulation.protocols import seeding
+from keeper.simulation.protocols.chainlink import USDC_USD
 
 CORE = "@uniswap/v3-core@1.0.1"
 PERIPHERY = "@uniswap/v3-periphery@1.4.4"
@@ -28,9 +19,15 @@ OBSERVATIONS = 300  # an hour of 12 s blocks for the TWAP
 
 _LIQUIDITY_PROVIDER = "0xE8c060F8052E07423f71D445277c61AC5138A2e5"
 _TRADER = "0x28C6c06298d514Db089934071355E5743bf21d60"
+_TRADER_USD = 1e9
 _TICK_SPACING = {100: 1, 500: 10, 3000: 60, 10_000: 200}
 _MAX_TICK = 887_272
 _NO_DEADLINE = 2**40
+_MINTS = 30  # in one transaction: 9M gas
+_Q96 = 2**96
+_MINT = "mint((address,address,uint24,int24,int24,uint256,uint256,uint256,uint256,address,uint256))"
+
+_Mint = tuple[int, int, int, int]  # lower tick, upper tick, most of token 0, most of token 1
 
 
 def artifact(package: str, path: str) -> PublishedContract:
@@ -39,92 +36,127 @@ def artifact(package: str, path: str) -> PublishedContract:
 
 
 class Uniswap:
-    def __init__(self, chain: LocalChain) -> None:
+    def __init__(self, chain: LocalChain, plan: ChainPlan) -> None:
         self._chain = chain
-        self._factory = chain.place(artifact(CORE, "UniswapV3Factory"), UNISWAP_FACTORY, sender=UNISWAP_FACTORY_OWNER)
-        chain.transact(self._factory.functions.enableFeeAmount(100, 1), UNISWAP_FACTORY_OWNER)
+        self._plan = plan
+        at = plan.uniswap
+        self._factory = chain.place(artifact(CORE, "UniswapV3Factory"), at.factory, sender=at.owner)
+        chain.transact(self._factory.functions.enableFeeAmount(100, 1), at.owner)
         self._positions = self._place_periphery()
-        self._router = chain.contract(artifact(PERIPHERY, "SwapRouter").abi, SWAP_ROUTER)
-        for market in MARKETS:
+        self._router = chain.contract(artifact(ROUTERS, "SwapRouter02").abi, at.swap_router_02)
+
+    def open_pools(self) -> None:
+        """Create and fill the markets' pools, and equip who trades in them."""
+        for market in self._plan.markets:
             for pool in market.pools:
                 self._open_pool(market, pool)
+            for asset, amount in self._worth(market, _TRADER_USD).items():
+                self._equip(_TRADER, asset, amount, self._router.address)
+
+    def _equip(self, account: str, asset: str, amount: int, spender: str) -> None:
+        seeding.fund(self._chain, self._plan.token(asset), account, amount)
+        seeding.approve(self._chain, asset, account, spender)
+
+    def _worth(self, market: Market, usd: float) -> dict[str, int]:
+        """What `usd` buys of each token, in base units."""
+        token = int(usd / market.price_usd * 10**market.decimals)
+        return {self._plan.usdc: int(usd / USDC_USD * 10**6), market.token: token}
 
     def _place_periphery(self) -> Contract:
-        chain = self._chain
+        chain, at, weth = self._chain, self._plan.uniswap, self._plan.weth9
         library = chain.deploy(artifact(PERIPHERY, "libraries/NFTDescriptor"))
         # On mainnet the descriptor is behind a proxy; here it is placed where the proxy is.
         chain.place(
             artifact(PERIPHERY, "NonfungibleTokenPositionDescriptor"),
-            POSITION_DESCRIPTOR,
-            [WETH, b"ETH".ljust(32, b"\0")],
+            at.position_descriptor,
+            [weth, b"ETH".ljust(32, b"\0")],
             libraries={"NFTDescriptor": library.address},
         )
         positions = chain.place(
             artifact(PERIPHERY, "NonfungiblePositionManager"),
-            POSITION_MANAGER,
-            [UNISWAP_FACTORY, WETH, POSITION_DESCRIPTOR],
+            at.position_manager,
+            [at.factory, weth, at.position_descriptor],
         )
-        chain.place(artifact(PERIPHERY, "SwapRouter"), SWAP_ROUTER, [UNISWAP_FACTORY, WETH])
+        if at.swap_router:
+            chain.place(artifact(PERIPHERY, "SwapRouter"), at.swap_router, [at.factory, weth])
         chain.place(
             artifact(ROUTERS, "SwapRouter02"),
-            SWAP_ROUTER_02,
-            [UNISWAP_V2_FACTORY, UNISWAP_FACTORY, POSITION_MANAGER, WETH],
+            at.swap_router_02,
+            [at.v2_factory, at.factory, at.position_manager, weth],
         )
-        chain.place(artifact(ROUTERS, "lens/QuoterV2"), QUOTER_V2, [UNISWAP_FACTORY, WETH])
-        chain.place(artifact(PERIPHERY, "lens/TickLens"), TICK_LENS)
+        chain.place(artifact(ROUTERS, "lens/QuoterV2"), at.quoter_v2, [at.factory, weth])
+        chain.place(artifact(PERIPHERY, "lens/TickLens"), at.tick_lens)
         return positions
 
     def _open_pool(self, market: Market, pool: Pool) -> None:
-        """Create the pool at the market's price, with room for observations, and mint its bands."""
-        chain, price = self._chain, market.price_usd / USDC_USD
-        token_0, token_1 = sorted((USDC, market.token), key=lambda token: int(token, 16))
-        per_unit = price * 10.0 ** (6 - market.decimals)  # USDC base units for one base unit of the token
-        ratio = 1 / per_unit if token_0 == USDC else per_unit
-        root = math.isqrt(int(ratio * 2**96) << 96)
+        """Create the pool with room for observations, at its recorded price or the market's, and fill it."""
+        chain, profile = self._chain, pool.profile
+        pair = self._pair(market)
+        root = profile.root if profile else self._root(market)
         functions = self._positions.functions
-        chain.transact(functions.createAndInitializePoolIfNecessary(token_0, token_1, pool.fee, root))
-        if self._factory.functions.getPool(token_0, token_1, pool.fee).call() != pool.address:
+        chain.transact(functions.createAndInitializePoolIfNecessary(*pair, pool.fee, root))
+        if self._factory.functions.getPool(*pair, pool.fee).call() != pool.address:
             raise RuntimeError(f"{market.symbol} {pool.fee}: the pool is not at {pool.address}")
         contract = chain.contract(artifact(CORE, "UniswapV3Pool").abi, pool.address)
         chain.transact(contract.functions.increaseObservationCardinalityNext(OBSERVATIONS))
 
-        total = sum(band.usd for band in pool.bands)
-        amounts = {USDC: int(total * 10**6), market.token: int(total / price * 10**market.decimals)}
-        for asset, amount in amounts.items():
-            seeding.fund(chain, asset, _LIQUIDITY_PROVIDER, amount)
-            seeding.approve(chain, asset, _LIQUIDITY_PROVIDER, POSITION_MANAGER)
-        tick, spacing = math.log(ratio, 1.0001), _TICK_SPACING[pool.fee]
+        mints = list(_of_profile(profile) if profile else self._of_bands(market, pool))
+        for asset, amounts in zip(pair, zip(*(mint[2:] for mint in mints), strict=True), strict=True):
+            self._equip(_LIQUIDITY_PROVIDER, asset, sum(amounts), self._positions.address)
+        calls = [
+            bytes.fromhex(call_data(_MINT, (*pair, pool.fee, *mint, 0, 0, _LIQUIDITY_PROVIDER, _NO_DEADLINE))[2:])
+            for mint in mints
+        ]
+        for start in range(0, len(calls), _MINTS):
+            chain.transact(functions.multicall(calls[start : start + _MINTS]), _LIQUIDITY_PROVIDER)
+
+    def _of_bands(self, market: Market, pool: Pool) -> Iterator[_Mint]:
+        tick, spacing = 2 * math.log(self._root(market) / _Q96, 1.0001), _TICK_SPACING[pool.fee]
         for band in pool.bands:
-            reach = _MAX_TICK if band.width is None else math.log(1 + band.width, 1.0001)
-            lower = math.ceil(max(tick - reach, -_MAX_TICK) / spacing) * spacing
-            upper = math.floor(min(tick + reach, _MAX_TICK) / spacing) * spacing
-            share = band.usd / total / 2
-            offered = [int(amounts[asset] * share) for asset in (token_0, token_1)]
-            mint = (
-                token_0,
-                token_1,
-                pool.fee,
-                lower,
-                upper,
-                *offered,
-                0,
-                0,
-                _LIQUIDITY_PROVIDER,
-                _NO_DEADLINE,
-            )
-            chain.transact(functions.mint(mint), _LIQUIDITY_PROVIDER)
+            lower, upper = _ticks(band, tick)
+            worth = self._worth(market, band.usd / 2)
+            amount_0, amount_1 = (worth[asset] for asset in self._pair(market))
+            yield math.ceil(lower / spacing) * spacing, math.floor(upper / spacing) * spacing, amount_0, amount_1
+
+    def _pair(self, market: Market) -> tuple[str, str]:
+        first, second = sorted((self._plan.usdc, market.token), key=lambda token: int(token, 16))
+        return first, second
+
+    def _root(self, market: Market) -> int:
+        """sqrtPriceX96 of the market's price."""
+        # USDC base units for one base unit of the token
+        per_unit = market.price_usd / USDC_USD * 10.0 ** (6 - market.decimals)
+        ratio = 1 / per_unit if self._pair(market)[0] == self._plan.usdc else per_unit
+        return math.isqrt(int(ratio * _Q96) << 96)
 
     def trade(self, turn: int, usd: float) -> None:
         """A trade worth `usd` in every pool, buying on even turns and selling on odd ones."""
-        chain = self._chain
-        for market in MARKETS:
-            amounts = {
-                USDC: int(usd * 10**6),
-                market.token: int(usd / market.price_usd * 10**market.decimals),
-            }
-            sold, bought = (USDC, market.token) if turn % 2 == 0 else (market.token, USDC)
+        chain, usdc = self._chain, self._plan.usdc
+        for market in self._plan.markets:
+            amounts = self._worth(market, usd)
+            sold, bought = (usdc, market.token) if turn % 2 == 0 else (market.token, usdc)
             for pool in market.pools:
-                seeding.fund(chain, sold, _TRADER, amounts[sold])
-                seeding.approve(chain, sold, _TRADER, SWAP_ROUTER)
-                order = (sold, bought, pool.fee, _TRADER, _NO_DEADLINE, amounts[sold], 0, 0)
+                order = (sold, bought, pool.fee, _TRADER, amounts[sold], 0, 0)
                 chain.transact(self._router.functions.exactInputSingle(order), _TRADER)
+
+
+def _ticks(band: Band, tick: float) -> tuple[float, float]:
+    reach = _MAX_TICK if band.width is None else math.log(1 + band.width, 1.0001)
+    return max(tick - reach, -_MAX_TICK), min(tick + reach, _MAX_TICK)
+
+
+def _of_profile(profile: Profile) -> Iterator[_Mint]:
+    """What the position manager needs to mint at least the recorded liquidity, and at most a base unit's worth more."""
+    with localcontext(prec=60):
+        roots = {tick: _root_of(tick) for lower, upper, _ in profile.intervals for tick in (lower, upper)}
+        for lower, upper, liquidity in profile.intervals:
+            low, high = roots[lower], roots[upper]
+            root = min(max(Decimal(profile.root), low), high)
+            amount_0 = liquidity * _Q96 * (high - root) / (high * root)
+            amount_1 = liquidity * (root - low) / _Q96
+            yield lower, upper, math.ceil(amount_0), math.ceil(amount_1)
+
+
+def _root_of(tick: int) -> Decimal:
+    """sqrtPriceX96 of a tick, as TickMath has it but for its rounding."""
+    return (Decimal("1.0001") ** tick).sqrt() * _Q96
