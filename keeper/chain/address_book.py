@@ -107,11 +107,11 @@ SEPOLIA = AddressBook(
             token="0xC558DBdd856501FCd9aaF1E62eae57A9F0629a3c",
             decimals=18,
             feed="0x694AA1769357215DE4FAC081bf1f309aDC325306",
-            pools=("0x949C25aBE36588EddD6DFA964667c2Db266C43D5",),  # 0.3 %
+            pools=("0xd37AC323adF2B42ACde752e765feb586Fa9B450F",),  # 0.05 %
         ),
     ),
     own_pool=OwnPool(
-        fee=3_000,
+        fee=500,
         position_manager="0x1238536071E1c677A632429e3655c799b22cDA52",
         router="0x3bFA4769FB09eefC5a80d6E87c3B9C650f7Ae48E",
         faucet="0xC959483DBa39aa9E78757139af0e9a2EDEb3f42D",

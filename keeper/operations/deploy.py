@@ -18,7 +18,9 @@ from keeper.chain.sender import Sender, Sent
 from keeper.domain.snapshot import VenueKind
 from keeper.errors import KeelError, ManifestError
 from keeper.operations.deployment_log import DeploymentLog, log_path
+from keeper.operations.own_pool import make_pool
 from keeper.operations.parameters import Parameters
+from keeper.operations.readiness import remarks
 from keeper.pricing.normal_table import normal_table
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def deploy(
     if manifest is not None:
         save(deployment, manifest)
     log.close()
+    for remark in remarks(sender.w3, deployment, addresses):
+        progress(remark)
     return deployment
 
 
@@ -137,8 +141,29 @@ class _Deployer:
         self.contracts: dict[str, DeployedContract] = {}
         self.venues: list[DeployedVenue] = []
 
+    @property
+    def account(self) -> str:
+        """The deployer."""
+        return self.governor
+
+    def done(self, step: str) -> bool:
+        """Whether a step has been come to."""
+        return bool(self.log.sent(step))
+
+    def do(self, step: str, call: Any) -> TxReceipt:
+        """A step that is a call of another protocol's contract."""
+        return self._once(step, step, lambda before: self.sender.send(call, step, before))
+
     def run(self) -> Deployment:
         p, book = self.parameters, self.book
+        if book.own_pool is not None:
+            for market in book.markets:
+                make_pool(self.sender.w3, book, market, self)
+                pool = to_checksum_address(market.pools[0])
+                args = (book.uniswap_factory, book.usdc, market.token, book.own_pool.fee)
+                self.contracts[f"UniswapV3Pool-{market.symbol}"] = DeployedContract(
+                    pool, _code_hash(self.sender, pool), args
+                )
         markets = [
             (m.feed, age, m.pools[0], _is_below(book.usdc, m.token), m.decimals)
             for m, age in zip(book.markets, p.max_price_age, strict=False)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from keeper.simulation.plan import ChainPlan, Market, Profile
 
 _Q96: Final = 2**96
-_EXACT: Final = math.log(4, 1.0001)  # ticks: prices from a quarter to four times the recorded one
+_EXACT: Final = math.log(2, 1.0001)  # ticks: prices from half to twice the recorded one
 
 _Recording = dict[tuple[frozenset[str], int], Profile]
 

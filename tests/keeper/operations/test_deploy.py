@@ -61,17 +61,3 @@ def test_a_deployment_behind_a_sequencer_that_is_down_stops(vault: VaultOnFork) 
 def test_an_unknown_chain_has_no_address_book() -> None:
     with pytest.raises(KeelError, match="no address book for chain 99"):
         address_book(99)
-
-
-@pytest.mark.parametrize(
-    ("chain_id", "message"),
-    [
-        (
-            11_155_111,
-            r"no checked addresses for Sepolia, chain 11155111: it lacks a Uniswap pool of Aave's",
-        ),
-    ],
-)
-def test_a_chain_whose_addresses_are_not_all_checked_says_which_are_not(chain_id, message):
-    with pytest.raises(KeelError, match=message + r".*Nothing was sent\."):
-        address_book(chain_id)

@@ -13,7 +13,7 @@ from keeper.simulation.recorded_pools import intervals, with_recording
 RECORDING = mainnet().recording
 needs_recording = pytest.mark.skipif(RECORDING is None, reason="no recorded pools in KEEL_DATA")
 Q96 = 2**96
-HALF = 6_932  # ticks of a price factor of 2
+HALF = 6_900  # ticks of a price factor of 2, nearly
 
 
 def test_intervals_have_the_liquidity_that_is_active_above_each_tick():
