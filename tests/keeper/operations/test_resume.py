@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 
 from keeper.chain.address_book import MAINNET
 from keeper.chain.deployments import load
@@ -14,37 +14,18 @@ from keeper.errors import KeelError, ManifestError
 from keeper.operations.deploy import Keys, deploy, verify
 from keeper.operations.deployment_log import log_path
 from keeper.operations.parameters import Parameters
+from tests.keeper.interruption import (
+    AFTER_BROADCAST,
+    AFTER_RECEIPT,
+    BEFORE_BROADCAST,
+    crash,
+    interrupted_at_every_transaction,
+)
 from tests.keeper.vault_on_fork import account_of
 
 TRANSACTIONS = 24  # 7 contracts, 2 wires, 4 venues created and listed, 7 roles
 KEYS = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
 DEPLOYER = account_of("deployer")
-
-BEFORE_BROADCAST, AFTER_BROADCAST, AFTER_RECEIPT = "before broadcast", "after broadcast", "after its receipt"
-
-
-class Crash(BaseException):
-    """The process ends. Nobody catches it."""
-
-
-class CrashingNode(HTTPProvider):
-    """A connection whose process ends at the ``n``-th transaction, at ``moment``."""
-
-    def __init__(self, url, n, moment):
-        super().__init__(url)
-        self.n, self.moment, self.sent = n, moment, 0
-
-    def make_request(self, method, params):
-        self.sent += method == "eth_sendRawTransaction"
-        is_it = self.sent == self.n
-        if is_it and method == "eth_sendRawTransaction" and self.moment == BEFORE_BROADCAST:
-            raise Crash
-        response = super().make_request(method, params)
-        if is_it and method == "eth_sendRawTransaction" and self.moment == AFTER_BROADCAST:
-            raise Crash
-        if is_it and method == "eth_getTransactionReceipt" and response["result"] and self.moment == AFTER_RECEIPT:
-            raise Crash
-        return response
 
 
 @pytest.fixture
@@ -70,8 +51,7 @@ def sent_by_deployer(vault):
 
 
 def crash_at(begin, vault, n, moment):
-    with pytest.raises(Crash):
-        begin(CrashingNode(vault.url, n, moment))
+    crash(begin, vault.url, n, moment)
 
 
 @pytest.mark.parametrize("moment", [BEFORE_BROADCAST, AFTER_BROADCAST, AFTER_RECEIPT])
@@ -81,11 +61,7 @@ def test_interrupted_at_every_transaction_it_ends_in_the_same_wiring(vault, begi
     vault.market.rpc.call("evm_revert", state)
     manifest.unlink()
 
-    # Before the broadcast nothing is gained, so one more goes through each time.
-    for crash in range(TRANSACTIONS):
-        crash_at(begin, vault, n=2 if moment == BEFORE_BROADCAST and crash else 1, moment=moment)
-        assert sent_by_deployer(vault) == crash + (moment != BEFORE_BROADCAST)
-    resumed = begin()
+    resumed = interrupted_at_every_transaction(begin, vault.url, lambda: sent_by_deployer(vault), TRANSACTIONS, moment)
 
     assert sent_by_deployer(vault) == TRANSACTIONS
     assert replace(resumed, block=undisturbed.block) == undisturbed
