@@ -1,5 +1,6 @@
 """The protocol deployed once per session in titanoboa; each test runs inside an anchor that its plugin reverts."""
 
+import contextlib
 from collections.abc import Iterator
 
 import boa
@@ -7,6 +8,7 @@ import pytest
 
 from keeper.simulation.driver import MarketDriver
 from keeper.simulation.fork import Fork
+from keeper.simulation.mainnet import DATA_VARIABLE
 from tests.contracts import revm
 from tests.contracts.chain import USDC, WAD, Market
 from tests.contracts.protocol import SHORT, SPOT, Protocol
@@ -20,7 +22,10 @@ _TWAP_STEP = 150  # seconds: three of them fill the window of five minutes
 def market(pytestconfig: pytest.Config) -> Iterator[Market]:
     """Mainnet's protocols in titanoboa, ETH at 3,000, BTC at 90,000 and a TWAP of five minutes behind them."""
     traced = pytestconfig.getoption("--gas-profile") or pytestconfig.pluginmanager.hasplugin("_cov")
-    with Fork() as fork:
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(DATA_VARIABLE, "")  # these tests' figures are for bands of liquidity, whatever was recorded
+            fork = stack.enter_context(Fork())
         driver = MarketDriver(fork.w3)
         for _ in range(_TWAP_STEPS):
             driver.step(3000.0, timestamp=driver.timestamp() + _TWAP_STEP)
