@@ -19,7 +19,7 @@ _MORE = ((True, 3_200, 1), (False, 2_700, 1), (True, 3_300, 2), (False, 2_900, 2
 def six_series() -> Iterator[VaultOnFork]:
     """A vault of 2,000,000 USDC that is short 68 options and has no hedge yet."""
     # Always the snapshot: a true mainnet would give other figures every day.
-    for variable in ("KEEL_MAINNET_RPC", "KEEL_MAINNET_BLOCK"):
+    for variable in ("KEEL_MAINNET_RPC", "KEEL_MAINNET_BLOCK", "KEEL_DATA"):
         os.environ.pop(variable, None)
     os.environ.pop("KEEL_UPSTREAM", None)
     with Fork() as fork:
