@@ -1,5 +1,7 @@
 """What can be set wrongly for `keel demo`: one message each, before anything is started, and no secrets in it."""
 
+import pickle
+
 import pytest
 from click.testing import CliRunner
 
@@ -94,3 +96,60 @@ def test_a_cache_that_cannot_be_made_is_refused(demo, tmp_path):
 
     assert shown.exit_code == 2
     assert "cannot be made: File exists." in shown.output
+
+
+def test_a_folder_without_an_interrupted_demo_cannot_be_resumed(demo, tmp_path):
+    nothing = demo("--resume")
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "out" / "summary.json").write_text("{}")
+    finished = demo("--resume")
+
+    assert (nothing.exit_code, finished.exit_code) == (2, 2)
+    assert "There is nothing to resume in" in nothing.output
+    assert "The demo in it has finished." in finished.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a checkpoint", pickle.dumps({"version": 1}), b"cos\nsystem\n(S'echo harm > harm'\ntR."],
+    ids=["empty", "garbage", "something else", "a program"],
+)
+def test_a_damaged_checkpoint_is_refused_and_nothing_in_it_is_run(demo, tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "demo.checkpoint").write_bytes(content)
+
+    shown = demo("--resume")
+
+    assert shown.exit_code == 2
+    assert "is damaged or of another version of Keel" in shown.output or "is of another version" in shown.output
+    assert not (tmp_path / "harm").exists()
+    assert (tmp_path / "out" / "demo.checkpoint").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (("--hours", "36"), "--hours"),
+        (("--seed", "2", "--vol", "x.csv", "--prices", "y.csv"), "--seed, --prices, --vol"),
+    ],
+)
+def test_a_resumed_demo_takes_no_other_market(demo, args, named):
+    shown = demo("--resume", *args)
+
+    assert shown.exit_code == 2
+    assert f"leave out {named}" in shown.output
+
+
+def test_two_files_for_one_underlying_are_refused(demo):
+    shown = demo("--prices", "eth_5m.parquet", "--prices", "ETH=other.parquet")
+
+    assert shown.exit_code == 2
+    assert "--prices has two files for ETH" in shown.output
+
+
+def test_an_underlying_that_the_demo_does_not_have_is_refused(demo):
+    shown = demo("--prices", "SOL=sol.parquet")
+
+    assert shown.exit_code == 2
+    assert "'SOL' in SOL=sol.parquet is not an underlying of the demo" in shown.output
