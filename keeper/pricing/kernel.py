@@ -116,15 +116,17 @@ _INLINED: Final[dict[str, Any]] = {**_FLAGS, "forceinline": True}
 @functools.cache
 def _compiled() -> dict[str, Any]:
     """The loops by the name of their formula, and how many cores there are."""
-    numba, extending = importlib.import_module("numba"), importlib.import_module("numba.extending")
+    numba = importlib.import_module("numba")
     _compile_primitives()
-    for helper in (*elementwise.STEPS, *lets_be_rational.STEPS):
-        extending.register_jitable(**_INLINED)(helper)
     # numba's cache looks at the file of the loop alone; this makes it compile again when a formula changes.
     modules = (elementwise, lets_be_rational, sys.modules[__name__])
     sources = [Path(str(module.__file__)).read_bytes() for module in modules]
-    compile_loop = numba.njit(nogil=True, cache=True, **_FLAGS)
-    loops = {loop.__name__: compile_loop(loop) for loop in _loops(zlib.crc32(b"".join(sources)))}
+    loops = {}
+    for loop in _loops(zlib.crc32(b"".join(sources))):
+        try:
+            loops[loop.__name__] = numba.njit(nogil=True, cache=True, **_FLAGS)(loop)
+        except RuntimeError:  # nowhere to keep the result: compile for this process alone
+            loops[loop.__name__] = numba.njit(nogil=True, **_FLAGS)(loop)
     return {**loops, "cores": numba.config.NUMBA_NUM_THREADS}
 
 
@@ -154,6 +156,7 @@ def _loops(fingerprint: int) -> tuple[Callable[..., None], ...]:
     return black_price, black_greeks, implied_volatility
 
 
+@functools.cache
 def _compile_primitives() -> None:
     """Compiled twins of the primitives: no branch and no call to the C library, so that loops become vectors."""
     ir, types = importlib.import_module("llvmlite.ir"), importlib.import_module("numba.types")
@@ -254,6 +257,8 @@ def _compile_primitives() -> None:
 
     for twin in (select, larger, smaller, sqrt, exp, log, mills, mills_slope, normal_cdf, inverse_or_zero):
         extending.overload(getattr(elementwise, twin.__name__), jit_options=_INLINED, strict=False)(_always(twin))
+    for helper in (*elementwise.STEPS, *lets_be_rational.STEPS):
+        extending.register_jitable(**_INLINED)(helper)
 
 
 def _always(twin: Callable[..., Any]) -> Callable[..., Any]:

@@ -23,7 +23,6 @@ from keeper.pricing.elementwise import (
     exp,
     larger,
     log,
-    log_ratio,
     mills,
     mills_slope,
     select,
@@ -44,6 +43,12 @@ LONGEST: Final = 1e10
 _LN_SQRT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 _SQRT_3: Final = math.sqrt(3.0)
+
+
+def log_ratio(forward: Array, strike: Array) -> Array:
+    """ln(F/K), accurate near the money too: what rounding the quotient to u took from its distance to 1 is added."""
+    u = forward / strike
+    return log(u) + ((forward - strike) / strike - (u - 1.0)) / larger(u, 1.0)
 
 
 def small_half_normal_quantile(p: Array) -> Array:
@@ -231,4 +236,12 @@ def implied_volatility(
     return select(good, s / larger(root, TINY), 0.0), status
 
 
-STEPS = (small_half_normal_quantile, black_over_vega, rational_cubic, seed, householder, implied_volatility)
+STEPS: Final = (
+    log_ratio,
+    small_half_normal_quantile,
+    black_over_vega,
+    rational_cubic,
+    seed,
+    householder,
+    implied_volatility,
+)

@@ -141,3 +141,16 @@ def test_without_numba_large_arrays_are_priced_by_numpy(monkeypatch: pytest.Monk
         kernel._has_numba.cache_clear()
 
     assert values.tolist() == price(spot, strike, vol, years, is_call, method="numpy").tolist()
+
+
+def test_without_a_place_for_compiled_code_the_kernel_compiles_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    spot, strike, vol, years, is_call, *_ = wide_market(100)
+    kept = price(spot, strike, vol, years, is_call, method="kernel")
+    monkeypatch.setattr("numba.core.caching.CacheImpl._locator_classes", [])
+    kernel._compiled.cache_clear()
+    try:
+        values = price(spot, strike, vol, years, is_call, method="kernel")
+    finally:
+        kernel._compiled.cache_clear()
+
+    assert values.tolist() == kept.tolist()
