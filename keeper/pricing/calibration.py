@@ -79,7 +79,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Slices:
-    """θ, ρ and ψ; the last axis runs over the slices."""
+    """θ, ρ and ψ; the first axis runs over the slices."""
 
     theta: FloatArray
     rho: FloatArray
@@ -191,7 +191,7 @@ def _usable(quotes: Quotes) -> tuple[_Points, tuple[int, ...]]:
 
 def _ratio(rho: FloatArray) -> FloatArray:
     """pᵢ for i >= 1: by how much ψ and θ at least grow when ρ changes."""
-    before, after = rho[..., :-1], rho[..., 1:]
+    before, after = rho[:-1], rho[1:]
     return np.asarray(np.maximum((1.0 + before) / (1.0 + after), (1.0 - before) / (1.0 - after)))
 
 
@@ -199,25 +199,24 @@ def _room(theta: FloatArray, rho: FloatArray, ratio: FloatArray) -> FloatArray:
     """The largest ψ of each slice: its own butterfly conditions, and that all later slices can keep theirs."""
     one_plus = 1.0 + np.abs(rho)
     room = _MARGIN * np.minimum(4.0 / one_plus, 2.0 * np.sqrt(theta / one_plus))
-    for i in range(room.shape[-1] - 2, -1, -1):
-        room[..., i] = np.minimum(room[..., i], room[..., i + 1] / ratio[..., i])
+    for i in range(len(room) - 2, -1, -1):
+        room[i] = np.minimum(room[i], room[i + 1] / ratio[i])
     return np.asarray(room)
 
 
 def _slices(u: FloatArray) -> _Slices:
-    """Slices free of arbitrage from parameters of shape (..., 3n): ln a, artanh ρ, logit of ψ's position."""
-    log_a, r, position = np.split(u, 3, axis=-1)
-    rho, theta, position = np.tanh(r), np.exp(log_a), 0.5 + 0.5 * np.tanh(0.5 * position)
+    """Slices free of arbitrage from parameters of shape (3n, ...): ln a, artanh ρ, logit of ψ's position."""
+    log_a, r, logit = u.reshape(3, len(u) // 3, *u.shape[1:])
+    rho, theta, position = np.tanh(r), np.exp(log_a), 0.5 + 0.5 * np.tanh(0.5 * logit)
     ratio = _ratio(rho)
-    n = theta.shape[-1]
-    for i in range(1, n):
-        theta[..., i] += ratio[..., i - 1] * theta[..., i - 1]
+    for i in range(1, len(theta)):
+        theta[i] += ratio[i - 1] * theta[i - 1]
     room = _room(theta, rho, ratio)
-    psi = room * position
-    for i in range(1, n):
-        low = psi[..., i - 1] * ratio[..., i - 1]
-        high = np.minimum(room[..., i], psi[..., i - 1] * (theta[..., i] / theta[..., i - 1]))
-        psi[..., i] = low + (high - low) * position[..., i]
+    psi, growth = room * position, theta[1:] / theta[:-1]
+    for i in range(1, len(theta)):
+        low = psi[i - 1] * ratio[i - 1]
+        high = np.minimum(room[i], psi[i - 1] * growth[i - 1])
+        psi[i] = low + (high - low) * position[i]
     return _Slices(theta, rho, psi)
 
 
@@ -300,9 +299,9 @@ def _normal_equations(u: FloatArray, points: _Points) -> tuple[FloatArray, Float
     blocks = points.sums(weighted[:, None] * d).transpose(2, 0, 1)  # (n, 3, 3)
     slopes = points.sums(weighted * errors).T  # (n, 3)
     step = 1e-7
-    moved = _slices(u + step * np.eye(len(u)))
-    chain = np.stack([moved.theta - slices.theta, moved.rho - slices.rho, moved.psi - slices.psi]) / step
-    chain = chain.transpose(2, 0, 1)  # (n, 3, 3n): slices by their parameters
+    moved = _slices(u[:, None] + step * np.eye(len(u)))
+    base = np.stack([slices.theta, slices.rho, slices.psi], axis=1)[..., None]
+    chain = (np.stack([moved.theta, moved.rho, moved.psi], axis=1) - base) / step  # (n, 3, 3n), slices by parameters
     matrix = np.tensordot(chain, blocks @ chain, axes=([0, 1], [0, 1]))
     return matrix, np.tensordot(chain, slopes, axes=([0, 1], [0, 1]))
 

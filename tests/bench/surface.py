@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -73,6 +74,7 @@ def _recorded() -> list[Row]:
     warm: list[float] = []
     inside: list[float] = []
     point_errors: list[float] = []
+    unseen: list[float] = []
     failed = arbitrage = worse = total = 0
     for path in recordings():
         last: Calibration | None = None
@@ -92,6 +94,8 @@ def _recorded() -> list[Row]:
             arbitrage += found.surface.worst_density(grid) < 0.0 or found.surface.worst_crossing(grid) < -1e-10
             inside.append(share_inside(snapshot, found.surface))
             point_errors.append(_rmse(snapshot, found))
+            if total % 8 == 0:
+                unseen.append(_share_inside_unseen(snapshot, np.random.default_rng(total)))
     name = f"eSSVI, {total} recorded snapshots"
     return [
         row(f"{name}: time from quotes to surface, cold, median", float(np.median(cold)), "ms", ours_goal=20.0),
@@ -100,6 +104,7 @@ def _recorded() -> list[Row]:
         row(f"{name}: starts from the last that end worse by 2 %", worse, "snapshots"),
         row(f"{name}: liquid options outside bid-ask, median", 1.0 - float(np.median(inside)), "share", ours_goal=0.1),
         row(f"{name}: the same, worst snapshot", 1.0 - min(inside), "share"),
+        row(f"{name}: of strikes kept from the fit (a fifth), median", 1.0 - float(np.median(unseen)), "share"),
         row(f"{name}: error of liquid options against the mark, median", float(np.median(point_errors)), "vol points"),
         row(f"{name}: failures", failed, "snapshots", ours_goal=0.0),
         row(f"{name}: with arbitrage on a dense grid", arbitrage, "snapshots", ours_goal=0.0),
@@ -111,3 +116,12 @@ def _rmse(snapshot: Recorded, found: Calibration) -> float:
     q, liquid = snapshot.quotes, snapshot.liquid
     model = found.surface.vol(np.log(q.strike / q.forward)[liquid], q.years[liquid])
     return 100.0 * float(np.sqrt(np.square(model - snapshot.mark_vol[liquid]).mean()))
+
+
+def _share_inside_unseen(snapshot: Recorded, rng: np.random.Generator) -> float:
+    """Share inside bid and ask of a fifth of the strikes, fitted without them."""
+    q = snapshot.quotes
+    strikes = np.unique(q.strike)
+    hidden = np.isin(q.strike, rng.choice(strikes, len(strikes) // 5, replace=False))
+    found = calibrate(replace(q, bid=np.where(hidden, np.nan, q.bid)))
+    return share_inside(replace(snapshot, liquid=snapshot.liquid & hidden), found.surface)

@@ -83,6 +83,19 @@ def test_quotes_without_one_side_are_left_out(missing: float) -> None:
     assert largest_error(found.surface, true) < 0.002
 
 
+@pytest.mark.parametrize("column", ["years", "forward", "strike"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1.0])
+def test_a_quote_with_a_number_without_meaning_is_left_out(column: str, value: float) -> None:
+    true = ordinary_surface()
+    quotes = chain_of(true)
+    broken = getattr(quotes, column).copy()
+    broken[::7] = value
+
+    found = calibrate(dataclasses.replace(quotes, **{column: broken}))
+
+    assert largest_error(found.surface, true) < 0.002
+
+
 def test_an_expiry_without_enough_quotes_is_interpolated_and_named() -> None:
     true = ordinary_surface()
     quotes = chain_of(true)
