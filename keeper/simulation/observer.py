@@ -89,7 +89,10 @@ class Observer:
 
         To be called whenever prices are about to move or have moved: between two calls they move once at most.
         """
-        snapshot = self.read(block_hash)
+        newest = block_hash or self._connection.header().hash
+        # Where the keeper only held there is no new block: nothing to read again.
+        last = self.watched.snapshot
+        snapshot = last if newest == last.block_hash else self.read(newest)
         happened = self._logs.between(self.watched.snapshot.block_number + 1, snapshot.block_number)
         for block in dict.fromkeys(one.block_hash for one in happened if one.name == "Filled"):
             # A fill's edge is measured against the marks of its own block.
