@@ -315,7 +315,10 @@ class MarketDriver:
     # ------------------------------------------------------------------ blocks
 
     def _latest(self) -> Step:
-        block = self.rpc.call("eth_getBlockByNumber", "latest", False)
+        return self._block("latest")
+
+    def _block(self, number: str) -> Step:
+        block = self.rpc.call("eth_getBlockByNumber", number, False)
         return Step(int(block["number"], 16), int(block["timestamp"], 16), int(block["baseFeePerGas"], 16))
 
     def _impersonate(self, account: str) -> None:
@@ -328,8 +331,9 @@ class MarketDriver:
         return self._mine_batch(batch, None, latest.base_fee)
 
     def _mine(self, batch: Sequence[_Transaction], timestamp: int, base_fee: int, quiet: int = 0) -> Step:
+        newest = self._latest().block_number + (2 if quiet else 1)
         self._mine_batch(batch, timestamp, base_fee, quiet)
-        return self._latest()
+        return self._block(hex(newest))  # not the latest: somebody may have been quick to answer
 
     def _mine_batch(
         self, batch: Sequence[_Transaction], timestamp: int | None, base_fee: int, quiet: int = 0

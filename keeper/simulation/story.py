@@ -190,7 +190,7 @@ class Story:
                 self._prices(step.market), timestamp=moves_at, base_fee=step.market.base_fee, quiet=quiet_seconds
             )
         self.observer.market_moved(self.fork.w3.eth.get_block(mined.block_number)["hash"].to_0x_hex())
-        record = self.let_keeper_act()
+        record = self.let_keeper_act(mined.block_number)
         self._claim_what_is_settled()
         self.observer.keeper_acted(step.market.vols, record.decision)
 
@@ -222,16 +222,19 @@ class Story:
             except KeelError:  # faster than the oracle lets
                 move /= 3
 
-    def let_keeper_act(self) -> Record:
-        """Wait until the keeper has decided on the newest block, its own transactions' blocks included."""
-        first = seen = self.fork.w3.eth.block_number
+    def let_keeper_act(self, since: int | None = None) -> Record:
+        """Wait until the keeper has decided on the newest block, its own transactions' blocks included.
+
+        Returns its first hedging decision on block ``since``, the newest by default, or later: where a settlement was
+        due, that is on the block after it.
+        """
+        first = seen = since or self.fork.w3.eth.block_number
         self.keeper.wait_for(first)
         while seen != (head := self.fork.w3.eth.block_number):
             self.keeper.wait_for(head)
             seen = head
         self.ledger.collect(self.keeper.journal, self.progress.collected)
         self.progress.collected = seen
-        # Where a settlement was due, the first hedging decision is on the block after it.
         return next(record for record in self.keeper.journal.decisions(first) if record.kind is Kind.HEDGE)
 
     def _claim_what_is_settled(self) -> None:
