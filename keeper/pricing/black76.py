@@ -20,14 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from keeper.pricing import elementwise
+from keeper.pricing.elementwise import LARGEST, LARGEST_GROWTH, LARGEST_S
 from keeper.pricing.errors import PricingError
 from keeper.pricing.kernel import Method, OutOfDomain, run
 
 FloatArray = npt.NDArray[np.float64]
-
-_LARGEST = 1e50  # prices and strikes within 1e-50 to 1e50, so that no intermediate value overflows
-_LARGEST_S = 1e10
-_LARGEST_GROWTH = 100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +79,7 @@ def price(
             finite.
     """
     inputs = {"forward": forward, "strike": strike, "vol": vol, "years": years, "is_call": is_call}
-    return np.asarray(_run(elementwise.black_price, inputs, 1, method)[0])
+    return np.asarray(_run(elementwise.black_price, elementwise.price_domain, inputs, 1, method)[0])
 
 
 def greeks(
@@ -115,55 +112,41 @@ def greeks(
         "carry": carry,
         "rate": rate,
     }
-    return Greeks(*_run(elementwise.black_greeks, inputs, 8, method))
+    return Greeks(*_run(elementwise.black_greeks, elementwise.greeks_domain, inputs, 8, method))
 
 
 def _run(
-    formula: Callable[..., Any], inputs: dict[str, npt.ArrayLike], outputs: int, method: Method
+    formula: Callable[..., Any],
+    domain: Callable[..., npt.NDArray[np.bool_]],
+    inputs: dict[str, npt.ArrayLike],
+    outputs: int,
+    method: Method,
 ) -> npt.NDArray[np.float64]:
     columns = {
         name: np.asarray(values, dtype=np.bool_ if name == "is_call" else np.float64) for name, values in inputs.items()
     }
     try:
-        return run(formula, list(columns.values()), outputs, method, _in_domain)
+        return run(formula, list(columns.values()), outputs, method, domain)
     except OutOfDomain:
         raise _refusal(columns) from None
-
-
-def _in_domain(
-    price: FloatArray,
-    strike: FloatArray,
-    vol: FloatArray,
-    years: FloatArray,
-    is_call: npt.NDArray[np.bool_],
-    *growths: FloatArray,
-) -> bool:
-    """NaN fails every comparison."""
-    positive = all(_within(a, 1.0 / _LARGEST, _LARGEST) for a in (price, strike))
-    not_negative = all(_within(a, 0.0, _LARGEST_S) for a in (vol, years))
-    return positive and not_negative and all(_within(g * years, -_LARGEST_GROWTH, _LARGEST_GROWTH) for g in growths)
-
-
-def _within(values: FloatArray, low: float, high: float) -> bool:
-    return bool(np.minimum.reduce(values) >= low and np.maximum.reduce(values) <= high)
 
 
 def _refusal(inputs: dict[str, npt.NDArray[Any]]) -> PricingError:
     """Names the first input at fault."""
     must = {
-        "vol": f"not be negative, up to {_LARGEST_S:g}",
-        "years": f"not be negative, up to {_LARGEST_S:g}",
-        "carry": f"be finite, times years within ±{_LARGEST_GROWTH:g}",
-        "rate": f"be finite, times years within ±{_LARGEST_GROWTH:g}",
+        "vol": f"not be negative, up to {LARGEST_S:g}",
+        "years": f"not be negative, up to {LARGEST_S:g}",
+        "carry": f"be finite, times years within ±{LARGEST_GROWTH:g}",
+        "rate": f"be finite, times years within ±{LARGEST_GROWTH:g}",
     }
     for name, values in inputs.items():
         if name in ("carry", "rate"):
             with np.errstate(all="ignore"):
-                good = np.abs(values * inputs["years"]) <= _LARGEST_GROWTH
+                good = (np.abs(values) <= LARGEST_S) & (np.abs(values * inputs["years"]) <= LARGEST_GROWTH)
         elif name in must:
-            good = (values >= 0.0) & (values <= _LARGEST_S)
+            good = (values >= 0.0) & (values <= LARGEST_S)
         else:
-            good = (name == "is_call") | ((values >= 1.0 / _LARGEST) & (values <= _LARGEST))
+            good = (name == "is_call") | ((values >= 1.0 / LARGEST) & (values <= LARGEST))
         if not np.all(good):
             break
-    return PricingError(f"{name} must {must.get(name, f'be positive, up to {_LARGEST:g}')}, got {values}")
+    return PricingError(f"{name} must {must.get(name, f'be positive, up to {LARGEST:g}')}, got {values}")

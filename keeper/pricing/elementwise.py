@@ -18,6 +18,10 @@ Array = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 TINY: Final = 1e-100  # a volatility, √T or σ√T below it counts as zero
+# The domain: within it no intermediate value overflows.
+LARGEST: Final = 1e50  # prices and strikes, and one over them
+LARGEST_S: Final = 1e10  # volatilities, years and rates
+LARGEST_GROWTH: Final = 100.0  # |rate · years|
 INV_SQRT_2PI: Final = 1.0 / math.sqrt(2.0 * math.pi)
 
 # (z + MILLS_D)·Φ(-z)/φ(z) as a polynomial in (z - MILLS_C)/(z + MILLS_C), from degree 0: Chebyshev interpolation of
@@ -159,6 +163,22 @@ def otm_side(forward: Array, strike: Array, d1: Array, d2: Array) -> tuple[Array
     return side, n1, n2, larger(forward * n1 - strike * n2, 0.0)
 
 
+def price_domain(forward: Array, strike: Array, vol: Array, years: Array, is_call: Bools) -> Bools:
+    """Where the arguments have a meaning; NaN fails every comparison."""
+    prices = (forward >= 1.0 / LARGEST) & (forward <= LARGEST) & (strike >= 1.0 / LARGEST) & (strike <= LARGEST)
+    widths = (vol >= 0.0) & (vol <= LARGEST_S) & (years >= 0.0) & (years <= LARGEST_S)
+    return prices & widths
+
+
+def greeks_domain(
+    spot: Array, strike: Array, vol: Array, years: Array, is_call: Bools, carry: Array, rate: Array
+) -> Bools:
+    """The same with growth: at most exp(±100)."""
+    rates = (abs(carry) <= LARGEST_S) & (abs(rate) <= LARGEST_S)
+    growths = (abs(carry * years) <= LARGEST_GROWTH) & (abs(rate * years) <= LARGEST_GROWTH)
+    return price_domain(spot, strike, vol, years, is_call) & rates & growths
+
+
 def black_price(forward: Array, strike: Array, vol: Array, years: Array, is_call: Bools) -> Array:
     """Undiscounted Black-76 price: the out-of-the-money side, and parity for the other.
 
@@ -194,4 +214,4 @@ def black_greeks(
     return price, delta, gamma, vega, theta, rho, -density * d2_per_vol, vega * d1 * d2_per_vol
 
 
-STEPS: Final = (d1_d2, otm_side, black_price, black_greeks)  # what the kernel compiles
+STEPS: Final = (price_domain, greeks_domain, d1_d2, otm_side, black_price, black_greeks)  # what the kernel compiles

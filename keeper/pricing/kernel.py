@@ -40,15 +40,15 @@ def run(
     inputs: Sequence[npt.NDArray[Any]],
     outputs: int,
     method: Method,
-    in_domain: Callable[..., bool] = lambda *columns: True,
+    domain: Callable[..., npt.NDArray[np.bool_]] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Evaluate a formula of ``elementwise``; inputs broadcast to a shape s, the result has shape (outputs, *s).
 
     Working memory is one chunk; only an input that broadcasts along some of its axes is copied out first. Without
-    numba "auto" is numpy. ``in_domain`` looks at each chunk of the inputs while it is in the cache.
+    numba "auto" is numpy. ``domain`` says of each element whether it has a meaning (the compiled loops know theirs).
 
     Raises:
-        OutOfDomain: ``in_domain`` says no.
+        OutOfDomain: some element has none.
         ImportError: method "kernel" without numba.
     """
     shape = np.broadcast_shapes(*(a.shape for a in inputs))
@@ -56,7 +56,7 @@ def run(
     result = np.empty((outputs, size))
     columns = [_column(a, shape, min(size, _CHUNK)) for a in inputs]
     threads = 1
-    chunk: Callable[..., None] = functools.partial(_numpy_chunk, formula)
+    chunk: Callable[..., int] = functools.partial(_numpy_chunk, formula, domain)
     if method == "kernel" or (method == "auto" and size >= KERNEL_FROM and _has_numba()):
         loops = _compiled()
         chunk, threads = loops[formula.__name__], max(1, min(loops["cores"], size // _SHARE))
@@ -66,9 +66,8 @@ def run(
             for low in range(start, end, _CHUNK):
                 high = min(low + _CHUNK, end)
                 views = [c[low:high] if len(c) == size else c[: high - low] for c in columns]
-                if not in_domain(*views):
+                if chunk(*views, *result[:, low:high]):
                     raise OutOfDomain
-                chunk(*views, *result[:, low:high])
 
     bounds = [size * i // threads for i in range(threads + 1)]
     if threads == 1:
@@ -90,11 +89,20 @@ def _column(values: npt.NDArray[Any], shape: tuple[int, ...], chunk: int) -> npt
     return np.ascontiguousarray(whole).reshape(-1)
 
 
-def _numpy_chunk(formula: Callable[..., Any], *columns: npt.NDArray[Any]) -> None:
+def _numpy_chunk(
+    formula: Callable[..., Any],
+    domain: Callable[..., npt.NDArray[np.bool_]] | None,
+    *columns: npt.NDArray[Any],
+) -> int:
+    """Like a compiled loop: writes the results and returns how many elements are outside the domain."""
     arity = formula.__code__.co_argcount
-    values = formula(*columns[:arity])
+    inputs = columns[:arity]
+    if domain is not None and not (ok := domain(*inputs)).all():
+        return int(np.count_nonzero(~ok))
+    values = formula(*inputs)
     for target, value in zip(columns[arity:], values if isinstance(values, tuple) else (values,), strict=True):
         target[:] = value
+    return 0
 
 
 # ---------------------------------------------------------------- compiled
@@ -130,28 +138,38 @@ def _compiled() -> dict[str, Any]:
     return {**loops, "cores": numba.config.NUMBA_NUM_THREADS}
 
 
-def _loops(fingerprint: int) -> tuple[Callable[..., None], ...]:
-    """One loop per formula, of its name; ``fingerprint`` is a part of numba's cache key."""
-    price, greeks, implied = elementwise.black_price, elementwise.black_greeks, lets_be_rational.implied_volatility
+def _loops(fingerprint: int) -> tuple[Callable[..., int], ...]:
+    """One loop per formula, of its name, which counts elements outside the domain; ``fingerprint`` is a part of numba's
+    cache key."""
+    price, price_domain = elementwise.black_price, elementwise.price_domain
+    greeks, greeks_domain = elementwise.black_greeks, elementwise.greeks_domain
+    implied = lets_be_rational.implied_volatility
 
     def black_price(forward, strike, vol, years, is_call, out):  # type: ignore[no-untyped-def]
         assert fingerprint >= 0
+        outside = 0
         for i in range(forward.size):
-            out[i] = price(forward[i], strike[i], vol[i], years[i], is_call[i])
+            option = forward[i], strike[i], vol[i], years[i], is_call[i]
+            outside += 0 if price_domain(*option) else 1
+            out[i] = price(*option)
+        return outside
 
     def black_greeks(  # type: ignore[no-untyped-def]
         spot, strike, vol, years, is_call, carry, rate, value, delta, gamma, vega, theta, rho, vanna, volga
     ):
         assert fingerprint >= 0
+        outside = 0
         for i in range(spot.size):
-            value[i], delta[i], gamma[i], vega[i], theta[i], rho[i], vanna[i], volga[i] = greeks(
-                spot[i], strike[i], vol[i], years[i], is_call[i], carry[i], rate[i]
-            )
+            option = spot[i], strike[i], vol[i], years[i], is_call[i], carry[i], rate[i]
+            outside += 0 if greeks_domain(*option) else 1
+            value[i], delta[i], gamma[i], vega[i], theta[i], rho[i], vanna[i], volga[i] = greeks(*option)
+        return outside
 
     def implied_volatility(value, forward, strike, years, is_call, vol, status):  # type: ignore[no-untyped-def]
         assert fingerprint >= 0
         for i in range(value.size):
             vol[i], status[i] = implied(value[i], forward[i], strike[i], years[i], is_call[i])
+        return 0
 
     return black_price, black_greeks, implied_volatility
 

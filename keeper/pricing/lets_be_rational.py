@@ -17,6 +17,8 @@ import math
 from typing import Final
 
 from keeper.pricing.elementwise import (
+    LARGEST,
+    LARGEST_S,
     TINY,
     Array,
     Bools,
@@ -37,8 +39,6 @@ ABOVE_FORWARD: Final = 3.0
 EXPIRED: Final = 4.0
 INVALID: Final = 5.0
 
-LARGEST: Final = 1e50
-LONGEST: Final = 1e10
 
 _LN_SQRT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
@@ -214,7 +214,7 @@ def implied_volatility(
         & (strike <= LARGEST)
         & (abs(price) <= 1e300)
         & (years >= 0.0)
-        & (years <= LONGEST)
+        & (years <= LARGEST_S)
     )
     root = sqrt(years)
     time_value = price - larger(select(is_call, 1.0, -1.0) * (forward - strike), 0.0)

@@ -216,3 +216,9 @@ def test_bad_input_is_refused_by_name(arguments: tuple[float, float, float, floa
 def test_a_growth_without_meaning_is_refused_by_name(growth: dict[str, float]) -> None:
     with pytest.raises(PricingError, match=next(iter(growth))):
         greeks(1.0, 1.0, 1.0, [0.5, 1.0], True, **growth)
+
+
+@pytest.mark.parametrize("growth", [{"carry": math.nan}, {"rate": math.inf}, {"carry": 1e11}])
+def test_a_growth_without_meaning_is_refused_even_without_time(growth: dict[str, float]) -> None:
+    with pytest.raises(PricingError, match=next(iter(growth))):
+        greeks(1.0, 1.0, 1.0, 0.0, True, **growth)
