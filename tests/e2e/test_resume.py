@@ -63,7 +63,7 @@ def test_the_market_takes_the_path_that_it_would_have_taken(story: DemoRecord) -
         expected = [spot * step.prices[u] for step in path]
         assert [step.underlyings[u].price for step in story.steps[:-1]] == pytest.approx(expected, rel=1e-6)
     times = [step.timestamp for step in story.steps]
-    assert times == sorted(set(times))
+    assert times == sorted(times)
 
 
 def test_the_books_of_the_whole_balance(story: DemoRecord) -> None:
