@@ -28,7 +28,8 @@ Method = Literal["auto", "numpy", "kernel"]
 
 KERNEL_FROM: Final = 2**15  # elements from which "auto" takes the kernel
 _CHUNK: Final = 2**13  # elements whose temporaries stay in the cache
-_SHARE: Final = 2**14  # a thread gets no less
+_KERNEL_CHUNK: Final = 2**16  # the kernel has no temporaries; each call of it needs the interpreter's lock for a moment
+_SHARE: Final = 2**15  # a thread gets no less: starting one costs as much as 10,000 options
 
 
 class OutOfDomain(Exception):
@@ -54,17 +55,18 @@ def run(
     shape = np.broadcast_shapes(*(a.shape for a in inputs))
     size = math.prod(shape)
     result = np.empty((outputs, size))
-    columns = [_column(a, shape, min(size, _CHUNK)) for a in inputs]
-    threads = 1
+    threads, length = 1, _CHUNK
     chunk: Callable[..., int] = functools.partial(_numpy_chunk, formula, domain)
     if method == "kernel" or (method == "auto" and size >= KERNEL_FROM and _has_numba()):
         loops = _compiled()
         chunk, threads = loops[formula.__name__], max(1, min(loops["cores"], size // _SHARE))
+        length = _KERNEL_CHUNK
+    columns = [_column(a, shape, min(size, length)) for a in inputs]
 
     def part(start: int, end: int) -> None:
         with np.errstate(all="ignore"):
-            for low in range(start, end, _CHUNK):
-                high = min(low + _CHUNK, end)
+            for low in range(start, end, length):
+                high = min(low + length, end)
                 views = [c[low:high] if len(c) == size else c[: high - low] for c in columns]
                 if chunk(*views, *result[:, low:high]):
                     raise OutOfDomain
