@@ -12,10 +12,15 @@
         unit of USDC make inflating an empty vault a loss. The asset is called USDC throughout; its decimals are read, not assumed.
 
         Exits. A withdrawal needs free idle USDC (what is owed to option holders is not free) and `nav_bid` at least at initial
-        margin after it, and nothing else. No role can stop it.
+        margin after it, and nothing else. No role can stop it. What that cannot pay at once waits in the RedemptionQueue, which
+        is paid under the same conditions.
 
         Hedging. `rebalance` is the keeper's: up to eight legs in listed venues, each within its own limit price, 0.75 % of the
         oracle price and the loss bucket; what it leaves must satisfy the RiskEngine. `sequence` lets one of two keepers win.
+
+        Fees. Management and performance are owed in shares (modules/fees.vy) and dilute every price from the second they are
+        earned; minting them, at most every 30 days, moves none. Performance is charged over a high-water mark of `nav_bid` per
+        share, which starts anew when an empty vault is deposited into.
 
         Modes. NORMAL, or REDUCE_ONLY: no deposits, sales or listings, everything that reduces risk goes on. REDUCE_ONLY is
         latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin. Only
@@ -35,16 +40,20 @@ from .interfaces import IOptionBook
 from .interfaces import IRiskEngine
 from .interfaces import IVault
 from .interfaces import IVenue
+from .modules import fees
 from .modules import leaky_bucket
 from .modules import roles
 
 implements: IERC4626
 implements: IVault
+initializes: fees
 initializes: roles
 initializes: ownable
 initializes: erc20[ownable := ownable]
 
 exports: (
+    fees.terms,
+    fees.accrual,
     roles.roles_of,
     roles.grant_role,
     roles.revoke_role,
@@ -62,6 +71,12 @@ exports: (
     erc20.DOMAIN_SEPARATOR,
     erc20.eip712Domain,
 )
+
+
+flag Side:
+    BID
+    MID
+    ASK
 
 
 flag Mode:
@@ -135,13 +150,14 @@ _VIRTUAL_SHARES: immutable(uint256)  # as many as one unit of USDC buys first
 RISK: public(immutable(IRiskEngine))
 
 option_book: public(IOptionBook)
+redemption_queue: public(address)
 venues: public(DynArray[IRiskEngine.Listed, 8])
 budgets: public(Budgets)
 
 idle: public(uint256)  # USDC that is neither in a venue nor a gift
 owed: public(uint256)  # USDC of `idle` that fixings have promised to option holders
 sequence: public(uint256)
-high_water: public(uint256)  # highest `nav_bid` per share, USDC per 1e18 shares
+high_water: public(uint256)  # highest `nav_bid` per share since it was last reset, WAD
 latched: public(bool)
 _losses: leaky_bucket.Bucket
 _holder: transient(address)
@@ -166,13 +182,14 @@ def __init__(governor: address, asset: IERC20, risk: IRiskEngine, budgets: Budge
 
 
 @external
-def wire(option_book: IOptionBook):
+def wire(option_book: IOptionBook, redemption_queue: address):
     """
-    @notice Name the OptionBook. Governor only, once.
+    @notice Name the OptionBook and the RedemptionQueue. Governor only, once.
     """
     roles._check(roles.Role.GOVERNOR)
     assert self.option_book == empty(IOptionBook), "vault: already wired"
     self.option_book = option_book
+    self.redemption_queue = redemption_queue
 
 
 @external
@@ -199,6 +216,25 @@ def set_budgets(budgets: Budgets):
 
 
 @external
+def set_fees(terms: fees.Terms):
+    """
+    @notice Replace the fees, after minting what is owed by the old ones. Governor only.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    self._crystallise()
+    fees._set_terms(terms)
+
+
+@external
+def crystallise():
+    """
+    @notice Mint the fees that are owed to their recipient, 30 days after the last time. Anyone.
+    """
+    fees._check_period()
+    self._crystallise()
+
+
+@external
 def set_reduce_only(latched: bool):
     """
     @notice Latch REDUCE_ONLY: guardian or governor. Unlatch: governor; drawdown is then measured from the price at the next
@@ -217,8 +253,7 @@ def checkpoint():
     """
     @notice Record the share price; a drawdown beyond the kill level latches REDUCE_ONLY. Anyone.
     """
-    self._require_unlocked()
-    self._observe(self._assess())
+    self._observe(self._now())
 
 
 # ---------------------------------------------------------------- ERC-4626
@@ -230,8 +265,8 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     @notice Pay `assets` USDC for shares at `nav_ask`.
     """
     a: IRiskEngine.Assessment = self._open_for_deposits()
-    shares: uint256 = self._to_shares(assets, self._ceil(a.nav_ask), False)
-    self._deposit(assets, shares, receiver)
+    shares: uint256 = self._to_shares(a, Side.ASK, assets, False)
+    self._deposit(a, assets, shares, receiver)
     return shares
 
 
@@ -241,8 +276,8 @@ def mint(shares: uint256, receiver: address) -> uint256:
     @notice Pay for exactly `shares` at `nav_ask`.
     """
     a: IRiskEngine.Assessment = self._open_for_deposits()
-    assets: uint256 = self._to_assets(shares, self._ceil(a.nav_ask), True)
-    self._deposit(assets, shares, receiver)
+    assets: uint256 = self._to_assets(a, Side.ASK, shares, True)
+    self._deposit(a, assets, shares, receiver)
     return assets
 
 
@@ -252,7 +287,7 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     @notice Burn shares at `nav_bid` for exactly `assets` USDC.
     """
     a: IRiskEngine.Assessment = self._open_for_exits()
-    shares: uint256 = self._to_shares(assets, self._floor(a.nav_bid), True)
+    shares: uint256 = self._to_shares(a, Side.BID, assets, True)
     self._withdraw(a, assets, shares, receiver, owner)
     return shares
 
@@ -263,7 +298,7 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     @notice Burn exactly `shares` at `nav_bid`.
     """
     a: IRiskEngine.Assessment = self._open_for_exits()
-    assets: uint256 = self._to_assets(shares, self._floor(a.nav_bid), False)
+    assets: uint256 = self._to_assets(a, Side.BID, shares, False)
     self._withdraw(a, assets, shares, receiver, owner)
     return assets
 
@@ -280,50 +315,52 @@ def totalAssets() -> uint256:
     """
     @notice NAV with options at mid, USDC.
     """
-    self._require_unlocked()
-    return self._floor(self._assess().nav_mid)
+    return self._floor(self._now().nav_mid)
 
 
 @external
 @view
 def convertToShares(assets: uint256) -> uint256:
-    self._require_unlocked()
-    return self._to_shares(assets, self._floor(self._assess().nav_mid), False)
+    return self._to_shares(self._now(), Side.MID, assets, False)
 
 
 @external
 @view
 def convertToAssets(shares: uint256) -> uint256:
-    self._require_unlocked()
-    return self._to_assets(shares, self._floor(self._assess().nav_mid), False)
+    return self._to_assets(self._now(), Side.MID, shares, False)
 
 
 @external
 @view
 def previewDeposit(assets: uint256) -> uint256:
-    self._require_unlocked()
-    return self._to_shares(assets, self._ceil(self._assess().nav_ask), False)
+    return self._to_shares(self._now(), Side.ASK, assets, False)
 
 
 @external
 @view
 def previewMint(shares: uint256) -> uint256:
-    self._require_unlocked()
-    return self._to_assets(shares, self._ceil(self._assess().nav_ask), True)
+    return self._to_assets(self._now(), Side.ASK, shares, True)
 
 
 @external
 @view
 def previewWithdraw(assets: uint256) -> uint256:
-    self._require_unlocked()
-    return self._to_shares(assets, self._floor(self._assess().nav_bid), True)
+    return self._to_shares(self._now(), Side.BID, assets, True)
 
 
 @external
 @view
 def previewRedeem(shares: uint256) -> uint256:
-    self._require_unlocked()
-    return self._to_assets(shares, self._floor(self._assess().nav_bid), False)
+    return self._to_assets(self._now(), Side.BID, shares, False)
+
+
+@external
+@view
+def effective_supply() -> uint256:
+    """
+    @notice The supply and the fee shares that are owed and not minted: what every price divides by, but for the virtual shares.
+    """
+    return self._shares(self._now()) - _VIRTUAL_SHARES
 
 
 @external
@@ -415,8 +452,7 @@ def assessment() -> IRiskEngine.Assessment:
     """
     @notice The book as the contracts see it now.
     """
-    self._require_unlocked()
-    return self._assess()
+    return self._now()
 
 
 @external
@@ -425,8 +461,7 @@ def mode() -> Mode:
     """
     @notice NORMAL or REDUCE_ONLY.
     """
-    self._require_unlocked()
-    return self._mode(self._assess())
+    return self._mode(self._now())
 
 
 @external
@@ -474,13 +509,12 @@ def on_fill(
     """
     self._require_holder()
     before: IRiskEngine.Assessment = self._assess_book(book_before)
-    assert not before.unfixed, "vault: settle the expired series first"
+    self._require_fixed(before.unfixed)
     if is_sale:
         self._take_in(premium)
     else:
-        assert premium <= self._free(), "vault: not enough idle cash"
-        self.idle -= premium
-        assert extcall ASSET.transfer(taker, premium, default_return_value=True), "vault: transfer"
+        self._require_free(premium)
+        self._pay(taker, premium)
     after: IRiskEngine.Assessment = self._assess_book(book_after)
     assert staticcall RISK.check_fill(before, after, book_after, slot, is_sale)
 
@@ -502,9 +536,24 @@ def pay_owed() -> uint256:
     self._require_holder()
     amount: uint256 = min(self.owed, self.idle)
     self.owed -= amount
-    self.idle -= amount
-    assert extcall ASSET.transfer(msg.sender, amount, default_return_value=True), "vault: transfer"
+    self._pay(msg.sender, amount)
     return amount
+
+
+@external
+def settle_queue(shares: uint256) -> (uint256, uint256):
+    """
+    @notice Burn as many of the RedemptionQueue's `shares` at `nav_bid` as idle cash and margin allow to pay for, none when there
+            is no cash. RedemptionQueue only.
+    @return Shares burned and USDC paid.
+    """
+    assert msg.sender == self.redemption_queue, "vault: not a component"
+    a: IRiskEngine.Assessment = self._open_for_exits()
+    paid: uint256[2] = self._payable(a, shares, True)
+    if paid[0] == 0 or paid[1] == 0:
+        return 0, 0
+    self._withdraw(a, paid[0], paid[1], msg.sender, msg.sender)
+    return paid[1], paid[0]
 
 
 @external
@@ -527,6 +576,12 @@ def _require_unlocked():
 
 
 @internal
+@pure
+def _require_fixed(unfixed: bool):
+    assert not unfixed, "vault: settle the expired series first"
+
+
+@internal
 @view
 def _require_holder():
     assert msg.sender == self._holder, "vault: not the lock's holder"
@@ -541,7 +596,8 @@ def _set_budgets(budgets: Budgets):
 
 @internal
 @view
-def _assess() -> IRiskEngine.Assessment:
+def _now() -> IRiskEngine.Assessment:
+    self._require_unlocked()
     return self._assess_book(staticcall self.option_book.live_book())
 
 
@@ -571,6 +627,18 @@ def _free() -> uint256:
 
 @internal
 @view
+def _require_free(amount: uint256):
+    assert amount <= self._free(), "vault: not enough idle cash"
+
+
+@internal
+def _pay(receiver: address, amount: uint256):
+    self.idle -= amount
+    assert extcall ASSET.transfer(receiver, amount, default_return_value=True), "vault: transfer"
+
+
+@internal
+@view
 def _mode(a: IRiskEngine.Assessment) -> Mode:
     return Mode.REDUCE_ONLY if self.latched or a.nav_bid < a.initial else Mode.NORMAL
 
@@ -583,7 +651,7 @@ def _observe(a: IRiskEngine.Assessment):
     """
     if a.unfixed:
         return
-    price: uint256 = self._to_assets(_W, self._floor(a.nav_bid), False)
+    price: uint256 = self._nav_wad(a) * _W // self._shares(a)
     if price > self.high_water:
         self.high_water = price
     elif price * _W < self.high_water * (_W - self.budgets.kill_drawdown) and not self.latched:
@@ -600,9 +668,8 @@ def _trade(leg: Leg, spot: uint256, twap: uint256, sequence: uint256) -> uint256
     venue: IVenue = self.venues[leg.venue].venue
     was: IVenue.VenueState = staticcall venue.state(spot)
     sent: uint256 = staticcall venue.funding(leg.delta_change, leg.limit_price)
-    assert sent <= self._free(), "vault: not enough idle cash"
-    self.idle -= sent
-    assert extcall ASSET.transfer(venue.address, sent, default_return_value=True), "vault: transfer"
+    self._require_free(sent)
+    self._pay(venue.address, sent)
     balance: uint256 = staticcall ASSET.balanceOf(self)
     returned: uint256 = extcall venue.trade(leg.pool, leg.delta_change, leg.limit_price)
     assert staticcall ASSET.balanceOf(self) >= balance + returned, "vault: venue kept USDC"
@@ -627,10 +694,9 @@ def _trade(leg: Leg, spot: uint256, twap: uint256, sequence: uint256) -> uint256
 @internal
 @view
 def _open_for_deposits() -> IRiskEngine.Assessment:
-    self._require_unlocked()
-    a: IRiskEngine.Assessment = self._assess()
+    a: IRiskEngine.Assessment = self._now()
     assert self._mode(a) == Mode.NORMAL, "vault: reduce-only"
-    assert not a.unfixed, "vault: settle the expired series first"
+    self._require_fixed(a.unfixed)
     assert self._is_sound(a), "vault: share price too low"
     return a
 
@@ -641,16 +707,16 @@ def _is_sound(a: IRiskEngine.Assessment) -> bool:
     """
     @return Whether a share is worth at least a tenth of its first price, 1 USDC.
     """
-    supply: uint256 = erc20.totalSupply
-    return supply == 0 or (a.nav_ask > 0 and self._ceil(a.nav_ask) * _VIRTUAL_SHARES * 10 >= supply)
+    if erc20.totalSupply == 0:
+        return True
+    return a.nav_ask > 0 and self._ceil(a.nav_ask) * _VIRTUAL_SHARES * 10 >= self._shares(a)
 
 
 @internal
 @view
 def _open_for_exits() -> IRiskEngine.Assessment:
-    self._require_unlocked()
-    a: IRiskEngine.Assessment = self._assess()
-    assert not a.unfixed, "vault: settle the expired series first"
+    a: IRiskEngine.Assessment = self._now()
+    self._require_fixed(a.unfixed)
     return a
 
 
@@ -664,10 +730,14 @@ def _take_in(amount: uint256):
 
 
 @internal
-def _deposit(assets: uint256, shares: uint256, receiver: address):
+def _deposit(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address):
     assert assets >= self.budgets.min_deposit or assets == staticcall ASSET.balanceOf(msg.sender), "vault: below minimum deposit"
     assert shares > 0, "vault: zero shares"
     assert extcall ASSET.transferFrom(msg.sender, self, assets, default_return_value=True), "vault: transfer"
+    supply: uint256 = erc20.totalSupply
+    if supply == 0:
+        self.high_water = 0  # what was before is nobody's any more
+    fees._on_entry(supply, _VIRTUAL_SHARES, shares, assets * convert(_UNIT, uint256))
     self._take_in(assets)
     erc20._mint(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
@@ -676,13 +746,13 @@ def _deposit(assets: uint256, shares: uint256, receiver: address):
 @internal
 def _withdraw(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address, owner: address):
     assert assets > 0, "vault: zero assets"
-    assert assets <= self._free(), "vault: not enough idle cash"
+    self._require_free(assets)
     assert a.nav_bid - convert(assets, int256) * _UNIT >= a.initial, "margin: below initial"
     if msg.sender != owner:
         erc20._spend_allowance(owner, msg.sender, shares)
+    fees._on_exit(erc20.totalSupply, _VIRTUAL_SHARES, shares, self._nav_wad(a))
     erc20._burn(owner, shares)
-    self.idle -= assets
-    assert extcall ASSET.transfer(receiver, assets, default_return_value=True), "vault: transfer"
+    self._pay(receiver, assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
 
 
@@ -722,28 +792,73 @@ def _max_exit(owner: address) -> uint256[2]:
     success, a = self._try_assess()
     if not success or a.unfixed:
         return [0, 0]
-    nav: uint256 = self._floor(a.nav_bid)
+    return self._payable(a, erc20.balanceOf[owner], False)
+
+
+@internal
+@view
+def _payable(a: IRiskEngine.Assessment, shares: uint256, round_up: bool) -> uint256[2]:
+    """
+    @return USDC that idle cash and margin allow to pay for `shares`, and how many of them it pays for.
+    """
     limit: uint256 = min(self._free(), self._floor(a.nav_bid - a.initial))
-    shares: uint256 = erc20.balanceOf[owner]
-    assets: uint256 = self._to_assets(shares, nav, False)
+    assets: uint256 = self._to_assets(a, Side.BID, shares, False)
+    paid: uint256 = shares
     if assets > limit:
         assets = limit
-        shares = self._to_shares(limit, nav, False)
-    if self._to_assets(shares, nav, False) == 0:
-        shares = 0  # `redeem` refuses shares that are worth nothing
-    return [assets, shares]
+        paid = self._to_shares(a, Side.BID, limit, round_up)
+    if self._to_assets(a, Side.BID, paid, False) == 0:
+        paid = 0  # shares that are worth nothing cannot be redeemed
+    return [assets, paid]
+
+
+@internal
+def _crystallise():
+    a: IRiskEngine.Assessment = self._open_for_exits()
+    minted: uint256 = fees._settle_fees(erc20.totalSupply, _VIRTUAL_SHARES, self._nav_wad(a))
+    if minted > 0:
+        erc20._mint(fees.terms.recipient, minted)
 
 
 @internal
 @view
-def _to_shares(assets: uint256, nav: uint256, round_up: bool) -> uint256:
-    return self._mul_div(assets, erc20.totalSupply + _VIRTUAL_SHARES, nav + 1, round_up)
+def _nav_wad(a: IRiskEngine.Assessment) -> uint256:
+    """
+    @return `nav_bid`, at least zero, and the virtual unit, WAD.
+    """
+    return convert(max(a.nav_bid, 0) + _UNIT, uint256)
 
 
 @internal
 @view
-def _to_assets(shares: uint256, nav: uint256, round_up: bool) -> uint256:
-    return self._mul_div(shares, nav + 1, erc20.totalSupply + _VIRTUAL_SHARES, round_up)
+def _shares(a: IRiskEngine.Assessment) -> uint256:
+    """
+    @return What NAV is divided by: the supply, the virtual shares, and the fees that are owed.
+    """
+    return fees._effective(erc20.totalSupply, _VIRTUAL_SHARES, self._nav_wad(a))
+
+
+@internal
+@view
+def _to_shares(a: IRiskEngine.Assessment, side: Side, assets: uint256, round_up: bool) -> uint256:
+    return self._mul_div(assets, self._shares(a), self._nav_at(a, side), round_up)
+
+
+@internal
+@view
+def _to_assets(a: IRiskEngine.Assessment, side: Side, shares: uint256, round_up: bool) -> uint256:
+    return self._mul_div(shares, self._nav_at(a, side), self._shares(a), round_up)
+
+
+@internal
+@view
+def _nav_at(a: IRiskEngine.Assessment, side: Side) -> uint256:
+    """
+    @return NAV of a side and the virtual unit, USDC, rounded so that nobody who trades there gains.
+    """
+    if side == Side.ASK:
+        return self._ceil(a.nav_ask) + 1
+    return self._floor(a.nav_mid if side == Side.MID else a.nav_bid) + 1
 
 
 @internal

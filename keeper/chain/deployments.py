@@ -29,7 +29,16 @@ from keeper.domain.snapshot import VenueKind
 from keeper.errors import ManifestError
 
 DIRECTORY: Final = Path("deployments")
-CORE: Final = ("PriceOracle", "VolOracle", "OptionPricer", "RiskEngine", "Vault", "OptionBook", "OptionToken")
+CORE: Final = (
+    "PriceOracle",
+    "VolOracle",
+    "OptionPricer",
+    "RiskEngine",
+    "Vault",
+    "OptionBook",
+    "OptionToken",
+    "RedemptionQueue",
+)
 
 
 def checked_address(value: str) -> ChecksumAddress:

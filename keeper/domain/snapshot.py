@@ -160,11 +160,15 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class VaultState:
-    """The Vault's own accounts; USDC amounts in smallest units, ``loss_budget`` a WAD share of NAV."""
+    """The Vault's own accounts; USDC amounts in smallest units, ``loss_budget`` a WAD share of NAV.
+
+    ``effective_supply`` is ``total_supply`` and the fee shares that are owed and not minted yet: prices divide by it.
+    """
 
     idle: int
     owed: int
     total_supply: int
+    effective_supply: int
     sequence: int
     mode: Mode
     loss_budget: int

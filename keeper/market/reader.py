@@ -36,6 +36,7 @@ from keeper.errors import SnapshotError
 
 _RAY: Final = 10**27
 _MAX_POOLS: Final = 4
+_VAULT: Final = ("idle", "owed", "totalSupply", "effective_supply", "sequence", "mode")
 _MODES: Final = {1: Mode.NORMAL, 2: Mode.REDUCE_ONLY, 4: Mode.FROZEN}  # a Vyper flag
 
 _TIMESTAMP = signature("getCurrentBlockTimestamp()(uint256)")
@@ -120,7 +121,7 @@ class _FirstBatch:
         self.count = self._ask("PriceOracle", "count")
         # As many as there can be: how many there are comes with them. One that the manifest has a feed for must answer.
         self.readings = [self._ask_price(u, symbol) for u, symbol in enumerate(UNDERLYINGS)]
-        self._vault = [self._ask("Vault", name) for name in ("idle", "owed", "totalSupply", "sequence", "mode")]
+        self._vault = [self._ask("Vault", name) for name in _VAULT]
         self._loss_budget = self._ask("Vault", "loss_budget")
         self._budgets = self._ask("Vault", "budgets")
         self.all_venues = self._ask("Vault", "all_venues")
@@ -130,11 +131,12 @@ class _FirstBatch:
         self.venues = [self._ask_immutables(venue) for venue in deployment.venues]
 
     def vault_state(self) -> VaultState:
-        idle, owed, total_supply, sequence, mode = (answer.value for answer in self._vault)
+        idle, owed, total_supply, effective_supply, sequence, mode = (answer.value for answer in self._vault)
         return VaultState(
             idle=idle,
             owed=owed,
             total_supply=total_supply,
+            effective_supply=effective_supply,
             sequence=sequence,
             mode=_MODES[mode],
             loss_budget=self._loss_budget.value,

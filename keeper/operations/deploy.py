@@ -177,9 +177,11 @@ class _Deployer:
         option_book = self._create("OptionBook", self.governor, vault, pricer, oracle, book.usdc, listings)
         token = self._create("OptionToken", option_book, TOKEN_URI)
         self._call("OptionBook", "wire", token)
-        self._call("Vault", "wire", option_book)
+        queue = self._create("RedemptionQueue", vault, oracle, len(book.markets))
+        self._call("Vault", "wire", option_book, queue)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
+        self._call("Vault", "set_fees", (self.governor, *p.fees()))
         for contract, account, role in self._grants():
             self._call(contract, "grant_role", account, int(role))
         return Deployment(
@@ -286,6 +288,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     ]
     wiring = [
         ("Vault", "option_book", "OptionBook"),
+        ("Vault", "redemption_queue", "RedemptionQueue"),
         ("Vault", "RISK", "RiskEngine"),
         ("RiskEngine", "PRICER", "OptionPricer"),
         ("OptionPricer", "PRICE_ORACLE", "PriceOracle"),
@@ -295,6 +298,8 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("OptionBook", "PRICE_ORACLE", "PriceOracle"),
         ("OptionBook", "token", "OptionToken"),
         ("OptionToken", "OPTION_BOOK", "OptionBook"),
+        ("RedemptionQueue", "VAULT", "Vault"),
+        ("RedemptionQueue", "PRICE_ORACLE", "PriceOracle"),
     ]
     wrong += [f"{who}.{field}" for who, field, whom in wiring if read(who, field) != address[whom]]
     listed = [(venue.address, venue.underlying) for venue in deployment.venues]

@@ -52,6 +52,9 @@ class Parameters:
     kill_drawdown: float = 0.15
     min_deposit: float = 100.0
 
+    management_fee: float = 0.01
+    performance_fee: float = 0.10
+
     strike_step: tuple[float, ...] = (50.0, 1_000.0)
     min_fill: tuple[float, ...] = (0.1, 0.005)
 
@@ -89,6 +92,10 @@ class Parameters:
         shares = _wads(self.loss_capacity, self.loss_per_day, self.leg_slippage, self.kill_drawdown)
         return (*shares, to_usdc(self.min_deposit))
 
+    def fees(self) -> tuple[int, ...]:
+        """The rates of Vault.terms."""
+        return _wads(self.management_fee, self.performance_fee)
+
     def listings(self, underlyings: int) -> list[tuple[int, int]]:
         """OptionBook.Listing of the first ``underlyings``."""
         pairs = zip(self.strike_step, self.min_fill, strict=True)
@@ -121,6 +128,8 @@ _KINDS: Final[dict[str, Any]] = {
     "gross_leverage": Annotated[float, _BANDS],
     **dict.fromkeys(("loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown"), Annotated[float, _SHARE]),
     "min_deposit": Annotated[float, Field(ge=0)],
+    "management_fee": Annotated[float, Field(ge=0, le=0.02)],
+    "performance_fee": Annotated[float, Field(ge=0, le=0.20)],
     **dict.fromkeys(("strike_step", "min_fill"), Annotated[tuple[Annotated[float, Field(gt=0)], ...], _EACH]),
     **dict.fromkeys(("health_floor", "health_target"), Annotated[float, _HEALTH]),
 }

@@ -110,7 +110,7 @@ def _last_decision(journal_url: str) -> LastDecision | None:
 def _status(snapshot: Snapshot, vault: str, keeper: str, last: LastDecision | None) -> Status:
     chain, account = snapshot.assessment, snapshot.vault
     # The share price of ERC-4626 with its virtual shares, USDC per share.
-    share_price = (chain.nav_mid / WAD + 1 / USDC) / (account.total_supply + 10**12) * WAD
+    share_price = (chain.nav_mid / WAD + 1 / USDC) / (account.effective_supply + 10**12) * WAD
     return Status(
         chain_id=snapshot.chain_id,
         block_number=snapshot.block_number,

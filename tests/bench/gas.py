@@ -100,6 +100,7 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
     allow(vault.sender("depositor"), vault.deployment, vault.deployment.address("Vault"), DEPOSIT)
     gas["Vault.deposit, 6 series"] = _send(vault, "depositor", "Vault", "deposit", DEPOSIT // 10, depositor)
     gas["Vault.redeem, 6 series"] = _send(vault, "depositor", "Vault", "redeem", 10_000 * WAD, depositor, depositor)
+    gas |= _redemption(vault, depositor, 10_000 * WAD)
 
     vault.market.step(SPOT, timestamp=calls.expiry - 1_800)
     vault.market.step(SPOT + 150, timestamp=calls.expiry + 60)
@@ -110,6 +111,20 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
     gas["OptionBook.fund"] = _send(vault, "stranger", "OptionBook", "fund")
     gas["OptionBook.claim"] = claim(vault.sender("taker"), vault.deployment, calls)["gasUsed"]
     return gas
+
+
+def _redemption(vault: VaultOnFork, depositor: str, shares: int) -> dict[str, int]:
+    """Through the queue: the first request of an account and of an epoch, its settlement in full, the claim."""
+    queue = vault.deployment.address("RedemptionQueue")
+    vault.send("depositor", "Vault", "approve", queue, shares)
+    closes_at = vault.read("RedemptionQueue", "epoch_closes_at", vault.read("RedemptionQueue", "epoch"))
+    request = _send(vault, "depositor", "RedemptionQueue", "requestRedeem", shares, depositor, depositor)
+    vault.market.step(SPOT, timestamp=closes_at + 60)
+    return {
+        "RedemptionQueue.requestRedeem": request,
+        "RedemptionQueue.settle_epoch, 6 series": _send(vault, "stranger", "RedemptionQueue", "settle_epoch"),
+        "RedemptionQueue.redeem": _send(vault, "depositor", "RedemptionQueue", "redeem", shares, depositor, depositor),
+    }
 
 
 def _send(vault: VaultOnFork, role: str, contract: str, function: str, *args: Any) -> int:

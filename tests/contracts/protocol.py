@@ -160,7 +160,8 @@ class Protocol:
         self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
         self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
         self.book.wire(self.token)
-        self.vault.wire(self.book)
+        self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, 1)
+        self.vault.wire(self.book, self.queue)
 
     def _deploy_venues(self) -> None:
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
@@ -205,6 +206,7 @@ class Protocol:
             "Vault": self.vault,
             "OptionBook": self.book,
             "OptionToken": self.token,
+            "RedemptionQueue": self.queue,
             "PriceOracle": self.price_oracle,
             "VolOracle": self.vol_oracle,
             "RiskEngine": self.risk,
@@ -228,6 +230,25 @@ class Protocol:
         who = who or self.depositor
         self.fund(who, amount)
         return int(self.vault.deposit(amount, who, sender=who))
+
+    def request(self, shares: int, who: str | None = None) -> None:
+        """Approve and queue shares for redemption."""
+        who = who or self.depositor
+        self.vault.approve(self.queue, shares, sender=who)
+        self.queue.requestRedeem(shares, who, who, sender=who)
+
+    def close_epoch(self, price: float | None = None) -> int:
+        """Go a minute past the close of the present epoch, with new rounds. Returns the epoch."""
+        epoch = int(self.queue.epoch())
+        self.market.pass_time(self.queue.epoch_closes_at(epoch) + 60 - self.market.now)
+        self.market.submit(price or self.market.feed.latestAnswer() / 10**8)
+        self.market.submit_usdc()
+        return epoch
+
+    def settle_epoch(self) -> tuple[int, int]:
+        """Settle as a stranger. Returns the shares paid and the USDC."""
+        shares, assets = self.queue.settle_epoch(sender=self.stranger)
+        return int(shares), int(assets)
 
     # ------------------------------------------------------------------ options
 
@@ -377,6 +398,10 @@ class Protocol:
             problems.append("the Vault's assets are below idle")
         if asset.balanceOf(book) < book.funded():
             problems.append("the OptionBook's assets are below funded payouts")
+        if asset.balanceOf(self.queue) < self.queue.reserved():
+            problems.append("the RedemptionQueue's assets are below what is reserved")
+        if vault.balanceOf(self.queue) < self.queue.total_pending():
+            problems.append("the RedemptionQueue's shares are below those that wait")
         if sum(vault.balanceOf(holder) for holder in holders) != vault.totalSupply():
             problems.append("balances do not add up to the supply")
         for venue in self.venues:

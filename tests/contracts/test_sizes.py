@@ -8,6 +8,7 @@ NAMES = (
     "Vault",
     "OptionBook",
     "OptionToken",
+    "RedemptionQueue",
     "PriceOracle",
     "VolOracle",
     "RiskEngine",

@@ -86,7 +86,7 @@ def test_one_depositor_leaves_with_everything(story: DemoRecord) -> None:
     redeemed = [flow for flow in story.flows if flow.usdc < 0]
 
     assert len(redeemed) == 1
-    assert redeemed[0].shares == -300_000
+    assert redeemed[0].shares == pytest.approx(-300_000, rel=1e-6)  # fees had run for some minutes
 
 
 def test_costs_add_up_to_what_the_vault_lost_against_the_oracle(story: DemoRecord) -> None:

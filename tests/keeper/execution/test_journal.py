@@ -94,7 +94,7 @@ snapshots = st.builds(
     block_hash=texts,
     vault=st.builds(
         VaultState,
-        **dict.fromkeys(("idle", "owed", "total_supply", "sequence", "loss_budget"), uints),
+        **dict.fromkeys(("idle", "owed", "total_supply", "effective_supply", "sequence", "loss_budget"), uints),
         mode=st.sampled_from(Mode),
         budgets=budgets,
     ),

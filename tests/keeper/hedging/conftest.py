@@ -111,7 +111,7 @@ def make_snapshot(
         timestamp=NOW,
         base_fee_wei=int(base_fee_gwei * 1e9),
         keeper_balance_wei=10**18,
-        vault=VaultState(int(idle * USDC), 0, 10**24, 7, Mode.NORMAL, to_wad(loss_budget), BUDGETS),
+        vault=VaultState(int(idle * USDC), 0, 10**24, 10**24, 7, Mode.NORMAL, to_wad(loss_budget), BUDGETS),
         limits=LIMITS,
         readings=tuple(readings),
         book=book,

@@ -89,8 +89,8 @@ def test_ape_runs_every_script_on_one_network(vault, folder, ape_run):
     assert (folder / "keel-dry-run.sqlite").exists()
 
     redeemed = ape_run("redeem", "all", by="newcomer")
-    assert "400.000000 shares for 400.000000 USDC in block" in redeemed
-    assert usdc(vault, "newcomer") == pytest.approx(1_000 * USDC, abs=1)
+    assert "400.000000 shares for 399.99999" in redeemed  # the rest is the management fee of some seconds
+    assert usdc(vault, "newcomer") == pytest.approx(1_000 * USDC, abs=20)
 
 
 def test_a_script_tells_an_error_as_keel_does(vault, folder):

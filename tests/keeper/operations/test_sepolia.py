@@ -34,7 +34,7 @@ from tests.keeper.vault_on_fork import account_of
 ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
-TRANSACTIONS = 35  # 15 for the pool; 7 contracts, 2 wires, 2 venues created and listed, 7 roles
+TRANSACTIONS = 37  # 15 for the pool; 8 contracts, 2 wires, fees, 2 venues created and listed, 7 roles
 TWAP_WINDOW = 300  # seconds
 PASSPHRASE = "a passphrase of the tests"
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")

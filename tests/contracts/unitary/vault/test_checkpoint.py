@@ -1,13 +1,13 @@
 """Vault.checkpoint: the high-water mark, and the drawdown that latches REDUCE_ONLY."""
 
-from tests.contracts.chain import USDC, events
+from tests.contracts.chain import USDC, WAD, events
 from tests.contracts.protocol import ETH, SPOT, Budgets, wad
 
 
 def test_first_price_is_one_usdc(protocol):
     protocol.vault.checkpoint(sender=protocol.stranger)
 
-    assert protocol.vault.high_water() == USDC
+    assert protocol.vault.high_water() == WAD
 
 
 def test_high_water_only_rises(funded):
@@ -18,7 +18,7 @@ def test_high_water_only_rises(funded):
 
     funded.vault.checkpoint()
 
-    assert funded.vault.high_water() == 1_099_999  # of 1.1 USDC, rounded down
+    assert funded.vault.high_water() == (1_100_000 * WAD + 10**12) * WAD // (1_000_000 * WAD + 10**12)
     assert not funded.vault.latched()
 
 
@@ -62,7 +62,7 @@ def test_once_the_governor_has_unlatched_a_new_drawdown_is_needed(funded):
     funded.vault.checkpoint()
 
     assert not funded.vault.latched()
-    assert funded.vault.high_water() == 800_000  # measured from here on
+    assert funded.vault.high_water() == (800_000 * WAD + 10**12) * WAD // (1_000_000 * WAD + 10**12)  # from here on
     funded.overwrite("idle", 680_000 * USDC - 2)
     funded.vault.checkpoint()
     assert funded.vault.latched()

@@ -18,7 +18,7 @@ def vault_over(protocol, decimals):
         book = load("OptionBook").deploy(
             protocol.governor, vault, protocol.pricer, protocol.price_oracle, token, listings
         )
-        vault.wire(book)
+        vault.wire(book, protocol.stranger)
         token.mint(protocol.depositor, 10_000 * 10**decimals)
     token.approve(vault, 2**256 - 1, sender=protocol.depositor)
     return vault, token

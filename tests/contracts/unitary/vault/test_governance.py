@@ -12,20 +12,21 @@ def unwired(protocol):
     return load("Vault").deploy(protocol.governor, protocol.market.usdc, protocol.risk, Budgets())
 
 
-def test_wire_names_the_option_book(protocol, unwired):
-    unwired.wire(protocol.book, sender=protocol.governor)
+def test_wire_names_the_components(protocol, unwired):
+    unwired.wire(protocol.book, protocol.queue, sender=protocol.governor)
 
     assert unwired.option_book() == protocol.book.address
+    assert unwired.redemption_queue() == protocol.queue.address
 
 
 def test_wire_works_once(protocol):
     with reverts("vault: already wired"):
-        protocol.vault.wire(protocol.stranger, sender=protocol.governor)
+        protocol.vault.wire(protocol.stranger, protocol.stranger, sender=protocol.governor)
 
 
 def test_wire_refuses_others(protocol, unwired):
     with reverts("roles: not allowed"):
-        unwired.wire(protocol.book, sender=protocol.stranger)
+        unwired.wire(protocol.book, protocol.queue, sender=protocol.stranger)
 
 
 def test_list_venue_appends(protocol):

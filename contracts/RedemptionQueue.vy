@@ -1,0 +1,558 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma nonreentrancy on
+"""
+@title RedemptionQueue
+@license AGPL-3.0
+@notice Asynchronous redemption (ERC-7540) of the Vault's shares, for what its free idle cash cannot pay at once. An ERC-7575
+        entry point: `share()` is the Vault, and deposits are made there.
+
+        Requests. Shares are handed over during an epoch of 24 hours that closes at 09:00 UTC, an hour after option expiries, when
+        their margin is free. Until the close they can be taken back; after it they wait. They stay in supply and carry the
+        vault's gains and losses until they are paid. All requests of a controller are one (request id 0).
+
+        Settlement. Anyone, once an epoch has closed and every underlying has a Chainlink round since: its requests join the
+        pool, the Vault prices the pool at `nav_bid` and pays what free idle cash and initial margin allow, and everyone in the pool
+        is paid in the same proportion. With no cash the requests join all the same. What remains is settled again after
+        every later close. An expired series that is not fixed yet blocks it, REDUCE_ONLY does not.
+
+        Claims. What is paid lies here, no longer the vault's, and never expires. A claim asks neither Vault nor oracle.
+
+        Accounts. A product (share of the pool that is left, ONE at first) and a sum (USDC per share, times the product) are
+        all a settlement writes, however many wait: shares that joined at product P0 and sum S0 are worth
+        shares * product / P0 now, and have brought shares * (sum - S0) / P0. An era ends when the product is used up; what it
+        leaves of a share is carried into the next. Rounding is against the claimant.
+@custom:kill Nothing stops claims. Requests and settlement end with the Vault's exits.
+"""
+
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC4626
+from .interfaces import IPriceOracle
+from .interfaces import IVault
+
+
+# @notice Where the pool stands, or stood when shares joined it; of an era that has ended, where it ended.
+struct Point:
+    era: uint256
+    product: uint256
+    sum: uint256
+
+
+# @notice The request of a controller.
+# @param epoch, waiting    Epoch of the shares that have not joined the pool, and how many.
+# @param shares, joined    Shares in the pool, as they were at the point `joined`.
+# @param filled, assets    Shares that were paid and not claimed, and the USDC for them.
+struct Request:
+    epoch: uint256
+    waiting: uint256
+    shares: uint256
+    joined: Point
+    filled: uint256
+    assets: uint256
+
+
+# @notice What `settle_epoch` will do next.
+# @param epoch, closes_at  Epoch that must have closed, and when it does.
+# @param joins             Whether its requests join the pool; else what remains in the pool is settled again.
+# @param shares            Shares to pay, zero when nobody waits.
+struct Settlement:
+    epoch: uint256
+    closes_at: uint256
+    joins: bool
+    shares: uint256
+
+
+event RedeemRequest:
+    controller: indexed(address)
+    owner: indexed(address)
+    requestId: indexed(uint256)
+    sender: address
+    shares: uint256
+
+
+event RedeemRequestCancelled:
+    controller: indexed(address)
+    receiver: indexed(address)
+    sender: address
+    shares: uint256
+
+
+event OperatorSet:
+    controller: indexed(address)
+    operator: indexed(address)
+    approved: bool
+
+
+event EpochSettled:
+    epoch: indexed(uint256)
+    joined: uint256
+    shares: uint256
+    assets: uint256
+    remaining: uint256
+
+
+_ONE: constant(uint256) = 10**36
+_FLOOR: constant(uint256) = 10**27  # below it a product has too few digits left
+_MAX_ERAS: constant(uint256) = 8  # each but the first divides shares by 1e9: none are left after five
+_EPOCH: constant(uint256) = 86400
+_CLOSE: constant(uint256) = 9 * 3600
+_MIN_REQUEST: constant(uint256) = 100 * 10**18  # shares; a share first costs 1 USDC
+
+VAULT: public(immutable(IVault))
+PRICE_ORACLE: public(immutable(IPriceOracle))
+UNDERLYINGS: public(immutable(uint256))
+GENESIS: public(immutable(uint256))
+ASSET: immutable(IERC20)
+
+isOperator: public(HashMap[address, HashMap[address, bool]])
+
+total_pending: public(uint256)  # shares that wait here
+reserved: public(uint256)  # USDC that is paid and not claimed
+pooled: public(uint256)  # shares in the pool
+point: public(Point)
+requested: public(HashMap[uint256, uint256])  # shares by epoch
+_entries: HashMap[uint256, Point]  # the pool when an epoch joined it; product 0 before
+_eras: HashMap[uint256, Point]  # eras that have ended
+_requests: HashMap[address, Request]
+_epochs: HashMap[uint256, uint256]  # epochs with requests, in order: those from _head to _tail have not joined
+_head: uint256
+_tail: uint256
+_first_unpaid: uint256  # after every earlier epoch's close the pool has been paid
+
+
+@deploy
+def __init__(vault: IVault, price_oracle: IPriceOracle, underlyings: uint256):
+    VAULT = vault
+    PRICE_ORACLE = price_oracle
+    UNDERLYINGS = underlyings
+    ASSET = IERC20(staticcall IERC4626(vault.address).asset())
+    GENESIS = (block.timestamp - _CLOSE) // _EPOCH * _EPOCH + _CLOSE
+    self.point.product = _ONE
+
+
+# ---------------------------------------------------------------- requests
+
+
+@external
+def setOperator(operator: address, approved: bool) -> bool:
+    """
+    @notice Let `operator` request, cancel and claim for the caller, or no longer.
+    """
+    self.isOperator[msg.sender][operator] = approved
+    log OperatorSet(controller=msg.sender, operator=operator, approved=approved)
+    return True
+
+
+@external
+def requestRedeem(shares: uint256, controller: address, owner: address) -> uint256:
+    """
+    @notice Queue `shares` of `owner`, who has approved this contract; `controller` will cancel or claim. At least 100 shares,
+            or all that an owner has for himself.
+    @return 0, the id of every request.
+    """
+    self._check_operator(owner)
+    is_all: bool = owner == controller and shares == staticcall IERC20(VAULT.address).balanceOf(owner)
+    assert shares >= _MIN_REQUEST or (shares > 0 and is_all), "queue: below minimum request"
+    assert controller != empty(address), "queue: no controller"
+    epoch: uint256 = self._epoch()
+    request: Request = self._current(controller)
+    assert request.waiting == 0 or request.epoch == epoch, "queue: settle the earlier request first"
+    request.epoch = epoch
+    request.waiting += shares
+    self._requests[controller] = request
+    if self.requested[epoch] == 0:
+        self._epochs[self._tail] = epoch
+        self._tail += 1
+    self.requested[epoch] += shares
+    self.total_pending += shares
+    assert extcall IERC20(VAULT.address).transferFrom(owner, self, shares), "queue: transfer"
+    log RedeemRequest(controller=controller, owner=owner, requestId=0, sender=msg.sender, shares=shares)
+    return 0
+
+
+@external
+def cancel(controller: address, receiver: address) -> uint256:
+    """
+    @notice Take back the shares of an epoch that has not closed. Controller or its operator.
+    @return Shares.
+    """
+    self._check_operator(controller)
+    epoch: uint256 = self._epoch()
+    request: Request = self._current(controller)
+    shares: uint256 = request.waiting
+    assert shares > 0 and request.epoch == epoch, "queue: nothing to cancel"
+    request.waiting = 0
+    self._requests[controller] = request
+    self.requested[epoch] -= shares
+    if self.requested[epoch] == 0:
+        self._tail -= 1
+    self.total_pending -= shares
+    assert extcall IERC20(VAULT.address).transfer(receiver, shares), "queue: transfer"
+    log RedeemRequestCancelled(controller=controller, receiver=receiver, sender=msg.sender, shares=shares)
+    return shares
+
+
+# ---------------------------------------------------------------- settlement
+
+
+@external
+def settle_epoch() -> (uint256, uint256):
+    """
+    @notice Pay the pool after an epoch's close. Anyone.
+    @return Shares paid and USDC.
+    """
+    next: Settlement = self._next()
+    assert next.shares > 0, "queue: nobody waits"
+    assert block.timestamp >= next.closes_at, "queue: epoch not closed"
+    assert self._has_rounds_since(next.closes_at), "queue: no oracle round since the close"
+    point: Point = self.point
+    if next.joins:
+        self._entries[next.epoch] = point
+        self._head += 1
+    shares: uint256 = 0
+    assets: uint256 = 0
+    shares, assets = extcall VAULT.settle_queue(next.shares)
+    if shares > 0:
+        self._first_unpaid = next.epoch + 1
+        point.sum += point.product * assets // next.shares
+        point.product = point.product * (next.shares - shares) // next.shares
+        if point.product < _FLOOR:
+            self._eras[point.era] = point
+            point = Point(era=point.era + 1, product=_ONE, sum=0)
+        self.point = point
+        self.total_pending -= shares
+        self.reserved += assets
+    else:
+        assert next.joins, "queue: no cash to pay with"
+    joined: uint256 = next.shares - self.pooled
+    self.pooled = next.shares - shares
+    log EpochSettled(
+        epoch=next.epoch, joined=joined, shares=shares, assets=assets, remaining=next.shares - shares
+    )
+    return shares, assets
+
+
+@external
+@view
+def next_settlement() -> Settlement:
+    """
+    @notice What `settle_epoch` will settle next and when; `shares` is zero when nobody waits.
+    """
+    return self._next()
+
+
+@external
+@view
+def can_settle() -> bool:
+    """
+    @notice Whether `settle_epoch` would go through now; never reverts.
+    """
+    next: Settlement = self._next()
+    if next.shares == 0 or block.timestamp < next.closes_at:
+        return False
+    success: bool = False
+    response: Bytes[640] = b""
+    success, response = raw_call(
+        VAULT.address, method_id("assessment()"), max_outsize=640, is_static_call=True, revert_on_failure=False
+    )
+    if not success or len(response) < 640 or convert(slice(response, 608, 32), uint256) != 0:
+        return False  # no NAV, or an expired series is not fixed
+    if not self._has_rounds_since(next.closes_at):
+        return False
+    return next.joins or staticcall IERC4626(VAULT.address).maxRedeem(self) > 0
+
+
+@external
+@view
+def epoch() -> uint256:
+    """
+    @notice Number of the epoch that takes requests now.
+    """
+    return self._epoch()
+
+
+@external
+@view
+def epoch_closes_at(epoch: uint256) -> uint256:
+    """
+    @notice When an epoch closes.
+    """
+    return self._closes_at(epoch)
+
+
+# ---------------------------------------------------------------- claims
+
+
+@external
+def redeem(shares: uint256, receiver: address, controller: address) -> uint256:
+    """
+    @notice Claim the USDC of `shares` that were paid. Controller or its operator.
+    """
+    request: Request = self._current(controller)
+    assert shares > 0 and shares <= request.filled, "queue: more than claimable"
+    assets: uint256 = request.assets * shares // request.filled
+    self._claim(request, shares, assets, receiver, controller)
+    return assets
+
+
+@external
+def withdraw(assets: uint256, receiver: address, controller: address) -> uint256:
+    """
+    @notice Claim `assets` USDC of shares that were paid. Controller or its operator.
+    @return Shares claimed.
+    """
+    request: Request = self._current(controller)
+    assert assets > 0 and assets <= request.assets, "queue: more than claimable"
+    shares: uint256 = (assets * request.filled + request.assets - 1) // request.assets
+    self._claim(request, shares, assets, receiver, controller)
+    return shares
+
+
+@external
+@view
+def pendingRedeemRequest(requestId: uint256, controller: address) -> uint256:
+    """
+    @notice Shares that wait to be paid.
+    """
+    request: Request = self._current(controller)
+    return request.waiting + request.shares if requestId == 0 else 0
+
+
+@external
+@view
+def claimableRedeemRequest(requestId: uint256, controller: address) -> uint256:
+    """
+    @notice Shares that were paid and not claimed.
+    """
+    return self._current(controller).filled if requestId == 0 else 0
+
+
+@external
+@view
+def request_of(controller: address) -> Request:
+    """
+    @notice The request of a controller, up to date.
+    """
+    return self._current(controller)
+
+
+@external
+@view
+def maxRedeem(controller: address) -> uint256:
+    """
+    @notice Shares that can be claimed.
+    """
+    return self._current(controller).filled
+
+
+@external
+@view
+def maxWithdraw(controller: address) -> uint256:
+    """
+    @notice USDC that can be claimed.
+    """
+    return self._current(controller).assets
+
+
+# ---------------------------------------------------------------- the rest of ERC-7575
+
+
+@external
+@view
+def share() -> address:
+    """
+    @notice The Vault.
+    """
+    return VAULT.address
+
+
+@external
+@view
+def asset() -> address:
+    return ASSET.address
+
+
+@external
+@view
+def totalAssets() -> uint256:
+    return staticcall IERC4626(VAULT.address).totalAssets()
+
+
+@external
+@view
+def convertToShares(assets: uint256) -> uint256:
+    return staticcall IERC4626(VAULT.address).convertToShares(assets)
+
+
+@external
+@view
+def convertToAssets(shares: uint256) -> uint256:
+    return staticcall IERC4626(VAULT.address).convertToAssets(shares)
+
+
+@external
+@pure
+def maxDeposit(receiver: address) -> uint256:
+    """
+    @notice 0: deposits are made in the Vault.
+    """
+    return 0
+
+
+@external
+@pure
+def maxMint(receiver: address) -> uint256:
+    """
+    @notice 0: deposits are made in the Vault.
+    """
+    return 0
+
+
+@external
+@pure
+def previewDeposit(assets: uint256) -> uint256:
+    raise "queue: deposit in the vault"
+
+
+@external
+@pure
+def previewMint(shares: uint256) -> uint256:
+    raise "queue: deposit in the vault"
+
+
+@external
+@pure
+def deposit(assets: uint256, receiver: address) -> uint256:
+    raise "queue: deposit in the vault"
+
+
+@external
+@pure
+def mint(shares: uint256, receiver: address) -> uint256:
+    raise "queue: deposit in the vault"
+
+
+@external
+@pure
+def previewRedeem(shares: uint256) -> uint256:
+    raise "queue: no price before settlement"
+
+
+@external
+@pure
+def previewWithdraw(assets: uint256) -> uint256:
+    raise "queue: no price before settlement"
+
+
+@external
+@pure
+def supportsInterface(interface_id: bytes4) -> bool:
+    """
+    @notice ERC-165, ERC-7575, and ERC-7540's operators and asynchronous redemption.
+    """
+    return interface_id in [0x01ffc9a7, 0x2f0a18c5, 0xe3bc4e65, 0x620ee8e4]
+
+
+# ---------------------------------------------------------------- internals
+
+
+@internal
+@view
+def _check_operator(controller: address):
+    assert msg.sender == controller or self.isOperator[controller][msg.sender], "queue: not allowed"
+
+
+@internal
+@view
+def _epoch() -> uint256:
+    return (block.timestamp - GENESIS) // _EPOCH
+
+
+@internal
+@view
+def _closes_at(epoch: uint256) -> uint256:
+    return GENESIS + (epoch + 1) * _EPOCH
+
+
+@internal
+@view
+def _next() -> Settlement:
+    """
+    @notice The first epoch that has not joined; or, when the pool has not been paid since the last close, that close.
+    """
+    rolled: uint256 = max(self._first_unpaid, max(self._epoch(), 1) - 1)
+    pooled: uint256 = self.pooled
+    if self._head < self._tail:
+        first: uint256 = self._epochs[self._head]
+        if pooled == 0 or first <= rolled:
+            return Settlement(
+                epoch=first, closes_at=self._closes_at(first), joins=True, shares=pooled + self.requested[first]
+            )
+    return Settlement(epoch=rolled, closes_at=self._closes_at(rolled), joins=False, shares=pooled)
+
+
+@internal
+@view
+def _has_rounds_since(time: uint256) -> bool:
+    for underlying: uint256 in range(UNDERLYINGS, bound=2):
+        if (staticcall PRICE_ORACLE.read(underlying)).updated_at < time:
+            return False
+    return True
+
+
+@internal
+@view
+def _current(controller: address) -> Request:
+    """
+    @notice The request of a controller as all settlements until now leave it.
+    """
+    request: Request = self._requests[controller]
+    left: uint256 = 0
+    assets: uint256 = 0
+    if request.shares > 0:
+        left, assets = self._follow(request.shares, request.joined)
+        request.filled += request.shares - left
+        request.assets += assets
+        request.shares = left
+    request.joined = self.point
+    if request.waiting > 0:
+        entry: Point = self._entries[request.epoch]
+        if entry.product > 0:
+            left, assets = self._follow(request.waiting, entry)
+            request.filled += request.waiting - left
+            request.assets += assets
+            request.shares += left
+            request.waiting = 0
+    return request
+
+
+@internal
+@view
+def _follow(shares: uint256, joined: Point) -> (uint256, uint256):
+    """
+    @return What is left of shares that joined the pool at a point, and the USDC that the others brought.
+    """
+    left: uint256 = shares
+    assets: uint256 = 0
+    start: Point = joined
+    now: uint256 = self.point.era
+    for _: uint256 in range(_MAX_ERAS):
+        end: Point = self.point if start.era == now else self._eras[start.era]
+        assets += left * (end.sum - start.sum) // start.product
+        left = left * end.product // start.product
+        if start.era == now or left == 0:
+            break
+        start = Point(era=start.era + 1, product=_ONE, sum=0)
+    return left, assets
+
+
+@internal
+def _claim(request: Request, shares: uint256, assets: uint256, receiver: address, controller: address):
+    self._check_operator(controller)
+    claimed: Request = request
+    claimed.filled -= shares
+    claimed.assets -= assets
+    self._requests[controller] = claimed
+    self.reserved -= assets
+    assert extcall ASSET.transfer(receiver, assets, default_return_value=True), "queue: transfer"
+    log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=controller, assets=assets, shares=shares)
