@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import itertools
 import math
+import os
 import sys
 import zlib
 from collections.abc import Callable, Sequence
@@ -28,8 +28,8 @@ Method = Literal["auto", "numpy", "kernel"]
 
 KERNEL_FROM: Final = 2**15  # elements from which "auto" takes the kernel
 _CHUNK: Final = 2**13  # elements whose temporaries stay in the cache
-_KERNEL_CHUNK: Final = 2**16  # the kernel has no temporaries; each call of it needs the interpreter's lock for a moment
-_SHARE: Final = 2**15  # a thread gets no less: starting one costs as much as 10,000 options
+_KERNEL_CHUNK: Final = 2**14  # the kernel has no temporaries, but each call of it needs the interpreter's lock
+_SHARE: Final = 2**15  # a thread for so many
 
 
 class OutOfDomain(Exception):
@@ -55,31 +55,32 @@ def run(
     shape = np.broadcast_shapes(*(a.shape for a in inputs))
     size = math.prod(shape)
     result = np.empty((outputs, size))
-    threads, length = 1, _CHUNK
+    helpers, length = 0, _CHUNK
     chunk: Callable[..., int] = functools.partial(_numpy_chunk, formula, domain)
     if method == "kernel" or (method == "auto" and size >= KERNEL_FROM and _has_numba()):
         loops = _compiled()
-        chunk, threads = loops[formula.__name__], max(1, min(loops["cores"], size // _SHARE))
-        length = _KERNEL_CHUNK
+        chunk, helpers, length = loops[formula.__name__], min(loops["cores"], size // _SHARE) - 1, _KERNEL_CHUNK
     columns = [_column(a, shape, min(size, length)) for a in inputs]
+    starts = iter(range(0, size, length))  # shared: who is free takes the next chunk
 
-    def part(start: int, end: int) -> None:
+    def work() -> None:
         with np.errstate(all="ignore"):
-            for low in range(start, end, length):
-                high = min(low + length, end)
+            for low in starts:
+                high = min(low + length, size)
                 views = [c[low:high] if len(c) == size else c[: high - low] for c in columns]
                 if chunk(*views, *result[:, low:high]):
                     raise OutOfDomain
 
-    bounds = [size * i // threads for i in range(threads + 1)]
-    if threads == 1:
-        part(0, size)
-    else:
-        with ThreadPoolExecutor(threads - 1) as pool:  # the kernel lets go of the interpreter's lock
-            others = [pool.submit(part, *pair) for pair in itertools.pairwise(bounds[1:])]
-            part(bounds[0], bounds[1])
-            for other in others:
-                other.result()
+    if helpers <= 0:
+        work()
+    else:  # the kernel lets go of the interpreter's lock; a helper that a busy machine has not begun is not waited for
+        others = [_pool(helpers).submit(work) for _ in range(helpers)]
+        try:
+            work()
+        finally:
+            begun = [other for other in others if not other.cancel()]
+        for other in begun:
+            other.result()
     return result.reshape(outputs, *shape)
 
 
@@ -108,6 +109,15 @@ def _numpy_chunk(
 
 
 # ---------------------------------------------------------------- compiled
+
+
+@functools.cache
+def _pool(helpers: int) -> ThreadPoolExecutor:
+    """Kept, because starting a thread means waiting until it runs."""
+    return ThreadPoolExecutor(helpers, thread_name_prefix="pricing")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
 @functools.cache

@@ -1,7 +1,9 @@
 """The compiled kernel and the numpy path are one function: same values, same errors, numba only where it pays."""
 
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import mpmath as mp
 import numpy as np
@@ -154,3 +156,25 @@ def test_without_a_place_for_compiled_code_the_kernel_compiles_for_the_process(m
         kernel._compiled.cache_clear()
 
     assert values.tolist() == kept.tolist()
+
+
+def test_a_forked_process_has_helpers_of_its_own() -> None:
+    spot, strike, vol, years, is_call, *_ = wide_market(200_000)
+    expected = price(spot, strike, vol, years, is_call, method="kernel")
+
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(price(spot, strike, vol, years, is_call, method="kernel"), expected)
+        os._exit(0 if same else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_calls_from_several_threads_do_not_disturb_each_other() -> None:
+    markets = [wide_market(size)[:5] for size in (70_000, 150_000, 200_000)] * 4
+    alone = [price(*market, method="kernel") for market in markets]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda market: price(*market, method="kernel"), markets))
+
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
