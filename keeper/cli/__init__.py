@@ -12,7 +12,7 @@ import click
 from keeper.cli.common import log_to_terminal, told
 from keeper.cli.data import data
 from keeper.cli.demo import demo
-from keeper.cli.depositor import deposit, redeem, status
+from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.operator import deploy, explain, run
 
 _EPILOG: Final = """\b
@@ -46,7 +46,7 @@ def cli(debug: bool) -> None:
     log_to_terminal(debug)
 
 
-for _command in (run, demo, data, deploy, deposit, redeem, status, explain):
+for _command in (run, demo, data, deploy, deposit, redeem, queue, status, explain):
     cli.add_command(_command)
 
 

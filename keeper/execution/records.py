@@ -23,6 +23,7 @@ class Kind(StrEnum):
     HEDGE = "hedge"
     SETTLE = "settle"
     FUND = "fund"
+    REDEEM = "redeem"
 
 
 class Result(StrEnum):

@@ -1,4 +1,4 @@
-"""`keel deploy`, `keel deposit`, `keel redeem`: a person's one-off actions with settings, a key and a node."""
+"""`keel deploy`, `deposit`, `redeem`, `queue`: a person's one-off actions with settings, a key and a node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from keeper.chain.address_book import address_book
 from keeper.chain.deployments import Deployment, checked_address
@@ -16,7 +16,7 @@ from keeper.chain.sender import Sender
 from keeper.config import Settings
 from keeper.domain.units import USDC, WAD, to_usdc, to_wad
 from keeper.errors import ConfigError, KeelError, ManifestError, RpcUnavailableError
-from keeper.operations import vault
+from keeper.operations import queue, vault
 from keeper.operations.contracts import bind
 from keeper.operations.deploy import Keys, deploy
 from keeper.operations.parameters import load_parameters
@@ -35,6 +35,16 @@ class Flow:
 
     assets: Decimal
     shares: Decimal
+    block: int
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """Shares that went into the queue or back, when the epoch that takes requests now closes, its block and hash."""
+
+    shares: Decimal
+    closes_at: str
     block: int
     transaction: str
 
@@ -59,7 +69,7 @@ def deploy_vault(
     addresses = address_book(connection.chain_id)
     path = manifest_of(settings, connection.chain_id)
     sender = Sender(connection.w3, unlock(settings, ask))
-    with _node_may_go("What was sent is in the log beside the manifest.", "Deploy again to go on."):
+    with node_may_go("What was sent is in the log beside the manifest.", "Deploy again to go on."):
         return deploy(sender, addresses, checked, given, progress, path), path
 
 
@@ -69,12 +79,10 @@ def deposit(settings: Settings, amount: Decimal, ask: Ask = None) -> Flow:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    session = open_session(settings)
     assets = to_usdc(_positive(amount, decimals=6))
-    sender = Sender(session.connection.w3, session.account(ask))
-    with _node_may_go():
-        receipt = vault.deposit(sender, session.deployment, assets)
-        return _flow(sender, session.deployment, receipt, "Deposit")
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = vault.deposit(sender, deployment, assets)
+        return _flow(sender, deployment, receipt, "Vault", "Deposit")
 
 
 def redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Flow:
@@ -83,23 +91,83 @@ def redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Flow:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    session = open_session(settings)
-    shares = None if amount is None else to_wad(_positive(amount, decimals=18))
-    sender = Sender(session.connection.w3, session.account(ask))
-    with _node_may_go():
-        has = bind(sender.w3, session.deployment, "Vault").functions.balanceOf(sender.address).call()
-        if has < (shares or 1):
-            raise ConfigError(f"{sender.address} has {has / WAD:,.6f} shares.", kept="Nothing was sent.")
-        receipt = vault.redeem(sender, session.deployment, shares or has)
-        return _flow(sender, session.deployment, receipt, "Withdraw")
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = vault.redeem(sender, deployment, _shares(sender, deployment, amount))
+        return _flow(sender, deployment, receipt, "Vault", "Withdraw")
 
 
-def _flow(sender: Sender, deployment: Deployment, receipt: TxReceipt, event: str) -> Flow:
+def request_redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Queued:
+    """Queue ``amount`` shares of the configured key, or all that it has.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = queue.request_redeem(sender, deployment, _shares(sender, deployment, amount))
+        return _queued(sender, deployment, receipt, "RedeemRequest")
+
+
+def cancel_request(settings: Settings, ask: Ask = None) -> Queued:
+    """Take back what the configured key has queued in the epoch that still takes requests.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = queue.cancel_request(sender, deployment)
+        return _queued(sender, deployment, receipt, "RedeemRequestCancelled")
+
+
+def claim_redemption(settings: Settings, ask: Ask = None) -> Flow:
+    """Claim what the queue has for the configured key.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = queue.claim_redemption(sender, deployment)
+        return _flow(sender, deployment, receipt, "RedemptionQueue", "Withdraw")
+
+
+def settle_queue(settings: Settings, ask: Ask = None) -> Flow:
+    """Settle the queue's next epoch, paid for by the configured key: shares and USDC are those of all who wait.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = queue.settle_epoch(sender, deployment)
+        return _flow(sender, deployment, receipt, "RedemptionQueue", "EpochSettled")
+
+
+def _shares(sender: Sender, deployment: Deployment, amount: Decimal | None) -> int:
+    return vault.require_shares(sender, deployment, 1) if amount is None else to_wad(_positive(amount, decimals=18))
+
+
+def _flow(sender: Sender, deployment: Deployment, receipt: TxReceipt, name: str, event: str) -> Flow:
+    args = _event(sender, deployment, receipt, name, event)
+    assets, shares = Decimal(args["assets"]) / USDC, Decimal(args["shares"]) / WAD
+    return Flow(assets, shares, receipt["blockNumber"], receipt["transactionHash"].to_0x_hex())
+
+
+def _queued(sender: Sender, deployment: Deployment, receipt: TxReceipt, event: str) -> Queued:
+    args = _event(sender, deployment, receipt, "RedemptionQueue", event)
+    closes_at = queue.read_queue(sender.w3, deployment).closes_at
+    return Queued(
+        Decimal(args["shares"]) / WAD,
+        queue.utc(closes_at),
+        receipt["blockNumber"],
+        receipt["transactionHash"].to_0x_hex(),
+    )
+
+
+def _event(sender: Sender, deployment: Deployment, receipt: TxReceipt, name: str, event: str) -> Any:
     from web3.logs import DISCARD
 
-    [log] = bind(sender.w3, deployment, "Vault").events[event]().process_receipt(receipt, errors=DISCARD)
-    assets, shares = Decimal(log["args"]["assets"]) / USDC, Decimal(log["args"]["shares"]) / WAD
-    return Flow(assets, shares, receipt["blockNumber"], receipt["transactionHash"].to_0x_hex())
+    contract = bind(sender.w3, deployment, name)
+    logs = contract.events[event]().process_receipt(receipt, errors=DISCARD)
+    [log] = [log for log in logs if log["address"] == contract.address]
+    return log["args"]
 
 
 def _positive(amount: Decimal, decimals: int) -> Decimal:
@@ -126,7 +194,16 @@ def _account(name: str, address: str) -> str:
 
 
 @contextmanager
-def _node_may_go(
+def _acting(settings: Settings, ask: Ask) -> Iterator[tuple[Sender, Deployment]]:
+    """The configured key's sender, and the deployment."""
+    session = open_session(settings)
+    sender = Sender(session.connection.w3, session.account(ask))
+    with node_may_go():
+        yield sender, session.deployment
+
+
+@contextmanager
+def node_may_go(
     kept: str = "What was sent before may have been mined.", todo: str = "See `keel status` before you try again."
 ) -> Iterator[None]:
     """What a node does in the middle of an action, in words; web3's own are not for people."""

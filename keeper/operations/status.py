@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from eth_typing import HexStr
 from rich.console import Group
 from rich.table import Table
 
@@ -16,7 +17,16 @@ from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.execution.database import exists
 from keeper.execution.journal import Journal
 from keeper.market.reader import read_snapshot
+from keeper.operations.contracts import bind
+from keeper.operations.people import node_may_go
+from keeper.operations.queue_status import QueueStatus, at_block
+from keeper.operations.queue_status import facts as facts_of_queue
 from keeper.operations.session import open_session
+
+if TYPE_CHECKING:
+    from web3 import Web3
+
+    from keeper.chain.deployments import Deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,16 @@ class VenueLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FeeLine:
+    """Rates a year and of gains, shares of 1; what is owed and not minted yet, in shares and at their price in USDC."""
+
+    management: float
+    performance: float
+    owed_shares: float
+    owed_usdc: float
+
+
+@dataclass(frozen=True, slots=True)
 class LastDecision:
     """The newest decision in the live journal."""
 
@@ -66,6 +86,8 @@ class Status:
     share_price: float
     idle: float
     owed: float
+    fees: FeeLine
+    queue: QueueStatus
     maintenance_margin: float
     initial_margin: float
     gap_headroom: float
@@ -93,7 +115,16 @@ def read_status(settings: Settings) -> Status:
     keeper = session.keeper_address()
     snapshot = read_snapshot(session.connection, session.deployment, keeper)
     told = _last_decision(settings.journal_url)
-    return _status(snapshot, session.deployment.address("Vault"), keeper, told)
+    with node_may_go():
+        rates, queue = _fees_and_queue(session.connection.w3, session.deployment, snapshot.block_hash)
+    return _status(snapshot, session.deployment.address("Vault"), keeper, told, rates, queue)
+
+
+def _fees_and_queue(w3: Web3, deployment: Deployment, block_hash: str) -> tuple[tuple[int, int], QueueStatus]:
+    """The rates of management and performance, WAD, and the queue after a block."""
+    block = HexStr(block_hash)
+    _, management, performance = bind(w3, deployment, "Vault").functions.terms().call(block_identifier=block)
+    return (management, performance), at_block(w3, deployment, block)
 
 
 def _last_decision(journal_url: str) -> LastDecision | None:
@@ -107,10 +138,18 @@ def _last_decision(journal_url: str) -> LastDecision | None:
     return None if last is None else LastDecision(last.block_number, last.decision.action, last.decision.reason)
 
 
-def _status(snapshot: Snapshot, vault: str, keeper: str, last: LastDecision | None) -> Status:
+def _status(
+    snapshot: Snapshot,
+    vault: str,
+    keeper: str,
+    last: LastDecision | None,
+    rates: tuple[int, int],
+    queue: QueueStatus,
+) -> Status:
     chain, account = snapshot.assessment, snapshot.vault
     # The share price of ERC-4626 with its virtual shares, USDC per share.
     share_price = (chain.nav_mid / WAD + 1 / USDC) / (account.effective_supply + 10**12) * WAD
+    fee_shares = (account.effective_supply - account.total_supply) / WAD
     return Status(
         chain_id=snapshot.chain_id,
         block_number=snapshot.block_number,
@@ -123,6 +162,8 @@ def _status(snapshot: Snapshot, vault: str, keeper: str, last: LastDecision | No
         share_price=share_price,
         idle=account.idle / USDC,
         owed=account.owed / USDC,
+        fees=FeeLine(rates[0] / WAD, rates[1] / WAD, fee_shares, fee_shares * share_price),
+        queue=queue,
         maintenance_margin=chain.maintenance / WAD,
         initial_margin=chain.initial / WAD,
         gap_headroom=chain.gap_headroom / WAD,
@@ -163,8 +204,10 @@ def render(status: Status) -> Group:
         ("block", f"{status.block_number}, {status.time}, chain {status.chain_id}"),
         ("mode", f"{status.mode}{doubt}"),
         ("NAV", f"{status.nav_bid:,.2f} bid, {status.nav_mid:,.2f} mid, {status.nav_ask:,.2f} ask (USDC)"),
-        ("share", f"{status.share_price:.6f} USDC"),
+        ("share", f"{status.share_price:.6f} USDC, net of fees"),
+        ("fees", _fees(status.fees)),
         ("cash", f"{status.idle:,.2f} USDC idle, {status.owed:,.2f} owed"),
+        *((f"queue: {name}", text) for name, text in facts_of_queue(status.queue)),
         ("margin", f"{status.maintenance_margin:,.2f} maintenance, {status.initial_margin:,.2f} initial"),
         ("gap headroom", f"{status.gap_headroom:,.2f} USDC after the worst move of 50 %"),
         ("loss budget", f"{status.loss_budget * 1e4:.2f} bp of NAV"),
@@ -187,6 +230,11 @@ def render(status: Status) -> Group:
     for label, size in status.positions:
         options.add_row(label, f"{size:+,.4f}")
     return Group(facts, exposures, venues, options)
+
+
+def _fees(fees: FeeLine) -> str:
+    rates = f"{fees.management:.2%} a year, {fees.performance:.2%} of gains"
+    return f"{rates}; {fees.owed_shares:,.6f} shares owed, {fees.owed_usdc:,.2f} USDC"
 
 
 def _last(decision: LastDecision | None) -> str:

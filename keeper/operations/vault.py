@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper.domain.units import USDC, WAD
-from keeper.errors import KeelError
+from keeper.domain.units import USDC
+from keeper.errors import ConfigError, KeelError
 from keeper.operations.contracts import bind, missing_prices, usdc_of
 
 if TYPE_CHECKING:
+    from web3 import Web3
     from web3.types import TxReceipt
 
     from keeper.chain.deployments import Deployment
@@ -29,8 +30,15 @@ def deposit(sender: Sender, deployment: Deployment, assets: int) -> TxReceipt:
             kept="Nothing was sent.",
             todo="Deposit less, or send USDC there first.",
         )
+    least = vault.functions.budgets().call()[4]
+    if assets < min(least, has):
+        raise KeelError(
+            f"{assets / USDC:,.2f} USDC are fewer than the vault takes, {least / USDC:,.2f} or all that you have.",
+            kept="Nothing was sent.",
+            todo="Deposit more.",
+        )
     if vault.functions.maxDeposit(sender.address).call() < assets:
-        _require_prices(sender, deployment)
+        require_prices(sender.w3, deployment)
         raise KeelError(
             "The vault takes no deposits now: it is reduce-only, or waits for a settlement.",
             kept="Nothing was sent.",
@@ -47,21 +55,48 @@ def redeem(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
         KeelError: idle cash or initial margin do not allow it now, an underlying has no price, or the transaction was
             refused.
     """
+    require_shares(sender, deployment, shares)
     vault = bind(sender.w3, deployment, "Vault")
     allowed = vault.functions.maxRedeem(sender.address).call()
     if allowed < shares:
-        _require_prices(sender, deployment)
+        require_prices(sender.w3, deployment)
         raise KeelError(
-            f"{allowed / WAD:,.6f} shares can be redeemed now, not {shares / WAD:,.6f}:"
+            f"{in_whole(allowed)} shares can be redeemed now, not {in_whole(shares)}:"
             " the rest of the vault's cash is in hedges or needed as margin.",
             kept="Nothing was sent.",
-            todo="Redeem less now and the rest later.",
+            todo=("Redeem less now, or queue" if allowed else "Queue")
+            + " them with `keel redeem --queue`: they are paid after an epoch's close, as cash allows.",
         )
     return sender.send(vault.functions.redeem(shares, sender.address, sender.address), "redeem")
 
 
-def _require_prices(sender: Sender, deployment: Deployment) -> None:
-    missing = missing_prices(sender.w3, deployment)
+def in_whole(shares: int) -> str:
+    """Shares for people, rounded down: so many can be typed in."""
+    return f"{shares // 10**12 / 10**6:,.6f}"
+
+
+def require_shares(sender: Sender, deployment: Deployment, shares: int) -> int:
+    """How many shares the sender has, WAD.
+
+    Raises:
+        KeelError: fewer than ``shares``, or none.
+    """
+    has: int = bind(sender.w3, deployment, "Vault").functions.balanceOf(sender.address).call()
+    if has < max(shares, 1):
+        raise ConfigError(
+            f"{sender.address} has {in_whole(has)} shares.",
+            kept="Nothing was sent.",
+            todo="Is it the right account? Shares that wait in the queue are in `keel queue status`.",
+        )
+    return has
+
+
+def require_prices(w3: Web3, deployment: Deployment) -> None:
+    """
+    Raises:
+        KeelError: the oracle does not price every underlying, so that nobody knows what a share is worth.
+    """
+    missing = missing_prices(w3, deployment)
     if missing:
         raise KeelError(
             f"The vault cannot say what a share is worth: its oracle has no price of {missing}.",

@@ -13,9 +13,12 @@ from keeper.chain.deployments import save
 from keeper.cli import cli
 from keeper.domain.decision import Action, Decision, DeltaChange, Leg
 from keeper.domain.policy import Policy
+from keeper.domain.units import WAD
 from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Outcome, Result
 from keeper.market.reader import read_snapshot
+from keeper.operations.queue import read_queue, request_redeem
+from tests.keeper.vault_on_fork import SPOT, account_of
 
 PASSPHRASE = "a passphrase of the tests"
 
@@ -244,6 +247,45 @@ def test_a_wrong_passphrase_is_the_keys_error(folder, monkeypatch):
 
     assert shown.exit_code == 5
     assert "wrong secret" not in shown.output
+
+
+def test_a_key_without_the_keepers_role_is_the_keys_error(vault, folder):
+    key = Account.encrypt(account_of("stranger").key, PASSPHRASE, kdf="pbkdf2", iterations=1)
+    (folder / "keeper.json").write_text(json.dumps(key))
+
+    shown = keel("run", "--once")
+
+    assert shown.exit_code == 5
+    assert f"{account_of('stranger').address} has not the KEEPER role of the vault" in shown.output
+    assert not (folder / "keel.sqlite").exists()
+    assert keel("run", "--dry-run", "--once").exit_code == 0
+
+
+def test_output_that_cannot_be_written_is_told_with_what_was_done(vault, folder):
+    command = [sys.executable, "-m", "keeper.cli", "queue", "settle", "--account", "keeper.json"]
+    request_redeem(vault.sender("depositor"), vault.deployment, 1_000 * WAD)
+    vault.market.step(SPOT, timestamp=read_queue(vault.w3, vault.deployment).closes_at + 300)
+
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert ended.returncode == 1
+    assert (
+        "Error: Standard output cannot be written to: No space left on device.\nWhat was done is done:" in ended.stderr
+    )
+    assert "USDC for 1,000.000000 shares in block" in ended.stderr
+
+
+def test_standard_streams_may_be_closed(vault, folder, monkeypatch):
+    monkeypatch.delenv("KEEL_PASSPHRASE")
+    keel_without = f"{sys.executable} -m keeper.cli run --once"
+
+    nobody_to_ask = subprocess.run(f"{keel_without} <&-", shell=True, capture_output=True, text=True)
+    nobody_to_tell = subprocess.run(f"{keel_without} --dry-run >&- 2>&-", shell=True)
+
+    assert nobody_to_ask.returncode == 5
+    assert "There is no passphrase for keeper.json." in nobody_to_ask.stderr
+    assert nobody_to_tell.returncode == 0
 
 
 def test_a_damaged_journal_is_the_journals_error(folder):
