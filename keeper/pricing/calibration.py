@@ -7,7 +7,8 @@ sufficient conditions of ``surface`` has one. So the fit is an unconstrained lea
 on (σ(k) - mid)/half-spread under a Cauchy loss, which an outlier or a stale quote moves little.
 
 It starts from the best of a grid of smiles per slice, so that no local minimum holds it, or from the last surface, if
-that fits better. The result is checked; a fit that fails is replaced by flatter smiles and says so.
+that fits better. The result is checked; where it fails the other starts are tried, and where all fail a flat smile
+takes the surface's place and says so.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Outcome(Enum):
     """How a surface came about."""
 
     FITTED = "fitted"
-    FLATTENED = "the fit failed its checks: at-the-money volatilities with one flat smile"
+    FLATTENED = "no fit passed the checks: at-the-money volatilities with one flat smile"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,13 +116,14 @@ def calibrate(quotes: Quotes, last: EssviSurface | None = None) -> Calibration:
         PricingError: no expiry has three two-sided quotes with a volatility.
     """
     points, left_out = _usable(quotes)
-    starts = [_grid_start(points)]
+    flat = _flattened(points)
+    starts = [_grid_start(points), _Slices(flat.theta, flat.rho, flat.psi)]
     if last is not None:
         starts.append(_Slices(*last.at(points.years)))
-    u = min((_parameters(start) for start in starts), key=lambda v: _loss(_errors(_slices(v), points)))
-    surface, outcome = surface_of(_minimise(u, points), points.years, points.forward), Outcome.FITTED
-    if not _is_sound(surface, points):
-        surface, outcome = _flattened(points), Outcome.FLATTENED
+    parameters = sorted((_parameters(start) for start in starts), key=lambda u: _loss(_errors(_slices(u), points)))
+    fits = (surface_of(_minimise(u, points), points.years, points.forward) for u in parameters)
+    sound = next((fit for fit in fits if _is_sound(fit, points)), None)
+    surface, outcome = (flat, Outcome.FLATTENED) if sound is None else (sound, Outcome.FITTED)
     error = surface.vol(points.k, points.years[points.slice]) - points.mid
     return Calibration(
         surface=surface,
