@@ -235,13 +235,16 @@ def _compile_primitives() -> None:
         shifted = y * log2_e + shift
         whole = shifted - shift
         r = y - whole * ln2_high - whole * ln2_low
-        p = e[0]
-        p = (((p * r + e[1]) * r + e[2]) * r + e[3]) * r + e[4]
-        p = (((p * r + e[5]) * r + e[6]) * r + e[7]) * r + e[8]
-        p = ((p * r + e[9]) * r + e[10]) * r + e[11]
+        r2 = r * r
+        even = e[1]
+        even = (((even * r2 + e[3]) * r2 + e[5]) * r2 + e[7]) * r2 + e[9]
+        even = even * r2 + e[11]
+        odd = e[0]
+        odd = (((odd * r2 + e[2]) * r2 + e[4]) * r2 + e[6]) * r2 + e[8]
+        odd = odd * r2 + e[10]
         k = bits(shifted) - shift_bits
         half = k >> 1  # the power of two in two factors, for results below the normal range
-        return (1.0 + (r + p * r * r)) * number((half + 1023) << 52) * number((k - half + 1023) << 52)
+        return (1.0 + (r + (even + r * odd) * r2)) * number((half + 1023) << 52) * number((k - half + 1023) << 52)
 
     def log(y):  # type: ignore[no-untyped-def]
         above = bits(y) - root_half_bits
@@ -257,14 +260,16 @@ def _compile_primitives() -> None:
 
     def mills(z):  # type: ignore[no-untyped-def]
         t = (z - MILLS_C) / (z + MILLS_C)
-        p = m[0]
-        p = (((p * t + m[1]) * t + m[2]) * t + m[3]) * t + m[4]
-        p = (((p * t + m[5]) * t + m[6]) * t + m[7]) * t + m[8]
-        p = (((p * t + m[9]) * t + m[10]) * t + m[11]) * t + m[12]
-        p = (((p * t + m[13]) * t + m[14]) * t + m[15]) * t + m[16]
-        p = (((p * t + m[17]) * t + m[18]) * t + m[19]) * t + m[20]
-        p = (((p * t + m[21]) * t + m[22]) * t + m[23]) * t + m[24]
-        return p / (z + MILLS_D)
+        t2 = t * t
+        even = m[0]
+        even = (((even * t2 + m[2]) * t2 + m[4]) * t2 + m[6]) * t2 + m[8]
+        even = (((even * t2 + m[10]) * t2 + m[12]) * t2 + m[14]) * t2 + m[16]
+        even = (((even * t2 + m[18]) * t2 + m[20]) * t2 + m[22]) * t2 + m[24]
+        odd = m[1]
+        odd = (((odd * t2 + m[3]) * t2 + m[5]) * t2 + m[7]) * t2 + m[9]
+        odd = (((odd * t2 + m[11]) * t2 + m[13]) * t2 + m[15]) * t2 + m[17]
+        odd = ((odd * t2 + m[19]) * t2 + m[21]) * t2 + m[23]
+        return (even + t * odd) / (z + MILLS_D)
 
     def mills_slope(z):  # type: ignore[no-untyped-def]
         t = (z - SLOPE_C) / (z + SLOPE_C)
