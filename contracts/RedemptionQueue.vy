@@ -259,7 +259,10 @@ def can_settle() -> bool:
         return False  # no NAV, or an expired series is not fixed
     if not self._has_rounds_since(next.closes_at):
         return False
-    return next.joins or staticcall IERC4626(VAULT.address).maxRedeem(self) > 0
+    if next.joins:
+        return True
+    vault: IERC4626 = IERC4626(VAULT.address)  # its limit counts shares that were given to this contract, too
+    return staticcall vault.maxRedeem(self) > 0 and staticcall vault.previewRedeem(next.shares) > 0
 
 
 @external

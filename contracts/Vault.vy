@@ -737,7 +737,8 @@ def _deposit(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiv
     supply: uint256 = erc20.totalSupply
     if supply == 0:
         self.high_water = 0  # what was before is nobody's any more
-    fees._on_entry(supply, _VIRTUAL_SHARES, shares, assets * convert(_UNIT, uint256))
+    unit: uint256 = convert(_UNIT, uint256)
+    fees._on_entry(supply, _VIRTUAL_SHARES, shares, assets * unit, self._nav_at(a, Side.ASK) * unit)
     self._take_in(assets)
     erc20._mint(receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)

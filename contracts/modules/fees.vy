@@ -75,14 +75,15 @@ def _effective(supply: uint256, virtual: uint256, nav: uint256) -> uint256:
 
 
 @internal
-def _on_entry(supply: uint256, virtual: uint256, shares: uint256, paid: uint256):
+def _on_entry(supply: uint256, virtual: uint256, shares: uint256, paid: uint256, nav: uint256):
     """
-    @notice Before `shares` are minted for `paid`. An empty vault starts anew.
+    @notice Before `shares` are minted for `paid` at `nav`. An empty vault starts anew, at the price after the entry: what was paid
+            for a share can be far more when it was for a few, and nothing would lower the mark again.
     """
     before: uint256 = self._diluted(supply, virtual)
     accrual: Accrual = self.accrual
     if supply == 0:
-        accrual.mark = self._ratio(paid * _FEE_WAD, shares)
+        accrual.mark = self._ratio((nav + paid) * _FEE_WAD, before + shares)
         accrual.crystallised_at = block.timestamp
     elif paid * _FEE_WAD > accrual.mark * shares:
         accrual.mark = self._ratio(accrual.mark * before + paid * _FEE_WAD, before + shares)

@@ -160,7 +160,7 @@ class Protocol:
         self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
         self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
         self.book.wire(self.token)
-        self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, 1)
+        self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, len(markets))
         self.vault.wire(self.book, self.queue)
 
     def _deploy_venues(self) -> None:

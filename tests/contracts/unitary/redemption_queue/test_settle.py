@@ -64,6 +64,23 @@ def test_no_request_is_priced_at_a_round_older_than_its_close(funded):
     assert funded.queue.maxRedeem(funded.depositor) == 500 * WAD
 
 
+def test_every_underlying_needs_a_round_since_the_close(both):
+    """Invariant 15, for the second underlying."""
+    both.request(500 * WAD)
+    closes_at = both.queue.epoch_closes_at(both.queue.epoch())
+    both.market.wait(closes_at - 600 - both.market.now)
+    both.market.pass_time(1_200)
+    both.market.submit(3_000)
+
+    assert not both.queue.can_settle()
+    with reverts("queue: no oracle round since the close"):
+        both.settle_epoch()
+
+    both.market.submit_btc(90_000)
+    assert both.queue.can_settle()
+    assert both.settle_epoch() == (500 * WAD, 500 * USDC)
+
+
 def test_an_open_epoch_cannot_be_settled(funded):
     funded.request(500 * WAD)
 
@@ -298,3 +315,17 @@ def test_a_gift_to_the_queue_moves_nothing(funded, gift):
 
     assert funded.settle_epoch() == (500 * WAD, 500 * USDC)
     assert funded.queue.reserved() == 500 * USDC
+
+
+def test_a_gift_of_shares_does_not_make_a_worthless_pool_look_payable(funded):
+    """Or whoever settles when `can_settle` says so would try for ever."""
+    funded.vault.transfer(funded.stranger, 1, sender=funded.depositor)
+    funded.request(1, funded.stranger)
+    funded.close_epoch()
+    assert funded.settle_epoch() == (0, 0)
+    funded.vault.transfer(funded.queue, 10 * WAD, sender=funded.depositor)
+    funded.close_epoch()
+
+    assert not funded.queue.can_settle()
+    with reverts("queue: no cash to pay with"):
+        funded.settle_epoch()

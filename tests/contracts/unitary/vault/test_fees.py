@@ -130,6 +130,20 @@ def test_a_gain_is_charged_once(charged):
     assert charged.vault.totalSupply() == supply
 
 
+def test_a_loss_that_is_recovered_after_crystallising_is_not_charged(charged):
+    """Invariant 10: nothing lowers the mark, minting what management is owed no more than the rest."""
+    earn(charged, -200_000)
+    charged.market.wait(30 * DAY)
+    mark = charged.vault.accrual().mark
+    charged.vault.crystallise()
+    charged.vault.set_fees((TREASURY, 0, wad(0.20)), sender=charged.governor)
+
+    earn(charged, 200_000)
+
+    assert charged.vault.accrual().mark == mark
+    assert charged.vault.effective_supply() == charged.vault.totalSupply()
+
+
 def test_crystallising_waits_thirty_days(charged):
     charged.market.wait(30 * DAY - 600)
     with reverts("fees: not yet 30 days"):
@@ -227,6 +241,20 @@ def test_an_emptied_vault_starts_anew(charged):
     charged.vault.checkpoint()
     assert not charged.vault.latched()
     assert charged.vault.previewRedeem(charged.vault.balanceOf(charged.taker)) >= 1_000 * USDC - 1
+
+
+def test_a_first_deposit_of_nearly_nothing_cannot_put_the_mark_out_of_reach(protocol):
+    """One unit of USDC for 1e-18 shares is a trillion times their price: the mark is what a share is worth after it."""
+    protocol.vault.set_fees((TREASURY, 0, wad(0.10)), sender=protocol.governor)
+    protocol.fund(protocol.stranger, 1)
+    protocol.vault.mint(1, protocol.stranger, sender=protocol.stranger)
+    assert 0 <= protocol.vault.accrual().mark - price(protocol) * WAD < 1
+    protocol.deposit(1_000_000 * USDC)
+
+    earn(protocol, 100_000)
+
+    owed = protocol.vault.effective_supply() - protocol.vault.totalSupply()
+    assert float(owed * price(protocol)) == pytest.approx(10_000 * WAD, rel=1e-9)
 
 
 def test_nothing_is_stranded_in_an_emptied_vault(charged):
