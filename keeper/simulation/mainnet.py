@@ -1,23 +1,17 @@
 """Ethereum mainnet as a plan, with recorded pools where there is a recording."""
 
-import os
 from pathlib import Path
-from typing import Final
 
 from keeper.simulation import addresses as a
 from keeper.simulation.markets import MARKETS, RESERVES
-from keeper.simulation.paths import PROJECT
+from keeper.simulation.paths import data_dir
 from keeper.simulation.plan import AaveContracts, ChainPlan, Token, TokenKind, UniswapContracts
 
-DATA_VARIABLE: Final = "KEEL_DATA"
 _RECORDING = "dex/univ3_pools_2026-01-30.json.gz"
 
 
 def mainnet() -> ChainPlan:
-    """The plan of the mainnet snapshot. Its pools are recorded ones only where KEEL_DATA names a folder that has them.
-
-    Without being asked for, they would make figures differ between machines.
-    """
+    """The plan of the mainnet snapshot. Its pools are recorded ones where there is a recording, else bands."""
     return ChainPlan(
         name="mainnet",
         chain_id=1,
@@ -68,8 +62,6 @@ def mainnet() -> ChainPlan:
 
 
 def _recording() -> Path | None:
-    folder = os.environ.get(DATA_VARIABLE)
-    if not folder:
-        return None
-    file = PROJECT / folder / _RECORDING
-    return file if file.is_file() else None
+    folder = data_dir()
+    file = folder / _RECORDING if folder else None
+    return file if file and file.is_file() else None

@@ -6,6 +6,16 @@ from pathlib import Path
 from keeper.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[2]
+DATA_VARIABLE = "KEEL_DATA"
+
+
+def data_dir() -> Path | None:
+    """`KEEL_DATA`, or `../shared/data` beside the project: recorded markets. None where there is no such folder, or
+    where KEEL_DATA is empty.
+    """
+    folder = os.environ.get(DATA_VARIABLE, "../shared/data")
+    path = PROJECT / folder
+    return path if folder and path.is_dir() else None
 
 
 def cache_dir() -> Path:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from keeper.domain.series import Series
 from keeper.operations.options import fill, make_quote
 from keeper.simulation.fork import Fork
+from keeper.simulation.paths import DATA_VARIABLE
 from tests.keeper.vault_on_fork import BTC, DEPOSIT, VaultOnFork, account_of, vault_on_fork
 
 _BLOCK_TIME = 1  # second: a quote lives 45
@@ -19,9 +20,9 @@ _MORE = ((True, 3_200, 1), (False, 2_700, 1), (True, 3_300, 2), (False, 2_900, 2
 def six_series() -> Iterator[VaultOnFork]:
     """A vault of 2,000,000 USDC that is short 68 options and has no hedge yet."""
     # Always the snapshot: a true mainnet would give other figures every day.
-    for variable in ("KEEL_MAINNET_RPC", "KEEL_MAINNET_BLOCK", "KEEL_DATA"):
+    for variable in ("KEEL_MAINNET_RPC", "KEEL_MAINNET_BLOCK", "KEEL_UPSTREAM"):
         os.environ.pop(variable, None)
-    os.environ.pop("KEEL_UPSTREAM", None)
+    os.environ[DATA_VARIABLE] = ""
     with Fork() as fork:
         fork.rpc.call("anvil_setBlockTimestampInterval", _BLOCK_TIME)  # else the clock of this machine counts
         vault = vault_on_fork(fork.url, fork.w3)

@@ -8,7 +8,7 @@ import pytest
 
 from keeper.simulation.driver import MarketDriver
 from keeper.simulation.fork import Fork
-from keeper.simulation.mainnet import DATA_VARIABLE
+from keeper.simulation.paths import DATA_VARIABLE
 from tests.contracts import revm
 from tests.contracts.chain import USDC, WAD, Market
 from tests.contracts.protocol import SHORT, SPOT, Protocol

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,16 @@ import pandas as pd
 from keeper.pricing.black76 import price
 from keeper.pricing.calibration import Quotes
 from keeper.pricing.surface import EssviSurface
+from keeper.simulation.paths import data_dir
 
-PROJECT = Path(__file__).resolve().parents[3]
 SECONDS_PER_YEAR = 365 * 86400
 EPOCH = pd.Timestamp(0, tz="UTC")
 
 
 def recordings() -> list[Path]:
     """The files of recorded option chains; none where there is no recorded data."""
-    return sorted((Path(os.environ.get("KEEL_DATA", PROJECT / "../shared/data")) / "options").glob("*.parquet"))
+    folder = data_dir()
+    return sorted((folder / "options").glob("*.parquet")) if folder else []
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Recorded candles as a market path: returns and time of day are kept; what is wrong with a file is said."""
 
 import math
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +9,13 @@ import pyarrow.parquet
 import pytest
 
 from keeper.simulation.candles import RecordingError
+from keeper.simulation.paths import data_dir
 from keeper.simulation.recorded import by_underlying, recorded
 
-DATA = Path(os.environ.get("KEEL_DATA", "../shared/data"))
+DATA = data_dir()
 BEGIN = int(datetime(2024, 8, 5, 0, 0, tzinfo=UTC).timestamp())
 HOUR = 3600
-needs_recordings = pytest.mark.skipif(not DATA.is_dir(), reason=f"no recordings in {DATA} (KEEL_DATA)")
+needs_recordings = pytest.mark.skipif(DATA is None, reason="no recorded data (KEEL_DATA)")
 
 
 def candles(closes, *, begin=BEGIN, spacing=HOUR):

@@ -11,7 +11,7 @@ from keeper.simulation.mainnet import mainnet
 from keeper.simulation.recorded_pools import intervals, with_recording
 
 RECORDING = mainnet().recording
-needs_recording = pytest.mark.skipif(RECORDING is None, reason="no recorded pools in KEEL_DATA")
+needs_recording = pytest.mark.skipif(RECORDING is None, reason="no recorded pools (KEEL_DATA)")
 Q96 = 2**96
 HALF = 6_900  # ticks of a price factor of 2, nearly
 
