@@ -19,9 +19,10 @@ from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import Keys, deploy
 from keeper.operations.options import claim, fill, list_series, make_quote, post_vol, vol_call
+from keeper.operations.queue import claim_redemption, read_request, request_redeem
 from keeper.operations.vault import deposit, redeem
 from keeper.simulation.accounting import Ledger
-from keeper.simulation.cast import DEPOSITS, EXPIRIES, PURCHASES, REDEEMS, TAKER_USDC, Cast, Purchase
+from keeper.simulation.cast import DEPOSITS, EXPIRIES, PURCHASES, QUEUES, REDEEMS, TAKER_USDC, Cast, Purchase
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 from keeper.simulation.keeper_process import KeeperProcess
 from keeper.simulation.observer import Observer, Watched
@@ -36,6 +37,9 @@ _QUIET_POST_EVERY: Final = 6  # steps of the quiet day between posts of the surf
 _POST_SECONDS: Final = HOUR  # between posts on the path
 _POST_TRIES: Final = 4
 _POST_WORTH: Final = 0.002  # volatility; a smaller move is not worth a post
+_REQUEST_WITHIN: Final = 0.5  # of the path's time: in the crash
+_EPOCH_CLOSE: Final = 9 * HOUR  # of the day, UTC, as RedemptionQueue has it
+_DAY: Final = 24 * HOUR
 _EDGE: Final = 0.01  # what the vault asks above its own mark
 
 
@@ -45,8 +49,9 @@ class _Scheduled:
 
     timestamp: int
     market: MarketStep
-    post: bool
-    calm: bool
+    when: str  # for people, before the prices
+    post: bool = False
+    request: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class Progress:
     steps_done: int = 0
     collected: int = 0  # block up to which the journal has been read
     seconds: float = 0.0  # that it has taken so far
+    queued: int = 0  # shares that were asked back through the queue and are not claimed
     bought: list[tuple[Series, str]] = field(default_factory=list)
 
 
@@ -155,26 +161,33 @@ class Story:
         for number in range(self.progress.steps_done, len(schedule)):
             step = schedule[number]
             prices = ", ".join(f"{symbol} at {price:,.0f} USD" for symbol, price in self._prices(step.market).items())
-            self.tell(f"{'a quiet day: ' if step.calm else ''}{prices}", 0.05 + 0.9 * number / len(schedule))
+            self.tell(f"{step.when}{prices}", 0.05 + 0.9 * number / len(schedule))
             self._step(step)
             self.progress.steps_done = number + 1
             yield number
 
     def _schedule(self) -> list[_Scheduled]:
-        """The quiet day in steps of an hour at most, then the path in its own steps."""
+        """The quiet day in steps of an hour at most, the path in its own steps, then as much as the queue takes."""
         path, begin, end = self.path, self.progress.sold_at, self.progress.path_from
         hours = math.ceil((end - begin) / HOUR)
-        post_every = max(_POST_SECONDS // path.spacing, 1)
-        return [
-            *(
-                _Scheduled(begin + (end - begin) * (i + 1) // hours, market, post=not i % _QUIET_POST_EVERY, calm=True)
-                for i, market in enumerate(quiet(hours, path.vols, path.seed))
-            ),
-            *(
-                _Scheduled(end + path.spacing * (i + 1), market, post=not i % post_every, calm=False)
-                for i, market in enumerate(path.steps)
-            ),
+        calm = [
+            _Scheduled(
+                begin + (end - begin) * (i + 1) // hours, market, "a quiet day: ", post=not i % _QUIET_POST_EVERY
+            )
+            for i, market in enumerate(quiet(hours, path.vols, path.seed))
         ]
+        post_every = max(_POST_SECONDS // path.spacing, 1)
+        request = int(len(path.steps) * _REQUEST_WITHIN)
+        crash = [
+            _Scheduled(end + path.spacing * (i + 1), market, "", post=not i % post_every, request=i == request)
+            for i, market in enumerate(path.steps)
+        ]
+        closes = (crash[request].timestamp - _EPOCH_CLOSE) // _DAY * _DAY + _DAY + _EPOCH_CLOSE
+        over = crash[-1].timestamp
+        # The round that prices the epoch comes with a step after its close.
+        rest = max(math.ceil((closes - over) / HOUR) + 1, 0) if over < closes + path.spacing else 0
+        after = [_Scheduled(over + HOUR * (i + 1), path.steps[-1], "afterwards: ") for i in range(rest)]
+        return [*calm, *crash, *after]
 
     def _prices(self, market: MarketStep) -> dict[str, float]:
         """In USD, by symbol."""
@@ -192,6 +205,9 @@ class Story:
         self.observer.market_moved(self.fork.w3.eth.get_block(mined.block_number)["hash"].to_0x_hex())
         record = self.let_keeper_act(mined.block_number)
         self._claim_what_is_settled()
+        if step.request:
+            self._ask_for_redemption()
+        self._claim_what_is_redeemed()
         self.observer.keeper_acted(step.market.vols, record.decision)
 
     @contextmanager
@@ -247,7 +263,21 @@ class Story:
                 claim(self.cast.sender(holder), self.deployment, series)
                 self.let_keeper_act()
 
-    # ------------------------------------------------------------------ the end
+    # ------------------------------------------------------------------ depositors leave
+
+    def _ask_for_redemption(self) -> None:
+        self.progress.queued = self._shares(QUEUES)
+        request_redeem(self.cast.sender(QUEUES), self.deployment, self.progress.queued)
+        self.let_keeper_act()
+
+    def _claim_what_is_redeemed(self) -> None:
+        if not self.progress.queued:
+            return
+        request = read_request(self.fork.w3, self.deployment, self.cast.address(QUEUES))
+        if request.assets:
+            claim_redemption(self.cast.sender(QUEUES), self.deployment)
+            self.progress.queued = request.pending
+            self.let_keeper_act()
 
     def close(self) -> None:
         """One depositor leaves at once, with everything unless margin or cash holds some of it back."""

@@ -82,11 +82,25 @@ def test_the_first_expiry_is_settled_and_paid(story: DemoRecord) -> None:
     assert any(row.paid > 0 for row in story.settlements)
 
 
-def test_one_depositor_leaves_with_everything(story: DemoRecord) -> None:
-    redeemed = [flow for flow in story.flows if flow.usdc < 0]
+def test_one_depositor_leaves_at_once_one_through_the_queue_and_one_stays(story: DemoRecord) -> None:
+    queued, instant = sorted(story.redemptions, key=lambda one: one.requested_at)
 
-    assert len(redeemed) == 1
-    assert redeemed[0].shares == pytest.approx(-300_000, rel=1e-6)  # fees had run for some minutes
+    assert (queued.who, queued.kind) == ("third depositor", "queued")
+    assert (instant.who, instant.kind) == ("second depositor", "instant")
+    assert (queued.shares, instant.shares) == pytest.approx((200_000, 300_000), rel=1e-6)  # fees had run for minutes
+    assert {flow.who for flow in story.flows if flow.usdc > 0} - {queued.who, instant.who} == {"first depositor"}
+
+
+def test_the_queue_pays_what_it_settles_after_the_epoch_closes_at_nine(story: DemoRecord) -> None:
+    queued = next(one for one in story.redemptions if one.kind == "queued")
+
+    assert queued.requested_at > story.crash_from
+    assert queued.fills
+    for fill in queued.fills:
+        assert queued.requested_at < fill.timestamp
+        assert fill.timestamp % 86_400 >= 9 * 3_600
+    assert queued.claimed_shares == pytest.approx(sum(fill.shares for fill in queued.fills))
+    assert queued.usdc == pytest.approx(sum(fill.shares * fill.price for fill in queued.fills), abs=1e-5)
 
 
 def test_costs_add_up_to_what_the_vault_lost_against_the_oracle(story: DemoRecord) -> None:
