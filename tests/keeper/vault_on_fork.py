@@ -82,15 +82,15 @@ class VaultOnFork:
 
 
 def vault_on_fork(url: str, w3: Web3) -> VaultOnFork:
-    """Deploy at ETH = 3,000 and a TWAP behind it, deposit 1,000,000 USDC, sell 50 calls and 10 puts of two expiries.
+    """Deploy at ETH = 3,000 and BTC = 90,000 with TWAPs behind them, deposit 1,000,000 USDC, sell ETH options.
 
-    The book is short about 20 ETH of delta, three times the target band.
+    These are 50 calls and 10 puts of two expiries: short about 20 ETH of delta, three times the target band.
     """
     market = MarketDriver(w3)
     for role in ("governor", "guardian", "keeper", "quoter", "vol_poster", "depositor", "taker", "stranger"):
         market.fund_eth(account_of(role).address, 100 * 10**18)
     for _ in range(3):
-        market.step(SPOT, timestamp=market.timestamp() + 150)
+        market.step({"ETH": SPOT, "BTC": BTC_SPOT}, timestamp=market.timestamp() + 150)
     keys = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
     deployment = deploy(Sender(w3, account_of("governor")), address_book(1), keys)
     vault = VaultOnFork(url, w3, market, deployment)
