@@ -14,7 +14,6 @@ from keeper.simulation.path import START_VOLS, built_in, quiet
 from keeper.simulation.record import DemoRecord
 
 PATH = built_in(hours=0.5, seed=5)
-SPOTS = (3_000.0, 90_000.0)
 KEEPER = 60  # seconds that its blocks may come after a step
 # The demo in a process of its own, with checkpoints at every step; it says how far it is.
 DEMO = """
@@ -62,7 +61,8 @@ def test_the_market_takes_the_path_that_it_would_have_taken(story: DemoRecord) -
     after = len(story.steps) - len(path)  # until the queue has paid, and a row for the redemption at once
 
     assert after >= 1
-    for u, spot in enumerate(SPOTS):
+    for u, first in enumerate(story.steps[0].underlyings):
+        spot = first.price / path[0].prices[u]
         expected = [spot * step.prices[u] for step in (*path, *PATH.steps[-1:] * after)]
         assert [step.underlyings[u].price for step in story.steps] == pytest.approx(expected, rel=1e-6)
     times = [step.timestamp for step in story.steps]
