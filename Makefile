@@ -88,4 +88,4 @@ node_modules/.installed: package.json package-lock.json
 	@mv .build/.started $@
 
 snapshot: .venv/.installed node_modules/.installed
-	@$(BIN)/python -m keeper.simulation.snapshot
+	@$(BIN)/python -m keeper.simulation.chain.snapshot

@@ -76,18 +76,18 @@ def demo(
         raise click.UsageError("--from, --to and --vol belong to a replay: name its candles with --prices.")
     if resume:
         _require_alone(context)
-        from keeper.simulation.demo_command import resume as go_on
+        from keeper.simulation.demo.command import resume as go_on
 
         if not go_on(out):
             sys.exit(1)
         return
-    from keeper.simulation.demo_command import run
-    from keeper.simulation.path import built_in
+    from keeper.simulation.demo.command import run
+    from keeper.simulation.demo.path import built_in
 
     if not prices:
         path = built_in(hours, seed)
     else:
-        from keeper.simulation.recorded import by_underlying, recorded
+        from keeper.simulation.demo.recorded import by_underlying, recorded
 
         path = recorded(by_underlying(prices, "--prices"), start, end, by_underlying(vol, "--vol"))
     if not run(path, out):

@@ -1,1 +1,1 @@
-"""Fork control, the mainnet snapshot and the market driver: the chain that tests and the demo run on."""
+"""The chain that tests and the demo run on, the driver that moves its markets, and the demo."""

@@ -14,19 +14,19 @@ from eth_utils.crypto import keccak
 from web3 import Web3
 
 from keeper.errors import KeelError
-from keeper.simulation.addresses import AAVE_ORACLE, LINK, SWAP_ROUTER, USDC, USDC_USD_FEED, WETH
-from keeper.simulation.contract_calls import call_data, read
-from keeper.simulation.markets import MARKETS
-from keeper.simulation.packages import fetch_packages
-from keeper.simulation.placement import published
-from keeper.simulation.plan import Market, Pool
-from keeper.simulation.protocols.chainlink import (
+from keeper.simulation.chain.addresses import AAVE_ORACLE, LINK, SWAP_ROUTER, USDC, USDC_USD_FEED, WETH
+from keeper.simulation.chain.markets import MARKETS
+from keeper.simulation.chain.packages import fetch_packages
+from keeper.simulation.chain.placement import published
+from keeper.simulation.chain.plan import Market, Pool
+from keeper.simulation.chain.protocols.chainlink import (
     AGGREGATOR,
     ANSWER_DECIMALS,
     ANSWER_LIMITS,
     NO_VALIDATOR,
     PACKAGE,
 )
+from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.rpc import Rpc, RpcError
 
 BLOCK_TIME: Final = 12  # seconds

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 from keeper.errors import ConfigError, RpcUnavailableError
 from keeper.simulation.anvil import BLOCK_GAS_LIMIT, HARDFORK, PRUNE_HISTORY, Anvil, AnvilError
-from keeper.simulation.mainnet import mainnet
-from keeper.simulation.plan import HEAD_TIMESTAMP, ChainPlan
+from keeper.simulation.chain.mainnet import mainnet
+from keeper.simulation.chain.plan import HEAD_TIMESTAMP, ChainPlan
+from keeper.simulation.chain.snapshot import ensure_snapshot
 from keeper.simulation.rpc import Rpc
-from keeper.simulation.snapshot import ensure_snapshot
 
 if TYPE_CHECKING:
     from web3 import Web3

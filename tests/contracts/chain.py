@@ -16,11 +16,11 @@ from eth_abi import decode
 from eth_utils import to_checksum_address
 from eth_utils.crypto import keccak
 
-from keeper.simulation import addresses
+from keeper.simulation.chain import addresses
 from keeper.simulation.driver import ARBITRAGEUR, MINTER, OPERATOR
-from keeper.simulation.placement import published
-from keeper.simulation.protocols.chainlink import AGGREGATOR, PACKAGE
-from keeper.simulation.protocols.uniswap import CORE, PERIPHERY, artifact
+from keeper.simulation.chain.placement import published
+from keeper.simulation.chain.protocols.chainlink import AGGREGATOR, PACKAGE
+from keeper.simulation.chain.protocols.uniswap import CORE, PERIPHERY, artifact
 
 WAD = 10**18
 USDC = 10**6

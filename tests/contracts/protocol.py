@@ -12,7 +12,7 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from keeper.pricing.normal_table import normal_table
-from keeper.simulation import addresses
+from keeper.simulation.chain import addresses
 from tests.contracts.chain import DAY, HOUR, USDC, WAD, Market, account
 
 GOVERNOR, GUARDIAN, KEEPER, QUOTER, VOL_POSTER = 1, 2, 4, 8, 16  # roles.Role

@@ -15,11 +15,11 @@ import pytest
 from keeper.execution.journal import Journal
 from keeper.execution.records import Kind, Result
 from keeper.operations.contracts import bind
-from keeper.simulation.demo import record_of
+from keeper.simulation.demo.path import START_VOLS, MarketStep, built_in
+from keeper.simulation.demo.record import DemoRecord
+from keeper.simulation.demo.run import record_of
+from keeper.simulation.demo.story import Story
 from keeper.simulation.fork import Fork
-from keeper.simulation.path import START_VOLS, MarketStep, built_in
-from keeper.simulation.record import DemoRecord
-from keeper.simulation.story import Story
 
 # A slide in steps that the loss budget bears: a jump as deep would use it up, and delta would stay outside for that.
 SLIDE = [(0.988**i, 0.99**i) for i in range(1, 13)]

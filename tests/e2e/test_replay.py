@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from keeper.simulation.demo import DemoSettings, run_demo
-from keeper.simulation.record import DemoRecord
-from keeper.simulation.recorded import recorded
-from keeper.simulation.report.measures import max_drawdown, performance
+from keeper.simulation.demo.record import DemoRecord
+from keeper.simulation.demo.recorded import recorded
+from keeper.simulation.demo.report.measures import max_drawdown, performance
+from keeper.simulation.demo.run import DemoSettings, run_demo
 
 SPACING = timedelta(minutes=5)
 BEGIN = datetime(2024, 8, 5, 7, 30, tzinfo=UTC)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from keeper.execution.journal import Journal
-from keeper.simulation.checkpoint import read
-from keeper.simulation.demo import resume_demo
-from keeper.simulation.path import START_VOLS, built_in, quiet
-from keeper.simulation.record import DemoRecord
+from keeper.simulation.demo.checkpoint import read
+from keeper.simulation.demo.path import START_VOLS, built_in, quiet
+from keeper.simulation.demo.record import DemoRecord
+from keeper.simulation.demo.run import resume_demo
 
 PATH = built_in(hours=0.5, seed=5)
 KEEPER = 60  # seconds that its blocks may come after a step
@@ -19,8 +19,8 @@ KEEPER = 60  # seconds that its blocks may come after a step
 DEMO = """
 import sys
 from pathlib import Path
-from keeper.simulation.demo import DemoSettings, run_demo
-from keeper.simulation.path import built_in
+from keeper.simulation.demo.run import DemoSettings, run_demo
+from keeper.simulation.demo.path import built_in
 run_demo(DemoSettings(built_in(0.5, 5), Path(sys.argv[1]), 0.0), lambda _, share: print(share, flush=True))
 """
 

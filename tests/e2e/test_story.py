@@ -8,10 +8,10 @@ from keeper.domain.decision import Action
 from keeper.execution.journal import Journal
 from keeper.execution.records import Kind
 from keeper.risk.attribution import Attribution
-from keeper.simulation.demo import DemoSettings, run_demo
-from keeper.simulation.path import built_in
-from keeper.simulation.record import DemoRecord
-from keeper.simulation.report.measures import max_drawdown, performance
+from keeper.simulation.demo.path import built_in
+from keeper.simulation.demo.record import DemoRecord
+from keeper.simulation.demo.report.measures import max_drawdown, performance
+from keeper.simulation.demo.run import DemoSettings, run_demo
 
 ETH, BTC = 0, 1
 

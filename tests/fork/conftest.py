@@ -9,9 +9,9 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
-from keeper.simulation import addresses
-from keeper.simulation.placement import LocalChain, published
-from keeper.simulation.protocols.uniswap import CORE, PERIPHERY, ROUTERS, artifact
+from keeper.simulation.chain import addresses
+from keeper.simulation.chain.placement import LocalChain, published
+from keeper.simulation.chain.protocols.uniswap import CORE, PERIPHERY, ROUTERS, artifact
 
 Send = Callable[[ContractFunction, str], TxReceipt]
 

@@ -3,8 +3,8 @@
 import pytest
 from eth_utils.crypto import keccak
 
-from keeper.simulation import addresses
-from keeper.simulation.addresses import AAVE_POOL, MAINNET_CODE_HASHES, SWAP_ROUTER, USDC, WETH
+from keeper.simulation.chain import addresses
+from keeper.simulation.chain.addresses import AAVE_POOL, MAINNET_CODE_HASHES, SWAP_ROUTER, USDC, WETH
 
 FOREVER = 2**40
 UNLIMITED = 2**255

@@ -2,10 +2,10 @@
 
 import pytest
 
-from keeper.simulation.addresses import AAVE_ORACLE, ETH_USD_FEED, POOL_USDC_WETH_500, USDC_USD_FEED, WETH
+from keeper.simulation.chain.addresses import AAVE_ORACLE, ETH_USD_FEED, POOL_USDC_WETH_500, USDC_USD_FEED, WETH
+from keeper.simulation.chain.markets import ETH
 from keeper.simulation.contract_calls import read
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver, MarketError
-from keeper.simulation.markets import ETH
 
 ONE_BASIS_POINT = 1e-4
 ROUND = "(uint80,int256,uint256,uint256,uint80)"

@@ -8,8 +8,8 @@ from eth_utils.address import is_checksum_address, to_canonical_address, to_chec
 from eth_utils.crypto import keccak
 
 from keeper.chain.address_book import BOOKS, MAINNET
-from keeper.simulation.packages import fetch_packages
-from keeper.simulation.protocols.uniswap import CORE, artifact
+from keeper.simulation.chain.packages import fetch_packages
+from keeper.simulation.chain.protocols.uniswap import CORE, artifact
 
 FEES = (100, 500, 3_000, 10_000)
 ROLLUPS = [book for book in BOOKS if book.sequencer]

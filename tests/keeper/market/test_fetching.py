@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from keeper.cli import cli
 from keeper.market import candles
-from keeper.simulation.recorded import recorded
+from keeper.simulation.demo.recorded import recorded
 from tests.keeper.market.exchange_rig import (
     Exchange,
     busy,

@@ -12,7 +12,7 @@ from keeper.domain.units import MAX_UINT256
 from keeper.errors import RpcError, SnapshotError
 from keeper.market.reader import read_snapshot
 from keeper.risk.valuation import margin_mismatch, value
-from keeper.simulation.addresses import POOL_USDC_WETH_500, POOL_WBTC_USDC_3000
+from keeper.simulation.chain.addresses import POOL_USDC_WETH_500, POOL_WBTC_USDC_3000
 from keeper.venues.uniswap_v3 import pool_price
 
 

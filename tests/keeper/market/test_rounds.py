@@ -1,7 +1,7 @@
 """The rounds that prove a fixing are the ones that PriceOracle.fix takes, whatever the feeds' history looks like."""
 
 from keeper.market.rounds import FixingProof, find_proof
-from keeper.simulation.addresses import ETH_USD_FEED, USDC_USD_FEED
+from keeper.simulation.chain.addresses import ETH_USD_FEED, USDC_USD_FEED
 from keeper.simulation.contract_calls import read
 
 ROUND = "(uint80,int256,uint256,uint256,uint80)"

@@ -24,7 +24,7 @@ from keeper.operations.contracts import ERC20_ABI, bind
 from keeper.operations.deploy import Keys, deploy, verify
 from keeper.operations.options import fill, list_series, make_quote, post_vol
 from keeper.operations.parameters import Parameters
-from keeper.simulation import sepolia
+from keeper.simulation.chain import sepolia
 from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.fork import start_snapshot
 from keeper.simulation.rpc import Rpc

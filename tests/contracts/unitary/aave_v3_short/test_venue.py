@@ -4,7 +4,7 @@ import boa
 import pytest
 from eth_utils import to_checksum_address
 
-from keeper.simulation import addresses
+from keeper.simulation.chain import addresses
 from tests.contracts.chain import DAY, USDC, WAD, reverts
 from tests.contracts.protocol import ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, load, replace_code
 

@@ -3,7 +3,7 @@
 import pytest
 
 from keeper.pricing.normal_table import normal_table
-from keeper.simulation import addresses
+from keeper.simulation.chain import addresses
 from tests.contracts.chain import HOUR, WAD, reverts
 from tests.contracts.protocol import ETH, ZERO, fault, load
 

@@ -3,7 +3,7 @@
 import boa
 import pytest
 
-from keeper.simulation import addresses
+from keeper.simulation.chain import addresses
 from keeper.simulation.driver import OPERATOR
 from tests.contracts.chain import DAY, HOUR, WAD, events, reverts
 from tests.contracts.protocol import ETH, ZERO, fault, load

@@ -2,7 +2,7 @@
 
 import pytest
 
-from keeper.simulation import addresses
+from keeper.simulation.chain import addresses
 from tests.contracts.chain import USDC, WAD, reverts
 from tests.contracts.protocol import BTC, BTC_SPOT, Limits, load
 
