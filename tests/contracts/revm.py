@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from unittest.mock import patch
 
 import boa
 from boa.contracts.call_trace import TraceFrame
+from boa.contracts.vyper.vyper_contract import VyperContract
 from boa.environment import Env
 from boa.util.abi import Address
 from boa.vm.gas_meters import NoGasMeter
@@ -267,6 +269,6 @@ def _readable(failure: str) -> str:
 
 @contextlib.contextmanager
 def fork(url: str) -> Iterator[RevmEnv]:
-    """Inside this block `boa.env` is a fork of `url` in revm."""
-    with boa.swap_env(RevmEnv(url)):
+    """Inside this block `boa.env` is a fork of `url` in revm. Source maps of constructors, for traces only, are not made."""
+    with boa.swap_env(RevmEnv(url)), patch.object(VyperContract, "_deployment_source_map", None):
         yield boa.env
