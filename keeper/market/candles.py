@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 import stamina
 
+from keeper.domain.times import utc_minute
 from keeper.errors import ConfigError, KeelError
 
 Row = tuple[int, float, float, float, float, float]
@@ -111,16 +112,11 @@ def pages(market: Market, begin: int, end: int) -> Iterator[tuple[int, list[Row]
     since = begin
     while since < end:
         ask = _page_call(market, since, min(limit, (end - since) // seconds))
-        answer = _asked(exchange, f"candles from {say(since)} on", ask)
+        answer = _asked(exchange, f"candles from {utc_minute(since)} on", ask)
         rows = sorted({row[0]: row for row in (_row(market, raw) for raw in answer) if since <= row[0] < end}.values())
         # An exchange that has none there may have some later: the page's width was looked at in any case.
         since = rows[-1][0] + seconds if rows else min(since + limit * seconds, end)
         yield since, rows
-
-
-def say(timestamp: int) -> str:
-    """A time for people, without its zone: UTC."""
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(timestamp))
 
 
 def _page_call(market: Market, since: int, limit: int) -> Callable[[], list[Any]]:
@@ -139,13 +135,14 @@ def _row(market: Market, raw: Any) -> Row:
     try:
         milliseconds, volume = int(raw[0]), float(raw[5] or 0)
         open_, high, low, close = (float(price) for price in raw[1:5])
-    except (TypeError, ValueError, IndexError):
+        when = utc_minute(milliseconds // 1_000)
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
         raise ExchangeError(f"{market.exchange.id} gave {str(raw)[:80]} as a candle of {market.symbol}.") from None
     good = all(math.isfinite(price) and price > 0 for price in (open_, high, low, close))
     if not good or low > min(open_, close) or high < max(open_, close) or milliseconds % (market.seconds * 1_000):
         raise ExchangeError(
             f"{market.exchange.id} gave a candle of {market.symbol} that cannot be: open {open_:g}, high {high:g}, low"
-            f" {low:g}, close {close:g} at {say(milliseconds // 1_000)} UTC.",
+            f" {low:g}, close {close:g} at {when} UTC.",
             todo="Choose another exchange, or a time without it.",
         )
     return milliseconds // 1_000, open_, high, low, close, volume

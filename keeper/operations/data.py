@@ -13,13 +13,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Final
 
 from keeper.chain.deployments import write_whole
+from keeper.domain.times import parse_utc, utc_minute
 from keeper.errors import ConfigError, KeelError
-from keeper.market.candles import COLUMNS, Market, Row, pages, say
+from keeper.market.candles import COLUMNS, Market, Row, pages
 
 FORMATS: Final = (".parquet", ".csv")
 Progress = Callable[[int, int], None]  # seconds that are known, of how many
@@ -33,7 +33,7 @@ class Gap:
     end: int
 
     def __str__(self) -> str:
-        return f"{say(self.start)} to {say(self.end)}"
+        return f"{utc_minute(self.start)} to {utc_minute(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ def window(start: str, end: str | None, seconds: int, now: int) -> tuple[int, in
         ConfigError: a time is not one, or the window is empty or reaches into the future.
     """
     newest = now - now % seconds
-    begin = -(-_instant(start, "--from") // seconds) * seconds
-    finish = newest if end is None else _instant(end, "--to") // seconds * seconds
+    begin = -(-parse_utc(start, "--from", kept="Nothing was fetched.") // seconds) * seconds
+    finish = newest if end is None else parse_utc(end, "--to", kept="Nothing was fetched.") // seconds * seconds
     if finish > newest:
         raise ConfigError(f"--to {end} is in the future.", kept="Nothing was fetched.", todo="Leave it out: until now.")
     if finish <= begin:
         raise ConfigError(
-            f"There is no candle between {say(begin)} and {say(finish)} UTC.",
+            f"There is no candle between {utc_minute(begin)} and {utc_minute(finish)} UTC.",
             kept="Nothing was fetched.",
             todo="Choose --from before --to.",
         )
@@ -102,7 +102,8 @@ def fetch(market: Market, begin: int, end: int, path: Path, progress: Progress =
             rows = [row for row in rows if row[0] < end]
             if not rows:
                 raise ConfigError(
-                    f"{market.exchange.id} has no candles of {market.symbol} from {say(begin)} to {say(end)} UTC.",
+                    f"{market.exchange.id} has no candles of {market.symbol}"
+                    f" from {utc_minute(begin)} to {utc_minute(end)} UTC.",
                     todo="Choose another time or another exchange.",
                 )
             write_whole(path, _bytes(rows, path.suffix.lower()))
@@ -147,7 +148,7 @@ def _kept(file: IO[str], partial: Path, market: Market, begin: int) -> list[Row]
         ConfigError: it is of another fetch, or damaged.
     """
     is_of = json.dumps(
-        {"exchange": market.exchange.id, "symbol": market.symbol, "spacing": market.spacing, "from": say(begin)}
+        {"exchange": market.exchange.id, "symbol": market.symbol, "spacing": market.spacing, "from": utc_minute(begin)}
     )
     other = ConfigError(
         f"{partial} is what is left of another fetch.",
@@ -226,16 +227,3 @@ def _gaps(rows: Sequence[Row], begin: int, end: int, seconds: int) -> tuple[Gap,
     times = [begin - seconds, *(row[0] for row in rows), end]
     pairs = itertools.pairwise(times)
     return tuple(Gap(last + seconds, following) for last, following in pairs if following - last > seconds)
-
-
-def _instant(text: str, option: str) -> int:
-    """Seconds of a date or date-time, UTC where it names no zone."""
-    try:
-        when = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise ConfigError(
-            f"{option} {text!r} is neither a date nor a date-time.",
-            kept="Nothing was fetched.",
-            todo="Write 2024-08-05 or 2024-08-05T13:30, in UTC.",
-        ) from None
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())

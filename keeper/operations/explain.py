@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,6 +14,7 @@ from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
+from keeper.domain.times import utc_second
 from keeper.domain.units import WAD
 from keeper.errors import JournalError, KeelError
 from keeper.execution.database import dry_run_url, exists
@@ -125,7 +125,7 @@ def explain_now(settings: Settings) -> Explanation:
 def render(explanation: Explanation) -> Group:
     """For a terminal."""
     decision = explanation.decision
-    when = datetime.fromtimestamp(explanation.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    when = utc_second(explanation.timestamp)
     parts: list[RenderableType] = [
         *(Text(line) for duty in explanation.duties for line in _duty_lines(duty)),
         Text(f"Block {decision.block_number}, {when}: {decision.action}", style="bold"),

@@ -14,6 +14,7 @@ from keeper.chain.deployments import Deployment, checked_address
 from keeper.chain.rpc import bounded
 from keeper.chain.sender import Sender
 from keeper.config import Settings
+from keeper.domain.times import utc_second
 from keeper.domain.units import USDC, WAD, to_usdc, to_wad
 from keeper.errors import ConfigError, KeelError, ManifestError, RpcUnavailableError
 from keeper.operations import queue, vault
@@ -155,7 +156,7 @@ def _queued(sender: Sender, deployment: Deployment, receipt: TxReceipt, event: s
     closes_at = queue.read_queue(sender.w3, deployment).closes_at
     return Queued(
         Decimal(args["shares"]) / WAD,
-        queue.utc(closes_at),
+        utc_second(closes_at),
         receipt["blockNumber"],
         receipt["transactionHash"].to_0x_hex(),
     )

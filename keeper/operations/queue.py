@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from keeper.domain.times import utc_second
 from keeper.domain.units import WAD
 from keeper.errors import KeelError
 from keeper.operations.contracts import bind
@@ -169,19 +169,14 @@ def _unsettled(sender: Sender, deployment: Deployment, state: QueueState) -> Kee
     latest = sender.w3.eth.get_block("latest")["timestamp"]
     if latest < state.next_close:
         return KeelError(
-            f"The epoch closes at {utc(state.next_close)}; the newest block is of {utc(latest)}.",
+            f"The epoch closes at {utc_second(state.next_close)}; the newest block is of {utc_second(latest)}.",
             kept=_NOTHING,
             todo="Settle it after that.",
         )
     require_prices(sender.w3, deployment)
     return KeelError(
-        f"The epoch that closed at {utc(state.next_close)} waits for a newer round of every price feed, for the"
+        f"The epoch that closed at {utc_second(state.next_close)} waits for a newer round of every price feed, for the"
         " settlement of an expired series, or for cash.",
         kept=f"{_NOTHING} {in_whole(state.pending)} shares wait.",
         todo="Try again later: a feed has a round within the hour, as a rule.",
     )
-
-
-def utc(timestamp: int) -> str:
-    """A time for people."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from keeper.chain.deployments import checked_address
 from keeper.config import Settings
+from keeper.domain.times import utc_second
 from keeper.domain.units import USDC, WAD
 from keeper.errors import ConfigError
 from keeper.operations.people import node_may_go
-from keeper.operations.queue import read_queue, read_request, utc
+from keeper.operations.queue import read_queue, read_request
 from keeper.operations.session import open_session
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def at_block(w3: Web3, deployment: Deployment, block: BlockIdentifier) -> QueueS
     state = read_queue(w3, deployment, block)
     return QueueStatus(
         state.epoch,
-        utc(state.closes_at),
+        utc_second(state.closes_at),
         state.pending / WAD,
         state.reserved / USDC,
-        None if state.next_close is None else utc(state.next_close),
+        None if state.next_close is None else utc_second(state.next_close),
         state.can_settle,
     )
 

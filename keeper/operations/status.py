@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from eth_typing import HexStr
@@ -13,6 +12,7 @@ from rich.table import Table
 from keeper.config import Settings
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
+from keeper.domain.times import utc_second
 from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.execution.database import exists
 from keeper.execution.journal import Journal
@@ -153,7 +153,7 @@ def _status(
     return Status(
         chain_id=snapshot.chain_id,
         block_number=snapshot.block_number,
-        time=datetime.fromtimestamp(snapshot.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        time=utc_second(snapshot.timestamp),
         vault=vault,
         mode=account.mode,
         nav_bid=chain.nav_bid / WAD,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from keeper.chain.abi import function
 from keeper.chain.deployments import Deployment
 from keeper.chain.multicall import Batch
 from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Action
+from keeper.domain.times import utc_minute
 from keeper.domain.units import WAD
 from keeper.execution.records import Call, Kind
 from keeper.runtime.settlement import Duty
@@ -30,9 +30,7 @@ def redemptions(connection: Connection, deployment: Deployment, block: Header) -
     if shares == 0 or block.timestamp < closes_at:
         return
     subject = f"redemptions of epoch {epoch}"
-    waits = (
-        f"{shares / WAD:,.2f} shares, closed {datetime.fromtimestamp(closes_at, UTC).strftime('%Y-%m-%d %H:%M UTC')}"
-    )
+    waits = f"{shares / WAD:,.2f} shares, closed {utc_minute(closes_at)} UTC"
     if not can_settle.value:
         wants = "a newer round of every feed, the settlement of what has expired, or cash"
         yield Duty(Kind.REDEEM, subject, Action.HOLD, f"{subject} ({waits}) wait for {wants}")

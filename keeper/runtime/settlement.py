@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from keeper.chain.abi import function
 from keeper.chain.deployments import Deployment
@@ -12,6 +11,7 @@ from keeper.chain.multicall import Batch
 from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Action
 from keeper.domain.series import UNDERLYINGS, Position
+from keeper.domain.times import utc_minute
 from keeper.domain.units import USDC
 from keeper.execution.records import Call, Kind
 from keeper.market.rounds import find_proof
@@ -57,8 +57,7 @@ def settlement(connection: Connection, deployment: Deployment, block: Header) ->
 
 
 def _settle(connection: Connection, deployment: Deployment, block: Header, underlying: int, expiry: int) -> Duty:
-    when = datetime.fromtimestamp(expiry, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    subject = f"{UNDERLYINGS[underlying]} {when}"
+    subject = f"{UNDERLYINGS[underlying]} {utc_minute(expiry)} UTC"
     proof = find_proof(connection, deployment, block, underlying, expiry)
     if proof is None:
         return Duty(

@@ -26,6 +26,7 @@ from keeper.simulation.chain.protocols.chainlink import (
     NO_VALIDATOR,
     PACKAGE,
 )
+from keeper.simulation.chain.protocols.uniswap import TICK_SPACING
 from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.rpc import Rpc, RpcError
 
@@ -281,7 +282,7 @@ class MarketDriver:
         root, target = self._root(pool), _root_of_price(market, price)
         if root == target:
             return []
-        spacing = _tick_spacing(pool.fee)
+        spacing = TICK_SPACING[pool.fee]
         ticks = abs(2 * math.log(target / root, 1.0001)) / spacing
         swaps = math.ceil(ticks / _MAX_TICKS) or 1
         gas = _SWAP_GAS + math.ceil(ticks / swaps + 2) * _GAS_PER_TICK
@@ -387,10 +388,6 @@ def _request(entry: _Transaction, base_fee: int) -> dict[str, str]:
 def _pair(market: Market) -> tuple[str, str]:
     first, second = sorted((USDC, market.token), key=lambda token: int(token, 16))
     return first, second
-
-
-def _tick_spacing(fee: int) -> int:
-    return {100: 1, 500: 10, 3000: 60, 10_000: 200}[fee]
 
 
 def _root_of_price(market: Market, price: float) -> int:

@@ -178,7 +178,7 @@ def checks(
         *_cash_checks(w3, deployment, snapshot, chronicle, ledger.leg_usdc, options_mid),
         *_share_checks(w3, deployment, snapshot, chronicle, depositors),
         _holders_check(w3, deployment, snapshot, holders),
-        *_venue_checks(w3, snapshot, deployment, ledger),
+        *_venue_checks(w3, snapshot, ledger),
     )
 
 
@@ -277,7 +277,7 @@ def _holders_check(w3: Web3, deployment: Deployment, snapshot: Snapshot, holders
     )
 
 
-def _venue_checks(w3: Web3, snapshot: Snapshot, deployment: Deployment, ledger: Ledger) -> Iterator[BookCheck]:
+def _venue_checks(w3: Web3, snapshot: Snapshot, ledger: Ledger) -> Iterator[BookCheck]:
     """What lies in each venue is what the rebalances put there, in the token's own smallest unit."""
     for venue in snapshot.venues:
         symbol = UNDERLYINGS[venue.state.underlying]

@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keeper.domain.times import utc_minute
 from keeper.domain.valuation import FloatArray
-from keeper.errors import KeelError
+from keeper.errors import ConfigError
 
 _PRICES: Final = ("open", "high", "low", "close")
 
 
-class RecordingError(KeelError):
+NOT_STARTED: Final = "Nothing was started."
+
+
+class RecordingError(ConfigError):
     """A recording, or the window of it that was asked for, cannot be replayed."""
 
-    exit_code = 2
-
     def __init__(self, what: str, todo: str) -> None:
-        super().__init__(what, kept="Nothing was started.", todo=todo)
+        super().__init__(what, kept=NOT_STARTED, todo=todo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Candles:
         for last, following in itertools.pairwise((before, *self.times.tolist(), after)):
             if following - last > self.spacing:
                 raise RecordingError(
-                    f"{self.name} has a gap: no candle opens between {say(last)} and {say(following)} UTC.",
+                    f"{self.name} has a gap: no candle opens"
+                    f" between {utc_minute(last)} and {utc_minute(following)} UTC.",
                     "Choose --from and --to on one side of the gap, and within all files.",
                 )
         if np.any(np.diff(self.times) != self.spacing):
@@ -77,7 +79,7 @@ class Candles:
     @property
     def its(self) -> str:
         """The span in words."""
-        return f"It has candles from {say(self.span[0])} to {say(self.span[1])} UTC"
+        return f"It has candles from {utc_minute(self.span[0])} to {utc_minute(self.span[1])} UTC"
 
     def require_sane(self) -> None:
         """
@@ -89,13 +91,13 @@ class Candles:
             wrong = np.flatnonzero(~(np.isfinite(column) & (column > 0)))
             if wrong.size:
                 raise RecordingError(
-                    f"{self.name}: {name} is {column[wrong[0]]:g} at {say(int(self.times[wrong[0]]))} UTC.",
+                    f"{self.name}: {name} is {column[wrong[0]]:g} at {utc_minute(int(self.times[wrong[0]]))} UTC.",
                     "Mend the file, or choose a window that does not hold it, nor begins within a week after it.",
                 )
         bodies = np.minimum(self.open, self.close), np.maximum(self.open, self.close)
         outside = np.flatnonzero((self.low > bodies[0]) | (self.high < bodies[1]))
         if outside.size:
-            when = say(int(self.times[outside[0]]))
+            when = utc_minute(int(self.times[outside[0]]))
             raise RecordingError(
                 f"{self.name}: open or close is outside of low to high at {when} UTC.", "Check the file's columns."
             )
@@ -104,11 +106,6 @@ class Candles:
         rows = slice(first, end)
         prices = (self.open[rows], self.high[rows], self.low[rows], self.close[rows])
         return Candles(self.name, self.times[rows], *prices, self.spacing)
-
-
-def say(timestamp: int) -> str:
-    """A time in UTC, to the minute."""
-    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def read(path: Path) -> Candles:
@@ -128,7 +125,7 @@ def read(path: Path) -> Candles:
         raise RecordingError(f"{path} has {len(times)} candles.", "Two are the least.")
     steps = np.diff(times)
     if np.any(steps <= 0):
-        at = say(int(times[int(np.flatnonzero(steps <= 0)[0]) + 1]))
+        at = utc_minute(int(times[int(np.flatnonzero(steps <= 0)[0]) + 1]))
         raise RecordingError(f"{path} is not sorted: {at} UTC is not after the row before it.", "Sort it by time.")
     columns = {name: _numbers(table[name], name, path) for name in _PRICES}
     return Candles(path.name, times, **columns, spacing=int(np.median(steps)))

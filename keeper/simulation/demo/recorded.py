@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keeper.domain.series import UNDERLYINGS
+from keeper.domain.times import parse_utc, utc_minute
 from keeper.domain.units import YEAR
 from keeper.domain.valuation import FloatArray
-from keeper.simulation.demo.candles import Candles, RecordingError, read, say
+from keeper.simulation.demo.candles import NOT_STARTED, Candles, RecordingError, read
 from keeper.simulation.demo.path import BETAS, EXPIRY_WITHIN, HOUR, START_VOLS, MarketPath, MarketStep, base_fee
 
 LONGEST_DAYS: Final = 14
@@ -127,7 +127,7 @@ def recorded(
     falls = np.maximum.accumulate(-np.minimum(logs[UNDERLYINGS[0]], 0.0))
     steps = zip(relative[1:].tolist(), vol[1:].tolist(), falls[1:].tolist(), strict=True)
     return MarketPath(
-        title=f"{_sources(files, leader, grid)}, {say(grid.begin)} to {say(grid.end)} UTC",
+        title=f"{_sources(files, leader, grid)}, {utc_minute(grid.begin)} to {utc_minute(grid.end)} UTC",
         steps=tuple(MarketStep(tuple(price), tuple(sigma), base_fee(fall)) for price, sigma, fall in steps),
         spacing=grid.spacing,
         vols=tuple(vol[0].tolist()),
@@ -181,12 +181,12 @@ def _grid(files: tuple[Candles, ...], start: str | None, end: str | None) -> _Gr
         RecordingError: see `recorded`.
     """
     candles = min(files, key=lambda each: each.spacing)
-    begin = max(each.span[0] for each in files) if start is None else _instant(start, "--from")
-    finish = min(each.span[1] for each in files) if end is None else _instant(end, "--to")
+    begin = max(each.span[0] for each in files) if start is None else parse_utc(start, "--from", kept=NOT_STARTED)
+    finish = min(each.span[1] for each in files) if end is None else parse_utc(end, "--to", kept=NOT_STARTED)
     if finish <= begin:
         what = "The files have no time in common." if start is end is None else ""
         raise RecordingError(
-            what or f"The window ends at {say(finish)}, before it begins.",
+            what or f"The window ends at {utc_minute(finish)}, before it begins.",
             f"{'. '.join(each.its for each in files)}. Choose --from before --to.",
         )
     if finish - begin > LONGEST_DAYS * _DAY:
@@ -197,7 +197,7 @@ def _grid(files: tuple[Candles, ...], start: str | None, end: str | None) -> _Gr
     window = candles.between(begin, finish)
     if len(window.times) < 2:
         raise RecordingError(
-            f"{candles.name} has no two candles between {say(begin)} and {say(finish)} UTC.",
+            f"{candles.name} has no two candles between {utc_minute(begin)} and {utc_minute(finish)} UTC.",
             f"{candles.its}, not all of it perhaps: choose another --from and --to.",
         )
     # As if a candle just outside of the window opened there.
@@ -221,18 +221,6 @@ def _window(candles: Candles, grid: _Grid) -> Candles:
     window = candles.covering(grid.begin, grid.end)
     window.require_whole(grid.begin - window.spacing, grid.end)
     return window
-
-
-def _instant(text: str, option: str) -> int:
-    """Seconds of a date or date-time, UTC where it names no zone."""
-    try:
-        when = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise RecordingError(
-            f"{option} {text!r} is neither a date nor a date-time.",
-            "Write 2024-08-05 or 2024-08-05T13:30, in UTC.",
-        ) from None
-    return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
 
 
 # ---------------------------------------------------------------- volatility
@@ -271,7 +259,7 @@ def _index(index: Candles, grid: _Grid) -> FloatArray:
     missing = np.flatnonzero((rows < 0) | (ages > _VOL_AGE))
     if missing.size:
         raise RecordingError(
-            f"{index.name} has no volatility at {say(int(times[missing[0]]))} UTC, nor in the day before.",
+            f"{index.name} has no volatility at {utc_minute(int(times[missing[0]]))} UTC, nor in the day before.",
             "Leave out --vol: the candles' own volatility is used then.",
         )
     used = index.between(int(index.times[rows[0]]), int(index.times[rows[-1]]) + index.spacing)

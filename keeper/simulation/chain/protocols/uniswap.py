@@ -20,7 +20,7 @@ OBSERVATIONS = 300  # an hour of 12 s blocks for the TWAP
 _LIQUIDITY_PROVIDER = "0xE8c060F8052E07423f71D445277c61AC5138A2e5"
 _TRADER = "0x28C6c06298d514Db089934071355E5743bf21d60"
 _TRADER_USD = 1e9
-_TICK_SPACING = {100: 1, 500: 10, 3000: 60, 10_000: 200}
+TICK_SPACING = {100: 1, 500: 10, 3000: 60, 10_000: 200}
 _MAX_TICK = 887_272
 _NO_DEADLINE = 2**40
 _MINTS = 30  # in one transaction: 9M gas
@@ -111,7 +111,7 @@ class Uniswap:
             chain.transact(functions.multicall(calls[start : start + _MINTS]), _LIQUIDITY_PROVIDER)
 
     def _of_bands(self, market: Market, pool: Pool) -> Iterator[_Mint]:
-        tick, spacing = 2 * math.log(self._root(market) / _Q96, 1.0001), _TICK_SPACING[pool.fee]
+        tick, spacing = 2 * math.log(self._root(market) / _Q96, 1.0001), TICK_SPACING[pool.fee]
         for band in pool.bands:
             lower, upper = _ticks(band, tick)
             worth = self._worth(market, band.usd / 2)

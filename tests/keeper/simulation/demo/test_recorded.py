@@ -8,7 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from keeper.simulation.demo.candles import RecordingError
+from keeper.errors import ConfigError
 from keeper.simulation.demo.recorded import by_underlying, recorded
 from keeper.simulation.paths import data_dir
 
@@ -61,7 +61,7 @@ def refusal(*args, **kwargs):
 
 
 def refused(call, *args, **kwargs):
-    with pytest.raises(RecordingError) as caught:
+    with pytest.raises(ConfigError) as caught:
         call(*args, **kwargs)
     assert caught.value.kept == "Nothing was started."
     assert caught.value.todo
