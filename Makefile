@@ -11,9 +11,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 MAKEFLAGS += --no-print-directory
 
-CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null)
-FAST_TESTS := $(wildcard tests/contracts tests/keeper tests/stateful)
-FORK_TESTS := $(wildcard tests/fork tests/faults tests/e2e)
+CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi')
+FAST_TESTS := tests/contracts tests/keeper tests/stateful
+FORK_TESTS := tests/fork tests/e2e
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-fork lint format bench gas stress lock clean snapshot
@@ -22,7 +22,7 @@ FORK_TESTS := $(wildcard tests/fork tests/faults tests/e2e)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.installed node_modules/.installed .build/.compiled snapshot ## install everything, compile the contracts, build the mainnet snapshot
+setup: .venv/.installed node_modules/.installed .build/.compiled snapshot ## install everything, compile the contracts, build the local chains
 
 demo: setup ## a vault on a local fork, a market that moves, and a keeper that keeps it upright
 	@$(BIN)/keel demo
@@ -31,17 +31,17 @@ test: setup ## all tests
 	@$(MAKE) test-fast test-fork
 
 test-fast: .venv/.installed .build/.compiled
-	$(if $(FAST_TESTS),$(BIN)/pytest -p no:ape_test -n $(WORKERS) $(FAST_TESTS),@echo "no fast tests yet")
+	$(BIN)/pytest -p no:ape_test -n $(WORKERS) $(FAST_TESTS)
 
 test-fork: setup
-	$(if $(FORK_TESTS),$(BIN)/pytest -n $(WORKERS) $(FORK_TESTS),@echo "no fork tests yet")
+	$(BIN)/pytest -n $(WORKERS) $(FORK_TESTS)
 
 lint: .venv/.installed ## ruff, mypy, import-linter, natrix
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(if $(CONTRACTS),$(BIN)/natrix lint contracts)
+	$(BIN)/natrix lint contracts
 
 format: .venv/.installed ## let ruff format and sort imports
 	$(BIN)/ruff check --fix-only .
@@ -53,8 +53,8 @@ bench: setup ## the benchmarks (ONLY=gas|quant|keeper): a table and out/bench.js
 gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
 	@$(BIN)/python tests/bench $(if $(UPDATE),--gas-update,--gas-diff)
 
-stress: setup ## the long campaigns of tests/stateful, once there are any
-	$(if $(wildcard tests/stateful),HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful,@echo "no stateful tests yet")
+stress: setup ## the long campaigns of tests/stateful
+	HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful
 
 lock: .venv/.created ## resolve the requirements again
 	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock
@@ -84,7 +84,7 @@ node_modules/.installed: package.json package-lock.json
 # has the time of the start: a source that changes meanwhile is compiled again.
 .build/.compiled: requirements.lock ape-config.yaml $(CONTRACTS) | .venv/.installed
 	@mkdir -p .build && touch .build/.started
-	$(if $(CONTRACTS),$(BIN)/ape compile -f,@echo "no contracts yet")
+	$(BIN)/ape compile -f
 	@mv .build/.started $@
 
 snapshot: .venv/.installed node_modules/.installed

@@ -26,7 +26,7 @@ def run(dry_run: bool, once: bool, config: Path | None) -> None:
     """Keep the vault hedged: decide at every block, record why, act.
 
     It follows the chain until SIGTERM or Ctrl-C, which end it after the current block. Besides hedging it settles
-    expired series and funds what is owed to option holders.
+    expired series, funds what is owed to option holders, and settles the redemption queue's epochs.
 
     \b
     Examples:
