@@ -57,6 +57,9 @@ class Limits(NamedTuple):
     gross_leverage: int = wad(2.0)
 
 
+LOOSE = Limits(*(100 * WAD,) * 8)  # no bands: what is tested is something else
+
+
 class Budgets(NamedTuple):
     loss_capacity: int = wad(0.002)
     loss_per_day: int = wad(0.002)

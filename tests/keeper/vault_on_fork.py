@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from eth_account import Account
@@ -25,11 +27,17 @@ ETH, BTC = 0, 1
 SPOT = 3_000
 BTC_SPOT = 90_000
 VOL = 0.6
+PASSPHRASE = "a passphrase of the tests"
 
 
 def account_of(role: str) -> LocalAccount:
     account: LocalAccount = Account.from_key(Web3.keccak(text=f"keeper tests: {role}"))
     return account
+
+
+def write_key(path: Path, role: str, passphrase: str = PASSPHRASE) -> None:
+    """An encrypted key file of a role, weak so that it is made quickly."""
+    path.write_text(json.dumps(Account.encrypt(account_of(role).key, passphrase, kdf="pbkdf2", iterations=1)))
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from eth_account import Account
 
 from keeper.chain import rpc
 from keeper.chain.deployments import CORE, DeployedContract, Deployment, save
 from keeper.cli import cli
-from tests.keeper.vault_on_fork import account_of
+from tests.keeper.vault_on_fork import write_key
 
 PASSPHRASE = "PASSPHRASE-of-the-tests"
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"  # all capitals: EIP-55's own example
@@ -90,8 +89,7 @@ def folder(chain_1, tmp_path, monkeypatch):
     monkeypatch.setattr(rpc, "_JITTER", 0.0)
     contracts = {name: DeployedContract(ADDRESS, "0x") for name in CORE}
     save(Deployment(1, 1, "", contracts, roles={"keeper": ADDRESS}))
-    key = Account.encrypt(account_of("keeper").key, PASSPHRASE, kdf="pbkdf2", iterations=1)
-    (tmp_path / "key.json").write_text(json.dumps(key))
+    write_key(tmp_path / "key.json", "keeper", PASSPHRASE)
     (tmp_path / "parameters.toml").write_text((Path(__file__).parents[3] / "parameters.toml").read_text())
     set_settings(tmp_path, rpc_url=chain_1)
     return tmp_path

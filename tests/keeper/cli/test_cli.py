@@ -7,7 +7,6 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from eth_account import Account
 
 from keeper.chain.deployments import save
 from keeper.cli import cli
@@ -18,9 +17,7 @@ from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Outcome, Result
 from keeper.market.reader import read_snapshot
 from keeper.operations.queue import read_queue, request_redeem
-from tests.keeper.vault_on_fork import SPOT, account_of
-
-PASSPHRASE = "a passphrase of the tests"
+from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, account_of, write_key
 
 
 @pytest.fixture
@@ -30,8 +27,7 @@ def folder(vault, tmp_path, monkeypatch):
     monkeypatch.delenv("KEEL_RPC_URL", raising=False)
     monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
     save(vault.deployment)
-    key = Account.encrypt(vault.keeper.key, PASSPHRASE, kdf="pbkdf2", iterations=1)
-    (tmp_path / "keeper.json").write_text(json.dumps(key))
+    write_key(tmp_path / "keeper.json", "keeper")
     (tmp_path / "keel.toml").write_text(f'rpc_url = "{vault.url}"\nkeystore = "keeper.json"\npoll_seconds = 0.01\n')
     return tmp_path
 
@@ -250,8 +246,7 @@ def test_a_wrong_passphrase_is_the_keys_error(folder, monkeypatch):
 
 
 def test_a_key_without_the_keepers_role_is_the_keys_error(vault, folder):
-    key = Account.encrypt(account_of("stranger").key, PASSPHRASE, kdf="pbkdf2", iterations=1)
-    (folder / "keeper.json").write_text(json.dumps(key))
+    write_key(folder / "keeper.json", "stranger")
 
     shown = keel("run", "--once")
 

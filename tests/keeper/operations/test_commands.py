@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from eth_account import Account
 
 from keeper.chain.deployments import load, save
 from keeper.cli import cli
 from keeper.domain.units import USDC, WAD
 from keeper.operations.contracts import usdc_of
-from tests.keeper.vault_on_fork import account_of
+from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 
 PROJECT = Path(__file__).parents[3]
-PASSPHRASE = "a passphrase of the tests"
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 
 
@@ -26,8 +24,7 @@ def folder(vault, tmp_path, monkeypatch):
     monkeypatch.delenv("KEEL_RPC_URL", raising=False)
     monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
     for role in ("deployer", "newcomer", "keeper"):
-        key = Account.encrypt(account_of(role).key, PASSPHRASE, kdf="pbkdf2", iterations=1)
-        (tmp_path / f"{role}.json").write_text(json.dumps(key))
+        write_key(tmp_path / f"{role}.json", role)
         vault.market.fund_eth(account_of(role).address, 10 * WAD)
     vault.market.fund_usdc(account_of("newcomer").address, 1_000 * USDC)
     (tmp_path / "keel.toml").write_text(

@@ -4,14 +4,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from eth_account import Account
 
 from keeper.chain.deployments import save
 from keeper.cli import cli
 from keeper.operations.queue import read_queue
-from tests.keeper.vault_on_fork import SPOT, account_of
-
-PASSPHRASE = "a passphrase of the tests"
+from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, account_of, write_key
 
 
 @pytest.fixture
@@ -20,8 +17,7 @@ def keel(vault, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KEEL_RPC_URL", raising=False)
     monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
-    key = Account.encrypt(account_of("depositor").key, PASSPHRASE, kdf="pbkdf2", iterations=1)
-    (tmp_path / "depositor.json").write_text(json.dumps(key))
+    write_key(tmp_path / "depositor.json", "depositor")
     (tmp_path / "keel.toml").write_text(f'rpc_url = "{vault.url}"\n')
     save(vault.deployment)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from eth_account import Account
 from web3 import Web3
 
 from keeper.chain.address_book import SEPOLIA
@@ -29,14 +28,13 @@ from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.fork import start_snapshot
 from keeper.simulation.rpc import Rpc
 from tests.keeper.interruption import AFTER_BROADCAST, interrupted_at_every_transaction
-from tests.keeper.vault_on_fork import account_of
+from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 
 ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
 TRANSACTIONS = 37  # 15 for the pool; 8 contracts, 2 wires, fees, 2 venues created and listed, 7 roles
 TWAP_WINDOW = 300  # seconds
-PASSPHRASE = "a passphrase of the tests"
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 KEYS = Keys(*(account_of(role).address for role in ROLES))
 POOL = SEPOLIA.markets[0].pools[0]
@@ -196,8 +194,7 @@ def keel(rehearsal, tmp_path, monkeypatch):
     monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
     monkeypatch.setenv("KEEL_RPC_URL", rehearsal.url)
     for role in ("deployer", "depositor", "keeper"):
-        key = Account.encrypt(account_of(role).key, PASSPHRASE, kdf="pbkdf2", iterations=1)
-        (tmp_path / f"{role}.json").write_text(json.dumps(key))
+        write_key(tmp_path / f"{role}.json", role)
     (tmp_path / "keel.toml").write_text(
         f'deployment = "{tmp_path}/manifest.json"\njournal_url = "sqlite:///{tmp_path}/keel.sqlite"\n'
         f'keystore = "{tmp_path}/keeper.json"\n'

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, reverts
-from tests.contracts.protocol import BTC, BTC_SHORT, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, wad
+from tests.contracts.protocol import LOOSE, BTC, BTC_SHORT, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, wad
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 SATOSHI = 10**10  # in WAD
 PRICE = 90_000 * WAD
 THRESHOLD = 0.78  # of USDC on the snapshot's Aave

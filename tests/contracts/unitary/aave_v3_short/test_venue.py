@@ -6,9 +6,8 @@ from eth_utils import to_checksum_address
 
 from keeper.simulation.chain import addresses
 from tests.contracts.chain import DAY, USDC, WAD, reverts
-from tests.contracts.protocol import ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, load, replace_code
+from tests.contracts.protocol import LOOSE, ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, load, replace_code
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 POOLS = (addresses.POOL_USDC_WETH_500,)
 THRESHOLD = 0.78  # of USDC on the snapshot's Aave
 

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.contracts.chain import DAY, HOUR, USDC, WAD, events, reverts
-from tests.contracts.protocol import Limits, replace_code, wad
+from tests.contracts.protocol import LOOSE, Limits, replace_code, wad
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 
 
 @pytest.fixture

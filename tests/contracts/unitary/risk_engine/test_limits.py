@@ -3,9 +3,8 @@
 import pytest
 
 from tests.contracts.chain import WAD, events, reverts
-from tests.contracts.protocol import Limits, load, wad
+from tests.contracts.protocol import LOOSE, Limits, load, wad
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 
 
 def test_the_governor_sets_limits(protocol):

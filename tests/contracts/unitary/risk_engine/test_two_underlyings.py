@@ -4,9 +4,8 @@ import pytest
 
 from keeper.domain.series import Position, Series
 from tests.contracts.chain import HOUR, USDC, WAD, reverts
-from tests.contracts.protocol import BTC, BTC_SHORT, BTC_SPOT, ETH, SHORT, SPOT, Budgets, Limits, wad
+from tests.contracts.protocol import LOOSE, BTC, BTC_SHORT, BTC_SPOT, ETH, SHORT, SPOT, Budgets, Limits, wad
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 CASH = 10**6 * WAD
 
 

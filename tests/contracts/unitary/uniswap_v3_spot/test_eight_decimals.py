@@ -4,9 +4,8 @@ import pytest
 
 from keeper.simulation.chain import addresses
 from tests.contracts.chain import USDC, WAD, reverts
-from tests.contracts.protocol import BTC, BTC_SPOT, Limits, load
+from tests.contracts.protocol import LOOSE, BTC, BTC_SPOT, Limits, load
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 SATOSHI = 10**10  # in WAD
 PRICE = 90_000 * WAD
 

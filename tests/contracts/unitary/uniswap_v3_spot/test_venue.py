@@ -4,9 +4,8 @@ import pytest
 
 from keeper.simulation.chain import addresses
 from tests.contracts.chain import USDC, WAD, reverts
-from tests.contracts.protocol import ETH, SPOT, Limits, load, replace_code
+from tests.contracts.protocol import LOOSE, ETH, SPOT, Limits, load, replace_code
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 
 
 def deploy(protocol, token_decimals=18, pools=(addresses.POOL_USDC_WETH_500,), token=addresses.WETH):

@@ -3,9 +3,8 @@
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import DECISION, ETH, SHORT, SPOT, Budgets, Limits, fault, wad
+from tests.contracts.protocol import LOOSE, DECISION, ETH, SHORT, SPOT, Budgets, Limits, fault, wad
 
-LOOSE = Limits(*(100 * WAD,) * 8)
 
 
 @pytest.fixture
