@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from keeper.domain.units import SIZE_UNIT, WAD
+from keeper.domain.units import DAY, HOUR, SIZE_UNIT, WAD
 
 _POSITION_BITS = 87
 _STRIKE_UNIT = 10**12
-WEEK = 7 * 86400
-EXPIRY_OFFSET = 86400 + 8 * 3600  # the epoch began on a Thursday; series expire on Fridays at 08:00 UTC
+WEEK = 7 * DAY
+EXPIRY_HOUR = 8  # UTC
+_EXPIRY_OFFSET = DAY + EXPIRY_HOUR * HOUR  # the epoch began on a Thursday; series expire on Fridays
 
 UNDERLYINGS = ("ETH", "BTC")
 
@@ -93,4 +94,4 @@ class Position:
 
 def next_expiry(after: int) -> int:
     """The first Friday 08:00 UTC strictly later than ``after`` (seconds)."""
-    return (after - EXPIRY_OFFSET) // WEEK * WEEK + WEEK + EXPIRY_OFFSET
+    return (after - _EXPIRY_OFFSET) // WEEK * WEEK + WEEK + _EXPIRY_OFFSET

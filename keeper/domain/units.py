@@ -9,7 +9,9 @@ WAD: Final = 10**18
 USDC: Final = 10**6
 WAD_PER_USDC_UNIT: Final = 10**12
 SIZE_UNIT: Final = 10**9  # smallest option size, 1e-9 units in WAD
-YEAR: Final = 365 * 86400  # ACT/365 fixed, seconds
+HOUR: Final = 3600  # seconds, as the next two
+DAY: Final = 24 * HOUR
+YEAR: Final = 365 * DAY  # ACT/365 fixed
 MAX_UINT256: Final = 2**256 - 1
 
 

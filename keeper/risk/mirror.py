@@ -13,7 +13,7 @@ from math import isqrt
 from keeper.domain.option_risk import Marks, OptionRisk
 from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import Assessment, Reading, Surface, VenueState, VolSlice
-from keeper.domain.units import WAD, YEAR
+from keeper.domain.units import DAY, WAD, YEAR
 from keeper.pricing import fixed_point as fp
 from keeper.pricing.errors import PricingError
 from keeper.pricing.fixed_point import tdiv
@@ -34,7 +34,6 @@ _MARK_SHIFT = 5 * 10**15
 _CONTINGENCY = 2 * 10**16
 _INITIAL = 125 * 10**16
 _DOUBT = 150 * 10**16
-_DAY = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +165,8 @@ def _terms(posted: VolSlice, expiry: int, timestamp: int) -> _Terms:
     to_expiry = expiry - timestamp
     tenor = to_expiry * WAD // YEAR
     ln_growth = tdiv(posted.carry * tenor, WAD)
-    power = 3 * 10**17 if to_expiry <= 30 * _DAY else 13 * 10**16
-    ratio = 30 * _DAY * WAD // max(to_expiry, _DAY)
+    power = 3 * 10**17 if to_expiry <= 30 * DAY else 13 * 10**16
+    ratio = 30 * DAY * WAD // max(to_expiry, DAY)
     m = fp.wad_exp(tdiv(power * fp.wad_ln(ratio), WAD))
     return _Terms(
         posted=posted,

@@ -11,15 +11,15 @@ from typing import Final
 import numpy as np
 
 from keeper.domain.series import UNDERLYINGS
+from keeper.domain.units import HOUR, YEAR
 from keeper.domain.valuation import FloatArray
 
 STEP_SECONDS: Final = 300
-HOUR: Final = 3600
 START_VOLS: Final = (0.55, 0.45)  # of the built-in path
 FALLS: Final = (0.40, 0.36)
 EXPIRY_WITHIN: Final = 0.75  # of a path's time: about when the first expiry comes
 BETAS: Final = (1.0, 0.8)  # of returns to ETH's
-_STEPS_PER_YEAR = 365 * 86400 / STEP_SECONDS
+_STEPS_PER_YEAR = YEAR / STEP_SECONDS
 _CORRELATION = 0.85  # of five-minute returns
 _LOW_WITHIN = (0.55, 0.65)  # of the path's time: before the first expiry, with time for the rebound
 _CASCADE = 0.3  # share of the time to the low in which half of the fall comes
@@ -80,7 +80,7 @@ def quiet(steps: int, vols: tuple[float, ...], seed: int, step_seconds: int = HO
     """Correlated diffusions at ``vols`` that end where they began, at 1 (Brownian bridges): the hours before a path."""
     if not steps:
         return ()
-    scale = np.sqrt(step_seconds / (365 * 86400))
+    scale = np.sqrt(step_seconds / YEAR)
     walks = np.cumsum(_correlated(np.random.default_rng(seed), steps) * np.array(vols) * scale, axis=0)
     bridges = walks - walks[-1] * (np.arange(1, steps + 1) / steps)[:, None]
     return tuple(MarketStep(tuple(row), vols, base_fee(0.0)) for row in np.exp(bridges).tolist())

@@ -20,21 +20,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from keeper.domain.series import UNDERLYINGS
+from keeper.domain.series import EXPIRY_HOUR, UNDERLYINGS
 from keeper.domain.times import parse_utc, utc_minute
-from keeper.domain.units import YEAR
+from keeper.domain.units import DAY, HOUR, YEAR
 from keeper.domain.valuation import FloatArray
 from keeper.simulation.demo.candles import NOT_STARTED, Candles, RecordingError, read
-from keeper.simulation.demo.path import BETAS, EXPIRY_WITHIN, HOUR, START_VOLS, MarketPath, MarketStep, base_fee
+from keeper.simulation.demo.path import BETAS, EXPIRY_WITHIN, START_VOLS, MarketPath, MarketStep, base_fee
 
 LONGEST_DAYS: Final = 14
-_DAY: Final = 24 * HOUR
-_EXPIRY_HOUR: Final = 8  # UTC
 _SHORTEST_CANDLE: Final = 60  # seconds; the chain needs a few blocks for the keeper's answer
-_WARM_UP: Final = 7 * _DAY  # of returns before the window
+_WARM_UP: Final = 7 * DAY  # of returns before the window
 _DECAY: Final = 0.94  # an hour, RiskMetrics' λ: half of the weight is on the last 11 hours
 _VOL_RANGE: Final = (0.30, 3.00)  # below, no option market has quoted ETH for long; above, VolOracle takes nothing
-_VOL_AGE: Final = _DAY  # of the newest volatility that still counts
+_VOL_AGE: Final = DAY  # of the newest volatility that still counts
 _POINTS: Final = (5.0, 500.0)  # what a volatility index in points may read
 _CALM_SEED: Final = 1
 _BETA: Final = dict(zip(UNDERLYINGS, BETAS, strict=True))
@@ -154,11 +152,11 @@ def _first_expiry(grid: _Grid) -> int:
     The round that fixes an expiry comes with the step after it: there must be one.
     """
     length = grid.end - grid.begin
-    first = (_EXPIRY_HOUR * HOUR - grid.begin) % _DAY or _DAY
-    inside = range(first, length - grid.spacing + 1, _DAY)
+    first = (EXPIRY_HOUR * HOUR - grid.begin) % DAY or DAY
+    inside = range(first, length - grid.spacing + 1, DAY)
     if inside:
         return min(inside, key=lambda offset: abs(offset - EXPIRY_WITHIN * length))
-    return first if first > length + HOUR else first + _DAY
+    return first if first > length + HOUR else first + DAY
 
 
 # ---------------------------------------------------------------- the window
@@ -189,9 +187,9 @@ def _grid(files: tuple[Candles, ...], start: str | None, end: str | None) -> _Gr
             what or f"The window ends at {utc_minute(finish)}, before it begins.",
             f"{'. '.join(each.its for each in files)}. Choose --from before --to.",
         )
-    if finish - begin > LONGEST_DAYS * _DAY:
+    if finish - begin > LONGEST_DAYS * DAY:
         raise RecordingError(
-            f"The window of {candles.name} is {(finish - begin) / _DAY:.1f} days long; {LONGEST_DAYS} is the most.",
+            f"The window of {candles.name} is {(finish - begin) / DAY:.1f} days long; {LONGEST_DAYS} is the most.",
             f"{candles.its}: choose a part with --from and --to.",
         )
     window = candles.between(begin, finish)

@@ -13,7 +13,7 @@ from keeper.chain.address_book import MAINNET
 from keeper.chain.deployments import Deployment, save
 from keeper.chain.rpc import Connection
 from keeper.domain.series import UNDERLYINGS, Series, next_expiry
-from keeper.domain.units import USDC, WAD, from_wad
+from keeper.domain.units import DAY, HOUR, USDC, WAD, from_wad
 from keeper.errors import KeelError
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
@@ -25,7 +25,7 @@ from keeper.simulation.demo.accounting import Ledger
 from keeper.simulation.demo.cast import DEPOSITS, EXPIRIES, PURCHASES, QUEUES, REDEEMS, TAKER_USDC, Cast, Purchase
 from keeper.simulation.demo.keeper_process import KeeperProcess
 from keeper.simulation.demo.observer import Observer, Watched
-from keeper.simulation.demo.path import HOUR, MarketPath, MarketStep, quiet
+from keeper.simulation.demo.path import MarketPath, MarketStep, quiet
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _POST_TRIES: Final = 4
 _POST_WORTH: Final = 0.002  # volatility; a smaller move is not worth a post
 _REQUEST_WITHIN: Final = 0.5  # of the path's time: in the crash
 _EPOCH_CLOSE: Final = 9 * HOUR  # of the day, UTC, as RedemptionQueue has it
-_DAY: Final = 24 * HOUR
 _EDGE: Final = 0.01  # what the vault asks above its own mark
 
 
@@ -182,7 +181,7 @@ class Story:
             _Scheduled(end + path.spacing * (i + 1), market, "", post=not i % post_every, request=i == request)
             for i, market in enumerate(path.steps)
         ]
-        closes = (crash[request].timestamp - _EPOCH_CLOSE) // _DAY * _DAY + _DAY + _EPOCH_CLOSE
+        closes = (crash[request].timestamp - _EPOCH_CLOSE) // DAY * DAY + DAY + _EPOCH_CLOSE
         over = crash[-1].timestamp
         # The round that prices the epoch comes with a step after its close.
         rest = max(math.ceil((closes - over) / HOUR) + 1, 0) if over < closes + path.spacing else 0

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
+from keeper.domain.units import HOUR
+
 WIDTHS = (1040, 640, 350)  # pixels: desktop, tablet, phone
 
 _LEFT, _TOP, _GAP, _BOTTOM = 62.0, 26.0, 38.0, 26.0
@@ -302,7 +304,7 @@ def _time_axis(x: _Scale, top: float, floor: float) -> Iterable[str]:
         yield f'<text class="tick mid" x="{at:.1f}" y="{floor + 18:.1f}">{text}</text>'
     if len(x.knots) == 3:
         origin = x.knots[0][1]
-        hours = (begin - x.knots[0][0]) / 3600
+        hours = (begin - x.knots[0][0]) / HOUR
         yield (
             f'<rect class="before-fall" x="{origin:.1f}" y="{top:.1f}" width="{left - origin:.1f}" '
             f'height="{floor - top:.1f}"><title>{hours:.0f} hours before the fall, drawn narrower</title></rect>'

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from keeper.domain.series import EXPIRY_HOUR
 from keeper.risk.attribution import Attribution
 from keeper.simulation.demo.record import DeltaMove, DemoRecord, TradeRecord, UnderlyingStep
 from keeper.simulation.demo.report import figures
 from keeper.simulation.demo.report.charts import Band, Chart, Event, Lane, Level, Line, Move, Panel
 from keeper.simulation.demo.report.measures import active, in_band, performance
-
-_EXPIRY_HOUR = 8  # series expire at 08:00 UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def terms(label: str) -> tuple[int, float, str] | None:
     """Expiry (seconds), strike and type of a label such as ``ETH-20NOV26-3000-C``; None if it is not one."""
     try:
         _, date, strike, kind = label.split("-")
-        expiry = datetime.strptime(date, "%d%b%y").replace(hour=_EXPIRY_HOUR, tzinfo=UTC)
+        expiry = datetime.strptime(date, "%d%b%y").replace(hour=EXPIRY_HOUR, tzinfo=UTC)
         return int(expiry.timestamp()), float(strike), {"C": "call", "P": "put"}[kind]
     except (ValueError, KeyError):
         return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from keeper.domain.units import HOUR
 from keeper.risk.attribution import Attribution
 from keeper.simulation.demo.record import DemoRecord, RedemptionRecord, StepRecord
 from keeper.simulation.demo.report import figures
@@ -141,7 +142,7 @@ def _request(one: RedemptionRecord) -> dict[str, object]:
 def _hours(record: DemoRecord, holds: Callable[[StepRecord], bool]) -> float:
     """How long something was so: from each step at which it was to the next one."""
     pairs = itertools.pairwise(record.steps)
-    return sum(later.timestamp - step.timestamp for step, later in pairs if holds(step)) / 3600
+    return sum(later.timestamp - step.timestamp for step, later in pairs if holds(step)) / HOUR
 
 
 def _underlying(record: DemoRecord, u: int) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keeper.domain.units import HOUR
 from keeper.simulation.demo.record import DemoRecord, RedemptionRecord
 from keeper.simulation.demo.report import figures
 from keeper.simulation.demo.report.explained import Row, alternatives, by_cause, by_source
@@ -278,7 +279,7 @@ def _filled(one: RedemptionRecord) -> float:
 def _waited(one: RedemptionRecord) -> str:
     if one.waited is None:
         return "still waits"
-    return "0 h" if one.waited == 0 else f"{one.waited / 3600:.1f} h"
+    return "0 h" if one.waited == 0 else f"{one.waited / HOUR:.1f} h"
 
 
 def _idleness(record: DemoRecord) -> Table:
