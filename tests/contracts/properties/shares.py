@@ -21,11 +21,11 @@ def sizes() -> st.SearchStrategy[int]:
 
 
 def price(protocol: Protocol, side: str) -> Fraction:
-    """Assets per share, in base units of both, exactly: `bid` and `mid` round NAV down, `ask` up."""
+    """Assets per share that calls trade at, in base units of both: `bid` and `mid` round NAV down, `ask` up."""
     nav = getattr(protocol.vault.assessment(), f"nav_{side}")
     scale = 10**18 // protocol.unit
     units = -(-nav // scale) if side == "ask" else max(nav, 0) // scale
-    return Fraction(units + 1, protocol.vault.totalSupply() + scale)
+    return Fraction(units + 1, protocol.vault.effective_supply() + scale)
 
 
 def act(protocol: Protocol, operation: str, amount: int, who: str) -> int:
