@@ -78,7 +78,7 @@ def test_the_smallest_short_has_its_collateral_rounded_up(both):
 
 @pytest.mark.parametrize("change", [1 - SATOSHI, SATOSHI - 1])
 def test_a_trade_of_less_than_a_satoshi_is_refused_by_the_pool(short, change):
-    with reverts():
+    with reverts("AS"):
         short.rebalance(short.leg(BTC_SHORT, 1)._replace(delta_change=change, limit_price=PRICE))
 
 
