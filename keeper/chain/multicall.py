@@ -61,9 +61,9 @@ class Batch:
                 failed.append(f"{answer.name}: {reason}")
         if failed:
             raise SnapshotError(
-                f"At block {block.number} the chain did not answer: {'; '.join(failed)}.",
+                f"At block {block.number} the contracts refused to answer: {'; '.join(failed)}.",
                 kept="Nothing was decided or sent.",
-                todo="An oracle that is dead ends by itself; a contract that is not there means a wrong manifest.",
+                todo="A stale oracle has a price again with its feed's next round; else check the manifest.",
             )
 
     @staticmethod

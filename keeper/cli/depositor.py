@@ -30,7 +30,12 @@ def deposit(usdc: Decimal, account: str, config: Path | None) -> None:
 
 @click.command()
 @click.argument("shares", metavar="SHARES|all")
-@click.option("--queue", "queued", is_flag=True, help="Ask the queue for what the vault cannot pay at once.")
+@click.option(
+    "--queue",
+    "queued",
+    is_flag=True,
+    help="Queue all of SHARES, for what cannot be paid at once.",
+)
 @account_option
 @config_option
 def redeem(shares: str, queued: bool, account: str, config: Path | None) -> None:

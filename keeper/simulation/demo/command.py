@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,6 +16,7 @@ from keeper.simulation.demo.report.page import write_report
 from keeper.simulation.demo.report.summary import summary_table, write_summary
 from keeper.simulation.demo.run import DemoSettings, finish, is_interrupted, resume_demo, run_demo
 
+_INTERRUPTED: Final = 130  # as shells have it for SIGINT
 _Tell = Callable[[str, float], None]
 
 
@@ -52,9 +55,9 @@ def _show(console: Console, folder: Path, demo: Callable[[_Tell], DemoRecord]) -
             record = demo(lambda what, share: bar.update(task, description=what, completed=share))
             bar.update(task, description="done", completed=1.0)
     except KeyboardInterrupt:
-        if is_interrupted(folder):
-            console.print(f"Interrupted. To go on: keel demo --resume --out {folder}")
-        raise
+        again = f"To go on: keel demo --resume --out {folder}" if is_interrupted(folder) else "It had hardly begun."
+        console.print(f"Interrupted. {again}")
+        sys.exit(_INTERRUPTED)
     write_report(record, folder / "report.html")
     write_summary(record, folder / "summary.json")
     finish(folder)
