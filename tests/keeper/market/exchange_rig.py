@@ -105,6 +105,7 @@ def serving(exchange: Exchange) -> Iterator[Exchange]:
             for name, value in {
                 "Content-Type": "application/json",
                 "Content-Length": str(len(body)),
+                "Connection": "close",
                 **headers,
             }.items():
                 self.send_header(name, value)

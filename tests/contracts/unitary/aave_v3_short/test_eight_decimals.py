@@ -1,12 +1,15 @@
 """AaveV3Short with WBTC: debt in a token of eight decimals, which Aave rounds up, against USDC."""
 
 import pytest
+from boa import BoaError
+from eth_utils.crypto import keccak
 
-from tests.contracts.chain import DAY, USDC, WAD, reverts
+from tests.contracts.chain import DAY, USDC, WAD, reason
 from tests.contracts.protocol import LOOSE, BTC, BTC_SHORT, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, wad
 
 SATOSHI = 10**10  # in WAD
 PRICE = 90_000 * WAD
+INVALID_AMOUNT = keccak(text="InvalidAmount()")[:4]  # Aave's
 THRESHOLD = 0.78  # of USDC on the snapshot's Aave
 
 
@@ -77,9 +80,13 @@ def test_the_smallest_short_has_its_collateral_rounded_up(both):
 
 
 @pytest.mark.parametrize("change", [1 - SATOSHI, SATOSHI - 1])
-def test_a_trade_of_less_than_a_satoshi_is_refused_by_the_pool(short, change):
-    with reverts("AS"):
+def test_a_trade_of_less_than_a_satoshi_is_refused(short, change):
+    """By the pool, since nothing is swapped; before it by Aave, when since the last trade interest has come to one unit
+    of USDC that is too small to be supplied."""
+    with pytest.raises(BoaError) as refused:
         short.rebalance(short.leg(BTC_SHORT, 1)._replace(delta_change=change, limit_price=PRICE))
+
+    assert reason(refused.value) == "AS" or refused.value.call_trace.output == INVALID_AMOUNT
 
 
 def test_part_of_a_short_is_bought_back_and_its_collateral_comes_with_it(short):
