@@ -34,7 +34,8 @@ test-fast: .venv/.installed .build/.compiled
 	$(BIN)/pytest -p no:ape_test -n $(WORKERS) $(FAST_TESTS)
 
 test-fork: setup
-	$(BIN)/pytest -n $(WORKERS) $(FORK_TESTS)
+	@# Without ape's plugin, which starts a node for each worker: two can want the same port.
+	$(BIN)/pytest -p no:ape_test -n $(WORKERS) $(FORK_TESTS)
 
 lint: .venv/.installed ## ruff, mypy, import-linter, natrix
 	$(BIN)/ruff check .
