@@ -15,8 +15,8 @@
         margin after it, and nothing else. No role can stop it. What that cannot pay at once waits in the RedemptionQueue, which
         is paid under the same conditions.
 
-        Hedging. `rebalance` is the keeper's: up to eight legs in listed venues, each within its own limit price, 0.75 % of the
-        oracle price and the loss bucket; what it leaves must satisfy the RiskEngine. `sequence` lets one of two keepers win.
+        Hedging. The Vault has the cash, the Hedger decides: `hedge` sends a venue what a trade needs, and measures what the
+        venue did with it. What may be traded and lost is the Hedger's to know.
 
         Fees. Management and performance are owed in shares (modules/fees.vy) and dilute every price from the second they are
         earned; minting them, at most every 30 days, moves none. Performance is charged over a high-water mark of `nav_bid` per
@@ -26,8 +26,8 @@
         latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin. Only
         the governor unlatches.
 
-        One lock. It covers the Vault and the OptionBook: the OptionBook takes it for the time of a fill or settlement, and
-        whoever calls any other function in between, views included, is refused.
+        One lock. It covers the Vault and its components: OptionBook and Hedger take it for the time of a fill, a settlement or
+        a rebalance, and whoever calls any other function in between, views of value included, is refused.
 @custom:kill guardian: `set_reduce_only(True)`. Exits, settlement and hedges have no switch.
 """
 
@@ -41,7 +41,6 @@ from .interfaces import IRiskEngine
 from .interfaces import IVault
 from .interfaces import IVenue
 from .modules import fees
-from .modules import leaky_bucket
 from .modules import roles
 
 implements: IERC4626
@@ -85,27 +84,9 @@ flag Mode:
     FROZEN
 
 
-# @notice One trade of a rebalance.
-# @param venue         Index in `venues`.
-# @param pool          Index of the venue's pool.
-# @param delta_change  Units of the underlying, WAD: positive buys. Zero only restores a venue's collateral.
-# @param limit_price   Worst average price, USDC per unit in WAD.
-struct Leg:
-    venue: uint256
-    pool: uint256
-    delta_change: int256
-    limit_price: uint256
-
-
-# @notice Budgets and thresholds, WAD shares of NAV.
-# @param loss_capacity, loss_per_day  Loss bucket of `rebalance`.
-# @param leg_slippage                 Largest loss of one leg against the oracle price, share of its notional.
-# @param kill_drawdown                Fall of the share price that latches REDUCE_ONLY.
-# @param min_deposit                  USDC, 6 decimals.
-struct Budgets:
-    loss_capacity: uint256
-    loss_per_day: uint256
-    leg_slippage: uint256
+# @param kill_drawdown  Fall of the share price that latches REDUCE_ONLY, WAD.
+# @param min_deposit    USDC, 6 decimals.
+struct Thresholds:
     kill_drawdown: uint256
     min_deposit: uint256
 
@@ -116,24 +97,8 @@ event VenueListed:
     underlying: uint256
 
 
-event BudgetsSet:
-    budgets: Budgets
-
-
-event Rebalanced:
-    sequence: indexed(uint256)
-    decision_hash: indexed(bytes32)
-    loss: uint256
-    nav_before: int256
-    nav_after: int256
-
-
-event LegTraded:
-    sequence: indexed(uint256)
-    venue: indexed(uint256)
-    units: int256
-    usdc: int256
-    loss: uint256
+event ThresholdsSet:
+    thresholds: Thresholds
 
 
 event ReduceOnlySet:
@@ -141,8 +106,6 @@ event ReduceOnlySet:
 
 
 _W: constant(uint256) = 10**18
-_MAX_DEADLINE: constant(uint256) = 120
-_DUST: constant(int256) = 4  # rounding of venues, units of USDC
 
 ASSET: immutable(IERC20)
 _UNIT: immutable(int256)  # WAD per smallest unit of USDC
@@ -151,20 +114,19 @@ RISK: public(immutable(IRiskEngine))
 
 option_book: public(IOptionBook)
 redemption_queue: public(address)
+hedger: public(address)
 venues: public(DynArray[IRiskEngine.Listed, 8])
-budgets: public(Budgets)
+thresholds: public(Thresholds)
 
 idle: public(uint256)  # USDC that is neither in a venue nor a gift
 owed: public(uint256)  # USDC of `idle` that fixings have promised to option holders
-sequence: public(uint256)
 high_water: public(uint256)  # highest `nav_bid` per share since it was last reset, WAD
 latched: public(bool)
-_losses: leaky_bucket.Bucket
 _holder: transient(address)
 
 
 @deploy
-def __init__(governor: address, asset: IERC20, risk: IRiskEngine, budgets: Budgets):
+def __init__(governor: address, asset: IERC20, risk: IRiskEngine, thresholds: Thresholds):
     roles.__init__(governor)
     ownable.__init__()
     erc20.__init__("Keel USDC", "kUSDC", 18, "Keel USDC", "1")
@@ -175,21 +137,22 @@ def __init__(governor: address, asset: IERC20, risk: IRiskEngine, budgets: Budge
     _UNIT = convert(10 ** (18 - decimals), int256)
     _VIRTUAL_SHARES = 10 ** (18 - decimals)
     RISK = risk
-    self._set_budgets(budgets)
+    self._set_thresholds(thresholds)
 
 
 # ---------------------------------------------------------------- governance
 
 
 @external
-def wire(option_book: IOptionBook, redemption_queue: address):
+def wire(option_book: IOptionBook, redemption_queue: address, hedger: address):
     """
-    @notice Name the OptionBook and the RedemptionQueue. Governor only, once.
+    @notice Name the components. Governor only, once.
     """
     roles._check(roles.Role.GOVERNOR)
     assert self.option_book == empty(IOptionBook), "vault: already wired"
     self.option_book = option_book
     self.redemption_queue = redemption_queue
+    self.hedger = hedger
 
 
 @external
@@ -207,12 +170,12 @@ def list_venue(venue: IVenue, underlying: uint256):
 
 
 @external
-def set_budgets(budgets: Budgets):
+def set_thresholds(thresholds: Thresholds):
     """
-    @notice Replace the budgets. Governor only.
+    @notice Replace the thresholds. Governor only.
     """
     roles._check(roles.Role.GOVERNOR)
-    self._set_budgets(budgets)
+    self._set_thresholds(thresholds)
 
 
 @external
@@ -399,51 +362,7 @@ def maxRedeem(owner: address) -> uint256:
     return self._max_exit(owner)[1]
 
 
-# ---------------------------------------------------------------- hedging
-
-
-@external
-def rebalance(legs: DynArray[Leg, 8], sequence: uint256, deadline: uint256, decision_hash: bytes32):
-    """
-    @notice Trade the hedges. Keeper only.
-    @param sequence Must be the Vault's: of two keepers the second is refused.
-    @param deadline At most 120 s ahead.
-    @param decision_hash Of the keeper's record of why.
-    """
-    self._require_unlocked()
-    roles._check(roles.Role.KEEPER)
-    assert sequence == self.sequence, "rebalance: sequence"
-    assert block.timestamp <= deadline, "rebalance: expired"
-    assert deadline - block.timestamp <= _MAX_DEADLINE, "rebalance: deadline too far"
-    self.sequence = sequence + 1
-
-    options: Bytes[3264] = staticcall RISK.option_state(staticcall self.option_book.live_book())
-    before: IRiskEngine.Assessment = staticcall RISK.assess_with(options, self.venues, self._cash())
-    loss: uint256 = 0
-    for leg: Leg in legs:
-        u: uint256 = self.venues[leg.venue].underlying
-        loss += self._trade(leg, before.spot[u], before.twap[u], sequence)
-    after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, self.venues, self._cash())
-    assert staticcall RISK.check_rebalance(before, after)
-
-    if loss > 0:
-        assert before.nav_bid > 0, "rebalance: no NAV to lose"
-        share: uint256 = loss * _W // convert(before.nav_bid, uint256) + 1
-        b: Budgets = self.budgets
-        self._losses = leaky_bucket._spend(self._losses, share, b.loss_capacity, b.loss_per_day)
-    self._observe(after)
-    log Rebalanced(
-        sequence=sequence, decision_hash=decision_hash, loss=loss, nav_before=before.nav_bid, nav_after=after.nav_bid
-    )
-
-
-@external
-@view
-def loss_budget() -> uint256:
-    """
-    @notice What `rebalance` may still lose, WAD share of NAV.
-    """
-    return leaky_bucket._available(self._losses, self.budgets.loss_capacity, self.budgets.loss_per_day)
+# ---------------------------------------------------------------- views
 
 
 @external
@@ -466,6 +385,15 @@ def mode() -> Mode:
 
 @external
 @view
+def cash() -> int256:
+    """
+    @notice Idle USDC less what is owed, WAD.
+    """
+    return self._cash()
+
+
+@external
+@view
 def all_venues() -> DynArray[IRiskEngine.Listed, 8]:
     """
     @notice The listed venues in index order.
@@ -479,9 +407,9 @@ def all_venues() -> DynArray[IRiskEngine.Listed, 8]:
 @external
 def acquire():
     """
-    @notice Take the lock. OptionBook only.
+    @notice Take the lock. OptionBook and Hedger only.
     """
-    assert msg.sender == self.option_book.address, "vault: not a component"
+    assert msg.sender in [self.option_book.address, self.hedger], "vault: not a component"
     self._require_unlocked()
     self._holder = msg.sender
 
@@ -517,6 +445,42 @@ def on_fill(
         self._pay(taker, premium)
     after: IRiskEngine.Assessment = self._assess_book(book_after)
     assert staticcall RISK.check_fill(before, after, book_after, slot, is_sale)
+
+
+@external
+def hedge(
+    index: uint256, pool: uint256, delta_change: int256, limit_price: uint256, spot: uint256
+) -> (int256, int256, int256):
+    """
+    @notice Trade in a venue and measure it by what it did to the venue's equity and the Vault's cash. Lock holder only.
+    @param spot Oracle price, WAD.
+    @return Units bought; USDC received, WAD, negative when paid; loss against the oracle price, WAD, negative when gained.
+    """
+    self._require_holder()
+    venue: IVenue = self.venues[index].venue
+    was: IVenue.VenueState = staticcall venue.state(spot)
+    sent: uint256 = staticcall venue.funding(delta_change, limit_price)
+    self._require_free(sent)
+    self._pay(venue.address, sent)
+    balance: uint256 = staticcall ASSET.balanceOf(self)
+    returned: uint256 = extcall venue.trade(pool, delta_change, limit_price)
+    assert staticcall ASSET.balanceOf(self) >= balance + returned, "vault: venue kept USDC"
+    self.idle += returned
+    now: IVenue.VenueState = staticcall venue.state(spot)
+
+    units: int256 = now.exposure - was.exposure
+    assert abs(units) <= abs(delta_change) + 10**12, "vault: venue traded too much"
+    usdc: int256 = (convert(returned, int256) - convert(sent, int256)) * _UNIT
+    return units, usdc, was.equity - now.equity - usdc
+
+
+@external
+def observe(a: IRiskEngine.Assessment):
+    """
+    @notice Record the share price of the book as the lock's holder leaves it. Lock holder only.
+    """
+    self._require_holder()
+    self._observe(a)
 
 
 @external
@@ -588,10 +552,10 @@ def _require_holder():
 
 
 @internal
-def _set_budgets(budgets: Budgets):
-    assert budgets.kill_drawdown <= _W and budgets.leg_slippage <= _W, "vault: budgets"
-    self.budgets = budgets
-    log BudgetsSet(budgets=budgets)
+def _set_thresholds(thresholds: Thresholds):
+    assert thresholds.kill_drawdown <= _W, "vault: thresholds"
+    self.thresholds = thresholds
+    log ThresholdsSet(thresholds=thresholds)
 
 
 @internal
@@ -654,41 +618,9 @@ def _observe(a: IRiskEngine.Assessment):
     price: uint256 = self._nav_wad(a) * _W // self._shares(a)
     if price > self.high_water:
         self.high_water = price
-    elif price * _W < self.high_water * (_W - self.budgets.kill_drawdown) and not self.latched:
+    elif price * _W < self.high_water * (_W - self.thresholds.kill_drawdown) and not self.latched:
         self.latched = True
         log ReduceOnlySet(latched=True)
-
-
-@internal
-def _trade(leg: Leg, spot: uint256, twap: uint256, sequence: uint256) -> uint256:
-    """
-    @notice Do one leg and measure it by what it did to the venue's equity and the Vault's cash.
-    @return Loss in USDC, WAD, against the worse of oracle price and TWAP.
-    """
-    venue: IVenue = self.venues[leg.venue].venue
-    was: IVenue.VenueState = staticcall venue.state(spot)
-    sent: uint256 = staticcall venue.funding(leg.delta_change, leg.limit_price)
-    self._require_free(sent)
-    self._pay(venue.address, sent)
-    balance: uint256 = staticcall ASSET.balanceOf(self)
-    returned: uint256 = extcall venue.trade(leg.pool, leg.delta_change, leg.limit_price)
-    assert staticcall ASSET.balanceOf(self) >= balance + returned, "vault: venue kept USDC"
-    self.idle += returned
-    now: IVenue.VenueState = staticcall venue.state(spot)
-
-    units: int256 = now.exposure - was.exposure
-    assert abs(units) <= abs(leg.delta_change) + 10**12, "vault: venue traded too much"
-    usdc: int256 = (convert(returned, int256) - convert(sent, int256)) * _UNIT
-    shortfall: int256 = was.equity - now.equity - usdc
-    notional: int256 = abs(units) * convert(spot, int256) // convert(_W, int256)
-    allowed: int256 = notional * convert(self.budgets.leg_slippage, int256) // convert(_W, int256)
-    assert shortfall <= allowed + _DUST * _UNIT, "rebalance: slippage"
-    if twap > 0:
-        edge: int256 = (convert(spot, int256) - convert(twap, int256)) * units // convert(_W, int256)
-        shortfall += max(edge, 0)
-    loss: uint256 = convert(max(shortfall, 0), uint256)
-    log LegTraded(sequence=sequence, venue=leg.venue, units=units, usdc=usdc, loss=loss)
-    return loss
 
 
 @internal
@@ -731,7 +663,7 @@ def _take_in(amount: uint256):
 
 @internal
 def _deposit(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address):
-    assert assets >= self.budgets.min_deposit or assets == staticcall ASSET.balanceOf(msg.sender), "vault: below minimum deposit"
+    assert assets >= self.thresholds.min_deposit or assets == staticcall ASSET.balanceOf(msg.sender), "vault: below minimum deposit"
     assert shares > 0, "vault: zero shares"
     assert extcall ASSET.transferFrom(msg.sender, self, assets, default_return_value=True), "vault: transfer"
     supply: uint256 = erc20.totalSupply

@@ -38,6 +38,7 @@ CORE: Final = (
     "OptionBook",
     "OptionToken",
     "RedemptionQueue",
+    "Hedger",
 )
 
 

@@ -16,7 +16,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One trade, as `Vault.rebalance` takes it: units of the underlying and USDC per unit, WAD."""
+    """One trade, as `Hedger.rebalance` takes it: units of the underlying and USDC per unit, WAD."""
 
     venue: int
     pool: int

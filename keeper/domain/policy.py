@@ -20,7 +20,7 @@ class Policy:
         min_trade: Smallest leg, USDC.
         margin_tolerance: Largest difference of the keeper's margin from the chain's, per unit of notional.
         deadline_seconds: Life of a rebalance.
-        max_loss_use: Share of the loss bucket that one rebalance may use.
+        max_loss_use: Share of the loss bucket, and of the turnover bucket, that one rebalance may use.
         rebalance_gas: Gas of a rebalance, for its cost.
     """
 

@@ -149,18 +149,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """Vault.budgets: WAD shares, ``min_deposit`` in USDC's smallest units."""
+    """Hedger.budgets: WAD shares."""
 
     loss_capacity: int
     loss_per_day: int
+    turnover_capacity: int
+    turnover_per_day: int
+    emergency_capacity: int
+    emergency_per_day: int
+    distress_per_day: int
     leg_slippage: int
-    kill_drawdown: int
-    min_deposit: int
 
 
 @dataclass(frozen=True, slots=True)
 class VaultState:
-    """The Vault's own accounts; USDC amounts in smallest units, ``loss_budget`` a WAD share of NAV.
+    """The Vault's own accounts and the Hedger's; USDC amounts in smallest units, ``*_budget`` WAD shares of NAV.
 
     ``effective_supply`` is ``total_supply`` and the fee shares that are owed and not minted yet: prices divide by it.
     """
@@ -172,6 +175,8 @@ class VaultState:
     sequence: int
     mode: Mode
     loss_budget: int
+    turnover_budget: int
+    emergency_budget: int
     budgets: Budgets
 
     @property

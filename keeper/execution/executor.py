@@ -47,13 +47,13 @@ class Signer(Protocol):
 
 
 def rebalance_call(deployment: Deployment, decision: Decision, policy: Policy, snapshot: Snapshot) -> Call:
-    """`Vault.rebalance` with the decision's legs, its hash, and a deadline counted from the snapshot's time."""
+    """`Hedger.rebalance` with the decision's legs, its hash, and a deadline counted from the snapshot's time."""
     legs = [(leg.venue, leg.pool, leg.delta_change, leg.limit_price) for leg in decision.legs]
     sequence = snapshot.vault.sequence
     deadline = snapshot.timestamp + min(policy.deadline_seconds, _MAX_DEADLINE)
     digest = bytes.fromhex(decision_hash(decision, policy, snapshot).removeprefix("0x"))
-    data = function("Vault", "rebalance").encode(legs, sequence, deadline, digest)
-    return Call(f"rebalance {sequence}", deployment.address("Vault"), data)
+    data = function("Hedger", "rebalance").encode(legs, sequence, deadline, digest)
+    return Call(f"rebalance {sequence}", deployment.address("Hedger"), data)
 
 
 class Executor:

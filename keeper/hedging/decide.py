@@ -99,7 +99,7 @@ def instruments_of(snapshot: Snapshot) -> tuple[Instrument, ...]:
     instruments: list[Instrument] = []
     for venue in snapshot.venues:
         reading = snapshot.readings[venue.state.underlying]
-        reference = Reference(reading.price_wad / WAD, reading.twap_wad / WAD, slippage)
+        reference = Reference(reading.price_wad / WAD, slippage)
         if venue.kind is VenueKind.UNISWAP_V3_SPOT:
             instruments.extend(spot_instruments(venue, reference))
         else:

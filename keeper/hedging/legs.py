@@ -1,4 +1,4 @@
-"""From trades to legs as `Vault.rebalance` takes them: limit prices, and legs of zero that restore collateral."""
+"""From trades to legs as `Hedger.rebalance` takes them: limit prices, and legs of zero that restore collateral."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keeper.venues.aave_v3 import needs_restoring, spare_collateral
 from keeper.venues.instrument import Instrument
 from keeper.venues.uniswap_v3 import average_price
 
-MAX_LEGS = 8  # of Vault.rebalance
+MAX_LEGS = 8  # of Hedger.rebalance
 _UNIT_WAD = 10**12  # trades are rounded to 1e-6 units
 _CLOSING = 1.001  # a buy-back of almost the whole debt asks for more than it, and the venue takes what there is
 

@@ -16,7 +16,11 @@ subject to the limits that the contracts check after a rebalance, each "inside, 
     position    what all pools of a venue sell or buy back <= what it holds or owes
     leverage    gross venue exposure <= limit
     cash        what the trades take from idle cash <= what is free beyond the keeper's reserve and missing collateral
-    loss        what the contract will record as loss <= the part of the loss bucket that one rebalance may use
+    turnover    sum_u away_u <= the part of the turnover bucket that one rebalance may use, where what is traded away
+                from neutral is away_u = (sum_i (b_i + s_i) + |d_u + sum_i (b_i - s_i)| - |d_u|) / 2
+    loss        what the contract will record as loss, sum_i loss_i (b_i + s_i) + sum_u edge_u away_u, <= the part of
+                the loss bucket that one rebalance may use; where that bucket is almost empty, nothing is traded away
+                from neutral, and the emergency bucket pays too
 
 Scenario P&L is linear in the trades because options are only revalued by the market, so each row is exact; but a loss
 l x + impact x^2 counts as the line that meets it where it would fill the bucket alone, which is above it before that.
@@ -24,6 +28,7 @@ l x + impact x^2 counts as the line that meets it where it would fill the bucket
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -31,7 +36,7 @@ import numpy as np
 
 from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS
-from keeper.domain.snapshot import Snapshot
+from keeper.domain.snapshot import Snapshot, VaultState
 from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.program import Array, Program, Square
@@ -44,6 +49,7 @@ _MARGIN_MOVES = MULTIPLIERS[:ONE_AND_A_HALF]
 _MARGIN_DAMPING = DAMPING_FACTORS[:ONE_AND_A_HALF]
 _LEG_ROUNDING = 8e-6  # units: of eight legs, each rounded to 1e-6
 _ROUNDING = 1e-9  # share of NAV, more than the solver's tolerance for a row
+_EMPTY = 0.1  # of the loss bucket's capacity: with less it is left to emergencies
 _BAND_PENALTY = 0.05  # USDC per USDC of delta outside the band: above any cost of trading, below any loss of margin
 
 
@@ -57,6 +63,8 @@ class Exposure:
         delta: Delta of options and venues times spot.
         losses: Loss that counts in the margin per spot shock, worst over volatilities, contingency included, (11,).
         gap: P&L at spot -50 % and at +50 % with venues at stressed equity.
+        edge: Distance of oracle price and TWAP, as a share of the oracle price: it can count as a loss of what is
+            traded away from neutral.
     """
 
     spot: float
@@ -64,6 +72,7 @@ class Exposure:
     delta: float
     losses: Array
     gap: tuple[float, float]
+    edge: float
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ class Book:
     """What the problem needs to know of the vault; USDC, shares where named.
 
     ``initial_factor`` is initial per maintenance margin; ``margin_excess`` and ``gap_excess`` are how far these limits
-    are exceeded already, zero inside; ``gross_limit``, ``delta_band`` and ``loss_budget`` are shares of NAV.
+    are exceeded already, zero inside; ``gross_limit``, ``delta_band``, ``loss_budget`` and ``turnover_budget`` are
+    shares of NAV.
     """
 
     nav: float
@@ -83,6 +93,7 @@ class Book:
     gross_limit: float
     delta_band: float
     loss_budget: float
+    turnover_budget: float
     exposures: tuple[Exposure, ...]
 
 
@@ -96,6 +107,7 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
     ):
         a, b = margin_rows(options)
         down, up = gap_rows(options)
+        twap = snapshot.readings[u].twap_wad / WAD or options.spot
         exposures.append(
             Exposure(
                 spot=options.spot,
@@ -103,8 +115,10 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
                 delta=delta * options.spot,
                 losses=(a + b * venues.units).reshape(VOLS, -1).max(axis=0),
                 gap=(down + venues.stressed_down - venues.equity, up + venues.stressed_up - venues.equity),
+                edge=abs(options.spot - twap) / options.spot,
             )
         )
+    loss_budget, turnover_budget = _budgets(snapshot.vault)
     return Book(
         nav=nav,
         free_cash=snapshot.vault.free / USDC - _missing_collateral(snapshot) - policy.min_idle * nav,
@@ -114,9 +128,17 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
         gross=now.gross,
         gross_limit=snapshot.limits.gross_leverage / WAD,
         delta_band=snapshot.limits.delta_target / WAD,
-        loss_budget=policy.max_loss_use * snapshot.vault.loss_budget / WAD,
+        loss_budget=policy.max_loss_use * loss_budget,
+        turnover_budget=policy.max_loss_use * turnover_budget,
         exposures=tuple(exposures),
     )
+
+
+def _budgets(vault: VaultState) -> tuple[float, float]:
+    """What trades may lose, and what may be traded away from neutral, shares of NAV."""
+    if vault.loss_budget < _EMPTY * vault.budgets.loss_capacity:
+        return (vault.loss_budget + vault.emergency_budget) / WAD, 0.0
+    return vault.loss_budget / WAD, vault.turnover_budget / WAD
 
 
 def _missing_collateral(snapshot: Snapshot) -> float:
@@ -209,6 +231,7 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
         rows.add(f"{name} delta band", -net[u] - at.unit("t", u), at_most=own_band + start)
         trading.bound[at.of("t").start + u] = max(0.0, abs(start) - own_band)
     _add_limits(rows, book, instruments, trading, at)
+    _add_budgets(rows, book, net, trading.loss)
     return Program(
         trading.linear,
         (*squares, *trading.squares),
@@ -270,7 +293,25 @@ def _add_limits(rows: _Rows, book: Book, instruments: tuple[Instrument, ...], tr
     gross_room = book.gross_limit - book.gross / book.nav - rounding
     rows.add("gross leverage", trading.gross, at_most=max(0.0, gross_room))
     rows.add("free cash", trading.cash, at_most=max(0.0, book.free_cash / book.nav))
-    rows.add("loss bucket", trading.loss, at_most=book.loss_budget)
+
+
+def _add_budgets(rows: _Rows, book: Book, net: Array, oracle_loss: Array) -> None:
+    """What is traded away from neutral, and lost: an absolute value is the larger of two lines, one row for each."""
+    starts = [exposure.delta / book.nav for exposure in book.exposures]
+    traded = abs(net)
+    for signs in itertools.product((1.0, -1.0), repeat=len(starts)):
+        away = np.zeros_like(oracle_loss)
+        loss = oracle_loss.copy()
+        saved = saved_loss = 0.0  # of the part that starts on the other side of neutral
+        for u, (sign, start, exposure) in enumerate(zip(signs, starts, book.exposures, strict=True)):
+            row = (traded[u] + sign * net[u]) / 2
+            toward = (abs(start) - sign * start) / 2
+            away += row
+            saved += toward
+            loss += exposure.edge * row
+            saved_loss += exposure.edge * toward
+        rows.add("turnover", away, at_most=book.turnover_budget + saved)
+        rows.add("loss bucket", loss, at_most=book.loss_budget + saved_loss)
 
 
 def _impact(side: Side, spot: float, nav: float) -> float:

@@ -36,7 +36,8 @@ from keeper.errors import SnapshotError
 
 _RAY: Final = 10**27
 _MAX_POOLS: Final = 4
-_VAULT: Final = ("idle", "owed", "totalSupply", "effective_supply", "sequence", "mode")
+_VAULT: Final = ("idle", "owed", "totalSupply", "effective_supply", "mode")
+_HEDGER: Final = ("sequence", "loss_budget", "turnover_budget", "emergency_budget", "budgets")
 _MODES: Final = {1: Mode.NORMAL, 2: Mode.REDUCE_ONLY, 4: Mode.FROZEN}  # a Vyper flag
 
 _TIMESTAMP = signature("getCurrentBlockTimestamp()(uint256)")
@@ -122,8 +123,7 @@ class _FirstBatch:
         # As many as there can be: how many there are comes with them. One that the manifest has a feed for must answer.
         self.readings = [self._ask_price(u, symbol) for u, symbol in enumerate(UNDERLYINGS)]
         self._vault = [self._ask("Vault", name) for name in _VAULT]
-        self._loss_budget = self._ask("Vault", "loss_budget")
-        self._budgets = self._ask("Vault", "budgets")
+        self._hedger = [self._ask("Hedger", name) for name in _HEDGER]
         self.all_venues = self._ask("Vault", "all_venues")
         self.assessment = self._ask("Vault", "assessment")
         self.limits = self._ask("RiskEngine", "limits")
@@ -131,7 +131,8 @@ class _FirstBatch:
         self.venues = [self._ask_immutables(venue) for venue in deployment.venues]
 
     def vault_state(self) -> VaultState:
-        idle, owed, total_supply, effective_supply, sequence, mode = (answer.value for answer in self._vault)
+        idle, owed, total_supply, effective_supply, mode = (answer.value for answer in self._vault)
+        sequence, loss, turnover, emergency, budgets = (answer.value for answer in self._hedger)
         return VaultState(
             idle=idle,
             owed=owed,
@@ -139,8 +140,10 @@ class _FirstBatch:
             effective_supply=effective_supply,
             sequence=sequence,
             mode=_MODES[mode],
-            loss_budget=self._loss_budget.value,
-            budgets=Budgets(*self._budgets.value),
+            loss_budget=loss,
+            turnover_budget=turnover,
+            emergency_budget=emergency,
+            budgets=Budgets(*budgets),
         )
 
     def _ask(self, contract: str, name: str, *args: Any, optional: bool = False) -> Answer:

@@ -172,13 +172,14 @@ class _Deployer:
         vol_oracle = self._create("VolOracle", self.governor, p.vol_bounds())
         pricer = self._create("OptionPricer", oracle, vol_oracle, len(book.markets), list(normal_table()))
         risk = self._create("RiskEngine", self.governor, pricer, p.limits())
-        vault = self._create("Vault", self.governor, book.usdc, risk, p.budgets())
+        vault = self._create("Vault", self.governor, book.usdc, risk, p.thresholds())
         listings = p.listings(len(book.markets))
         option_book = self._create("OptionBook", self.governor, vault, pricer, oracle, book.usdc, listings)
         token = self._create("OptionToken", option_book, TOKEN_URI)
         self._call("OptionBook", "wire", token)
         queue = self._create("RedemptionQueue", vault, oracle, len(book.markets))
-        self._call("Vault", "wire", option_book, queue)
+        hedger = self._create("Hedger", self.governor, vault, option_book, risk, p.budgets())
+        self._call("Vault", "wire", option_book, queue, hedger)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
         self._call("Vault", "set_fees", (self.governor, *p.fees()))
@@ -204,7 +205,8 @@ class _Deployer:
         keys = self.keys
         return [
             ("Vault", keys.guardian, Role.GUARDIAN),
-            ("Vault", keys.keeper, Role.KEEPER),
+            ("Hedger", keys.guardian, Role.GUARDIAN),
+            ("Hedger", keys.keeper, Role.KEEPER),
             ("OptionBook", keys.guardian, Role.GUARDIAN),
             ("OptionBook", keys.keeper, Role.KEEPER),
             ("OptionBook", keys.quoter, Role.QUOTER),
@@ -289,6 +291,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     wiring = [
         ("Vault", "option_book", "OptionBook"),
         ("Vault", "redemption_queue", "RedemptionQueue"),
+        ("Vault", "hedger", "Hedger"),
         ("Vault", "RISK", "RiskEngine"),
         ("RiskEngine", "PRICER", "OptionPricer"),
         ("OptionPricer", "PRICE_ORACLE", "PriceOracle"),
@@ -298,6 +301,9 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("OptionBook", "PRICE_ORACLE", "PriceOracle"),
         ("OptionBook", "token", "OptionToken"),
         ("OptionToken", "OPTION_BOOK", "OptionBook"),
+        ("Hedger", "VAULT", "Vault"),
+        ("Hedger", "OPTION_BOOK", "OptionBook"),
+        ("Hedger", "RISK", "RiskEngine"),
         ("RedemptionQueue", "VAULT", "Vault"),
         ("RedemptionQueue", "PRICE_ORACLE", "PriceOracle"),
     ]
@@ -309,7 +315,9 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     expected = [
         ("Vault", "governor", Role.GOVERNOR),
         ("Vault", "guardian", Role.GUARDIAN),
-        ("Vault", "keeper", Role.KEEPER),
+        ("Hedger", "governor", Role.GOVERNOR),
+        ("Hedger", "guardian", Role.GUARDIAN),
+        ("Hedger", "keeper", Role.KEEPER),
         ("RiskEngine", "governor", Role.GOVERNOR),
         ("OptionBook", "governor", Role.GOVERNOR),
         ("OptionBook", "guardian", Role.GUARDIAN),

@@ -48,7 +48,13 @@ class Parameters:
 
     loss_capacity: float = 0.0020
     loss_per_day: float = 0.0020
+    turnover_capacity: float = 0.08
+    turnover_per_day: float = 0.08
+    emergency_capacity: float = 0.0010
+    emergency_per_day: float = 0.0005
+    distress_per_day: float = 0.01
     leg_slippage: float = 0.0075
+
     kill_drawdown: float = 0.15
     min_deposit: float = 100.0
 
@@ -88,9 +94,21 @@ class Parameters:
         )
 
     def budgets(self) -> tuple[int, ...]:
-        """Vault.Budgets."""
-        shares = _wads(self.loss_capacity, self.loss_per_day, self.leg_slippage, self.kill_drawdown)
-        return (*shares, to_usdc(self.min_deposit))
+        """Hedger.Budgets."""
+        return _wads(
+            self.loss_capacity,
+            self.loss_per_day,
+            self.turnover_capacity,
+            self.turnover_per_day,
+            self.emergency_capacity,
+            self.emergency_per_day,
+            self.distress_per_day,
+            self.leg_slippage,
+        )
+
+    def thresholds(self) -> tuple[int, int]:
+        """Vault.Thresholds."""
+        return to_wad(self.kill_drawdown), to_usdc(self.min_deposit)
 
     def fees(self) -> tuple[int, ...]:
         """The rates of Vault.terms."""
@@ -127,6 +145,8 @@ _KINDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("notional_total", "notional_expiry", "notional_series"), Annotated[float, _BANDS]),
     "gross_leverage": Annotated[float, _BANDS],
     **dict.fromkeys(("loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown"), Annotated[float, _SHARE]),
+    **dict.fromkeys(("turnover_capacity", "turnover_per_day"), Annotated[float, _BANDS]),
+    **dict.fromkeys(("emergency_capacity", "emergency_per_day", "distress_per_day"), Annotated[float, _SHARE]),
     "min_deposit": Annotated[float, Field(ge=0)],
     "management_fee": Annotated[float, Field(ge=0, le=0.02)],
     "performance_fee": Annotated[float, Field(ge=0, le=0.20)],
@@ -149,6 +169,7 @@ _ORDERED: Final = (
     ("notional_expiry", "notional_total"),
     ("notional_series", "notional_expiry"),
     ("health_floor", "health_target"),
+    ("emergency_per_day", "distress_per_day"),
 )
 
 

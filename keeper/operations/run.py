@@ -59,12 +59,12 @@ def run_keeper(
 
 def _require_role(session: Session, address: str) -> None:
     """A key that may do nothing would be refused at every block."""
-    batch, vault = Batch(), session.deployment.address("Vault")
-    roles = batch.add("Vault", vault, function("Vault", "roles_of"), address)
+    batch, hedger = Batch(), session.deployment.address("Hedger")
+    roles = batch.add("Hedger", hedger, function("Hedger", "roles_of"), address)
     batch.run(session.connection, session.connection.header())
     if not roles.value & Role.KEEPER:
         raise AccountError(
-            f"{address} has not the KEEPER role of the vault {vault}.",
+            f"{address} has not the KEEPER role of the vault's Hedger {hedger}.",
             kept="Nothing was sent.",
             todo="Set `keystore` to the keeper's key, or let the governor grant it the role; `--dry-run` needs none.",
         )

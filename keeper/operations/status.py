@@ -73,7 +73,7 @@ class LastDecision:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Amounts in USDC; ``loss_budget`` is a share of NAV, ``keeper_ether`` in ether."""
+    """Amounts in USDC; ``*_budget`` are shares of NAV, ``keeper_ether`` in ether."""
 
     chain_id: int
     block_number: int
@@ -92,6 +92,8 @@ class Status:
     initial_margin: float
     gap_headroom: float
     loss_budget: float
+    turnover_budget: float
+    emergency_budget: float
     oracle_doubt: bool
     keeper: str
     keeper_ether: float
@@ -168,6 +170,8 @@ def _status(
         initial_margin=chain.initial / WAD,
         gap_headroom=chain.gap_headroom / WAD,
         loss_budget=account.loss_budget / WAD,
+        turnover_budget=account.turnover_budget / WAD,
+        emergency_budget=account.emergency_budget / WAD,
         oracle_doubt=chain.doubt,
         keeper=keeper,
         keeper_ether=snapshot.keeper_balance_wei / WAD,
@@ -210,7 +214,7 @@ def render(status: Status) -> Group:
         *((f"queue: {name}", text) for name, text in facts_of_queue(status.queue)),
         ("margin", f"{status.maintenance_margin:,.2f} maintenance, {status.initial_margin:,.2f} initial"),
         ("gap headroom", f"{status.gap_headroom:,.2f} USDC after the worst move of 50 %"),
-        ("loss budget", f"{status.loss_budget * 1e4:.2f} bp of NAV"),
+        ("budgets", _budgets(status)),
         ("keeper", f"{status.keeper}, {status.keeper_ether:.4f} ether"),
         ("last decision", _last(status.last_decision)),
     ):
@@ -230,6 +234,11 @@ def render(status: Status) -> Group:
     for label, size in status.positions:
         options.add_row(label, f"{size:+,.4f}")
     return Group(facts, exposures, venues, options)
+
+
+def _budgets(status: Status) -> str:
+    losses = f"{status.loss_budget * 1e4:.2f} bp of NAV for losses, {status.emergency_budget * 1e4:.2f} for emergencies"
+    return f"{losses}; {status.turnover_budget:.2%} for trades away from neutral"
 
 
 def _fees(fees: FeeLine) -> str:

@@ -19,7 +19,7 @@ class Side:
         impact: Quadratic cost, USDC per unit squared.
         cash: USDC that the vault's idle cash pays per unit; negative when it receives.
         carry: USDC per unit and day that the new exposure costs; negative when it saves.
-        oracle_loss: What the contract records as loss, USDC per unit before impact (worse of oracle and TWAP).
+        oracle_loss: What the contract records as loss, USDC per unit before impact.
     """
 
     capacity: float
@@ -35,7 +35,7 @@ class Instrument:
     """One pool of one venue.
 
     Attributes:
-        venue, pool: Indices as in ``Vault.rebalance``.
+        venue, pool: Indices as in ``Hedger.rebalance``.
         pool_address: Of the pool: instruments that share one share its depth.
         underlying: Index of the underlying.
         direction: +1 for a venue that holds the underlying, -1 for one that owes it.
@@ -56,18 +56,15 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What the contract measures a trade against: oracle price, TWAP (0 = none), largest loss of a leg as a share."""
+    """What the contract measures a trade towards neutral against: oracle price, largest loss of a leg as a share."""
 
     spot: float
-    twap: float
     leg_slippage: float
 
     def loss_of_buying(self, price: float) -> float:
         """Recorded loss per unit of buying at ``price``, USDC."""
-        missed = self.spot - self.twap if self.twap > 0 else 0.0
-        return max(0.0, price - self.spot + max(0.0, missed))
+        return max(0.0, price - self.spot)
 
     def loss_of_selling(self, price: float) -> float:
         """Recorded loss per unit of selling at ``price``, USDC."""
-        missed = self.twap - self.spot if self.twap > 0 else 0.0
-        return max(0.0, self.spot - price + max(0.0, missed))
+        return max(0.0, self.spot - price)

@@ -80,18 +80,18 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
 
     _rebalance(vault, (_SPOT_VENUE, 20), (_SHORT_VENUE, -2))
     gas["Vault.assessment, 6 series"] = _view(vault, "Vault", "assessment")
-    gas["Vault.rebalance, one spot leg, 6 series"] = _rebalance(vault, (_SPOT_VENUE, 1))
-    gas["Vault.rebalance, one Aave leg, 6 series"] = _rebalance(vault, (_SHORT_VENUE, -1))
-    gas["Vault.rebalance, two legs, 6 series"] = _rebalance(vault, (_SPOT_VENUE, 1), (_SHORT_VENUE, -1))
+    gas["Hedger.rebalance, one spot leg, 6 series"] = _rebalance(vault, (_SPOT_VENUE, 1))
+    gas["Hedger.rebalance, one Aave leg, 6 series"] = _rebalance(vault, (_SHORT_VENUE, -1))
+    gas["Hedger.rebalance, two legs, 6 series"] = _rebalance(vault, (_SPOT_VENUE, 1), (_SHORT_VENUE, -1))
 
     sell_btc(vault)
     _rebalance(vault, (_BTC_SPOT_VENUE, 0.2), (_BTC_SHORT_VENUE, -0.2))
     gas["Vault.assessment, 8 series of ETH and BTC"] = _view(vault, "Vault", "assessment")
-    gas["Vault.rebalance, one BTC spot leg, 8 series of both"] = _rebalance(vault, (_BTC_SPOT_VENUE, 0.1))
-    gas["Vault.rebalance, spot legs of ETH and BTC, 8 series"] = _rebalance(
+    gas["Hedger.rebalance, one BTC spot leg, 8 series of both"] = _rebalance(vault, (_BTC_SPOT_VENUE, 0.1))
+    gas["Hedger.rebalance, spot legs of ETH and BTC, 8 series"] = _rebalance(
         vault, (_SPOT_VENUE, 1), (_BTC_SPOT_VENUE, 0.1)
     )
-    gas["Vault.rebalance, four legs of ETH and BTC, 8 series"] = _rebalance(
+    gas["Hedger.rebalance, four legs of ETH and BTC, 8 series"] = _rebalance(
         vault, (_SPOT_VENUE, 1), (_SHORT_VENUE, -1), (_BTC_SPOT_VENUE, 0.1), (_BTC_SHORT_VENUE, -0.1)
     )
 
@@ -142,8 +142,8 @@ def _rebalance(vault: VaultOnFork, *legs: tuple[int, float]) -> int:
     for venue, units in legs:
         spot = SPOT if venue in (_SPOT_VENUE, _SHORT_VENUE) else BTC_SPOT
         limits.append((venue, 0, to_wad(units), to_wad(spot * (1.006 if units > 0 else 0.994))))
-    sequence = vault.read("Vault", "sequence")
-    return _send(vault, "keeper", "Vault", "rebalance", limits, sequence, vault.now() + 100, b"\x11" * 32)
+    sequence = vault.read("Hedger", "sequence")
+    return _send(vault, "keeper", "Hedger", "rebalance", limits, sequence, vault.now() + 100, b"\x11" * 32)
 
 
 _WEEK = 7 * 86_400

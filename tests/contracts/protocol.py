@@ -60,12 +60,22 @@ class Limits(NamedTuple):
 LOOSE = Limits(*(100 * WAD,) * 8)  # no bands: what is tested is something else
 
 
+class Thresholds(NamedTuple):
+    kill_drawdown: int = wad(0.15)
+    min_deposit: int = 100 * USDC
+
+
 class Budgets(NamedTuple):
     loss_capacity: int = wad(0.002)
     loss_per_day: int = wad(0.002)
+    turnover_capacity: int = wad(0.08)
+    turnover_per_day: int = wad(0.08)
+    emergency_capacity: int = wad(0.001)
+    emergency_per_day: int = wad(0.0005)
+    distress_per_day: int = wad(0.01)
     leg_slippage: int = wad(0.0075)
-    kill_drawdown: int = wad(0.15)
-    min_deposit: int = 100 * USDC
+
+
 
 
 class Bounds(NamedTuple):
@@ -174,14 +184,15 @@ class Protocol:
             self.price_oracle, self.vol_oracle, len(markets), list(normal_table())
         )
         self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())
-        budgets = Budgets(min_deposit=100 * self.unit)
-        self.vault = load("Vault").deploy(governor, asset, self.risk, budgets)
+        thresholds = Thresholds(min_deposit=100 * self.unit)
+        self.vault = load("Vault").deploy(governor, asset, self.risk, thresholds)
         listings = [(STRIKE_STEP, MIN_FILL), (1_000 * WAD, 5 * WAD // 1_000)][: len(markets)]
         self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
         self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
         self.book.wire(self.token)
         self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, len(markets))
-        self.vault.wire(self.book, self.queue)
+        self.hedger = load("Hedger").deploy(governor, self.vault, self.book, self.risk, Budgets())
+        self.vault.wire(self.book, self.queue, self.hedger)
 
     def _deploy_venues(self) -> None:
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
@@ -200,9 +211,9 @@ class Protocol:
         return spot, short
 
     def _grant(self) -> None:
-        for contract in (self.vault, self.book, self.vol_oracle, self.risk):
+        for contract in (self.vault, self.hedger, self.book, self.vol_oracle, self.risk):
             contract.grant_role(self.guardian, GUARDIAN)
-        self.vault.grant_role(self.keeper, KEEPER)
+        self.hedger.grant_role(self.keeper, KEEPER)
         self.book.grant_role(self.keeper, KEEPER)
         self.book.grant_role(self.quoter.address, QUOTER)
         self.vol_oracle.grant_role(self.vol_poster, VOL_POSTER)
@@ -224,6 +235,7 @@ class Protocol:
         """The deployed contracts by name."""
         return {
             "Vault": self.vault,
+            "Hedger": self.hedger,
             "OptionBook": self.book,
             "OptionToken": self.token,
             "RedemptionQueue": self.queue,
@@ -395,13 +407,19 @@ class Protocol:
 
     def rebalance(self, *legs: Leg, sequence: int | None = None, deadline: int | None = None) -> None:
         """Trade the legs as the keeper."""
-        self.vault.rebalance(
+        self.hedger.rebalance(
             list(legs),
-            self.vault.sequence() if sequence is None else sequence,
+            self.hedger.sequence() if sequence is None else sequence,
             self.market.now + 60 if deadline is None else deadline,
             DECISION,
             sender=self.keeper,
         )
+
+    def loosen(self, **budgets: int) -> None:
+        """No bands and no ration of turnover, for tests of the trade itself; `budgets` replace others."""
+        self.risk.set_limits(LOOSE, sender=self.governor)
+        ample = Budgets(turnover_capacity=1_000 * WAD)
+        self.hedger.set_budgets(ample._replace(**budgets), sender=self.governor)
 
     # ------------------------------------------------------------------ what must hold
 

@@ -109,7 +109,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
                 pass
             killer.stop()
             story.close()
-        logs = bind(fork.w3, story.deployment, "Vault").events.Rebalanced().get_logs(from_block=story.deployment.block)
+        logs = bind(fork.w3, story.deployment, "Hedger").events.Rebalanced().get_logs(from_block=story.deployment.block)
         return Outcome(
             record=record_of(story, 0.0),
             kills=killer.kills,

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from tests.contracts.chain import USDC, WAD, reason
 from tests.contracts.conftest import market  # noqa: F401
-from tests.contracts.protocol import SPOT, Budgets, Protocol, account
+from tests.contracts.protocol import SPOT, Protocol, account
 
 USERS = [account(f"redeemer {i}") for i in range(4)]
 DEPOSIT = 20_000
@@ -56,8 +56,7 @@ def vault(market: Any) -> Protocol:  # noqa: F811
     for user in USERS:
         protocol.deposit(DEPOSIT * USDC, user)
         protocol.vault.approve(protocol.queue, 2**256 - 1, sender=user)
-    protocol.risk.set_limits((WAD,) * 8, sender=protocol.governor)
-    protocol.vault.set_budgets(Budgets(loss_capacity=WAD, loss_per_day=WAD), sender=protocol.governor)
+    protocol.loosen(loss_capacity=WAD, loss_per_day=WAD)
     protocol.rebalance(protocol.leg(SPOT, 10), protocol.leg(SPOT, 10, pool=1))
     return protocol
 

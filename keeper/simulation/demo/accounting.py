@@ -71,9 +71,9 @@ class Ledger:
         if snapshot is None or outcome.tx_hash is None:
             raise JournalError(f"Trade {record.id} was mined without a snapshot or a transaction.", todo="Report it.")
         receipt = self.w3.eth.get_transaction_receipt(HexBytes(outcome.tx_hash))
-        vault = bind(self.w3, self.deployment, "Vault")
-        rebalanced = vault.events.Rebalanced().process_receipt(receipt, DISCARD)[0]["args"]
-        legs = [event["args"] for event in vault.events.LegTraded().process_receipt(receipt, DISCARD)]
+        vault, hedger = (bind(self.w3, self.deployment, name) for name in ("Vault", "Hedger"))
+        rebalanced = hedger.events.Rebalanced().process_receipt(receipt, DISCARD)[0]["args"]
+        legs = [event["args"] for event in hedger.events.LegTraded().process_receipt(receipt, DISCARD)]
         prices = [from_wad(reading.price_wad) for reading in snapshot.readings]
         moves = tuple(LegMove(leg["venue"], leg["units"], leg["usdc"] // WAD_PER_USDC_UNIT) for leg in legs)
         underlying = [venue.state.underlying for venue in snapshot.venues]

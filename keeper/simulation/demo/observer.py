@@ -217,7 +217,7 @@ def why_outside(snapshot: Snapshot, decision: Decision) -> str:
         for name, _ in sorted(decision.binding, key=lambda bound: -bound[1]):
             if name in _LIMITS:
                 return _LIMITS[name]
-            if name in ("gross leverage", "position"):
+            if name in ("gross leverage", "position", "turnover"):
                 return "other limits"
         return "moved after the rebalance"
     if vault.loss_budget * 10 < vault.budgets.loss_capacity:

@@ -67,14 +67,14 @@ def entries(p: Protocol) -> dict:
     vault, book, who = p.vault, p.book, str(p.asset.address)
     series = book.live_book()[0] >> 87 << 87
     quote = p.quote(series)
-    legs = ([p.leg(0, 1)], vault.sequence(), p.market.now + 60, b"\x00" * 32)
+    legs = ([p.leg(0, 1)], p.hedger.sequence(), p.market.now + 60, b"\x00" * 32)
     return {
         "deposit": (vault, vault.deposit.prepare_calldata(1_000 * p.unit, who)),
         "mint": (vault, vault.mint.prepare_calldata(1_000 * WAD, who)),
         "withdraw": (vault, vault.withdraw.prepare_calldata(1_000 * p.unit, who, who)),
         "redeem": (vault, vault.redeem.prepare_calldata(1_000 * WAD, who, who)),
         "checkpoint": (vault, vault.checkpoint.prepare_calldata()),
-        "rebalance": (vault, vault.rebalance.prepare_calldata(*legs)),
+        "rebalance": (p.hedger, p.hedger.rebalance.prepare_calldata(*legs)),
         "acquire": (vault, vault.acquire.prepare_calldata()),
         "release": (vault, vault.release.prepare_calldata()),
         "pay_owed": (vault, vault.pay_owed.prepare_calldata()),

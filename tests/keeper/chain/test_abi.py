@@ -36,7 +36,7 @@ def test_a_signature_is_taken_apart(text, inputs, outputs):
 
 
 def test_a_contracts_function_has_its_structs_spelled_out():
-    rebalance = function("Vault", "rebalance")
+    rebalance = function("Hedger", "rebalance")
 
     assert rebalance.inputs == ("(uint256,uint256,int256,uint256)[]", "uint256", "uint256", "bytes32")
     with pytest.raises(KeyError, match="Vault has no function rob"):

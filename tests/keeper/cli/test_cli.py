@@ -109,7 +109,7 @@ def test_run_once_hedges_the_vault(vault, folder):
     assert ended.exit_code == 0, ended.output
     record = Journal("sqlite:///keel.sqlite").last_decision()
     assert record.decision.action is Action.TRADE
-    assert vault.read("Vault", "sequence") == 1
+    assert vault.read("Hedger", "sequence") == 1
 
 
 def test_run_once_says_by_its_exit_code_that_it_refused(vault, folder):
@@ -251,7 +251,7 @@ def test_a_key_without_the_keepers_role_is_the_keys_error(vault, folder):
     shown = keel("run", "--once")
 
     assert shown.exit_code == 5
-    assert f"{account_of('stranger').address} has not the KEEPER role of the vault" in shown.output
+    assert f"{account_of('stranger').address} has not the KEEPER role of the vault's Hedger" in shown.output
     assert not (folder / "keel.sqlite").exists()
     assert keel("run", "--dry-run", "--once").exit_code == 0
 

@@ -75,7 +75,7 @@ def test_a_rebalance_is_made_once_and_logs_the_decisions_hash(vault, journal, ma
     assert len(intent.attempts) == 1
     receipt = vault.w3.eth.get_transaction_receipt(outcome.tx_hash)
     assert (outcome.block_number, outcome.gas_used) == (receipt["blockNumber"], receipt["gasUsed"])
-    event = vault.contract("Vault").events.Rebalanced().process_receipt(receipt, errors=DISCARD)[0]
+    event = vault.contract("Hedger").events.Rebalanced().process_receipt(receipt, errors=DISCARD)[0]
     assert "0x" + event["args"]["decision_hash"].hex() == record.decision_hash
     assert journal.open_intents() == ()
 

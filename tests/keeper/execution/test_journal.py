@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import fields
 
 import pytest
 from hypothesis import given, settings
@@ -87,14 +88,15 @@ venues = st.builds(
     pools=st.tuples(pools),
     lending=st.none() | lendings,
 )
-budgets = ints_for(Budgets, "loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown", "min_deposit")
+budgets = ints_for(Budgets, *(field.name for field in fields(Budgets)))
 snapshots = st.builds(
     Snapshot,
     **dict.fromkeys(("chain_id", "block_number", "timestamp", "base_fee_wei", "keeper_balance_wei"), uints),
     block_hash=texts,
     vault=st.builds(
         VaultState,
-        **dict.fromkeys(("idle", "owed", "total_supply", "effective_supply", "sequence", "loss_budget"), uints),
+        **dict.fromkeys(("idle", "owed", "total_supply", "effective_supply", "sequence"), uints),
+        **dict.fromkeys(("loss_budget", "turnover_budget", "emergency_budget"), uints),
         mode=st.sampled_from(Mode),
         budgets=budgets,
     ),

@@ -87,12 +87,15 @@ def make_snapshot(
     debt: float = 0.0,
     health: float = 1.8,
     loss_budget: float = 0.002,
+    turnover_budget: float = 0.08,
+    emergency_budget: float = 0.001,
     base_fee_gwei: float = 1.0,
     depth: float = 40e6,
     btc: Bitcoin | None = None,
 ) -> Snapshot:
     """A vault with ``idle`` USDC, ``held`` ETH of spot and a short of ``debt`` ETH at health factor ``health``; with
     ``btc`` it trades BTC as well."""
+    budgets = (loss_budget, turnover_budget, emergency_budget)
     readings = [Reading(to_wad(spot), to_wad(twap if twap is not None else spot), NOW - 60, False)]
     venues = list(_venues(ETH, spot, pool_at(pool or spot, depth), held, debt, health, borrow_rate=0.027))
     if btc is not None:
@@ -111,7 +114,7 @@ def make_snapshot(
         timestamp=NOW,
         base_fee_wei=int(base_fee_gwei * 1e9),
         keeper_balance_wei=10**18,
-        vault=VaultState(int(idle * USDC), 0, 10**24, 10**24, 7, Mode.NORMAL, to_wad(loss_budget), BUDGETS),
+        vault=VaultState(int(idle * USDC), 0, 10**24, 10**24, 7, Mode.NORMAL, *map(to_wad, budgets), BUDGETS),
         limits=LIMITS,
         readings=tuple(readings),
         book=book,

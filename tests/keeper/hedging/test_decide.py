@@ -7,7 +7,7 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from keeper.domain.decision import Action, Leg
+from keeper.domain.decision import Action, Decision, Leg
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import PoolState, Snapshot, Surface
 from keeper.domain.units import USDC, WAD, to_wad
@@ -143,12 +143,12 @@ def test_nothing_is_sent_that_the_vault_would_refuse_for_gamma(snapshot_of: SNAP
 
 
 def test_nothing_is_sent_that_mends_no_breached_limit_by_a_tenth(snapshot_of: SNAPSHOTS) -> None:
-    """Margin, gap and delta are far beyond their limits and there is cash for a thirtieth of the hedge."""
+    """Margin, gap and delta are far beyond their limits and the budgets are enough for a thirtieth of the hedge."""
     book = tuple(
         option(True, 3_000 * m, size) for m, size in ((0.8, -42), (0.95, -31), (1, -29), (1.05, -53), (1.2, -41))
     )
 
-    decision = decide(snapshot_of(book, idle=200_000, twap=3_000 * 0.98), POLICY)
+    decision = decide(snapshot_of(book, idle=200_000, loss_budget=0.0, emergency_budget=0.00005), POLICY)
 
     assert decision.action is Action.HOLD
     assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
@@ -175,10 +175,47 @@ def test_a_decision_is_a_function_of_its_inputs(snapshot_of: SNAPSHOTS) -> None:
 
 
 def test_an_empty_loss_bucket_stops_costly_hedges(snapshot_of: SNAPSHOTS) -> None:
-    decision = decide(snapshot_of((option(False, 3_000, -60),), loss_budget=0.0), POLICY)
+    decision = decide(snapshot_of((option(False, 3_000, -60),), loss_budget=0.0, emergency_budget=0.0), POLICY)
 
     assert decision.action is Action.HOLD
     assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
+
+
+def test_with_an_empty_loss_bucket_the_emergency_bucket_pays_for_hedges(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of((option(False, 3_000, -60),), loss_budget=0.0)
+
+    decision = decide(snapshot, POLICY)
+
+    [change], [leg] = decision.deltas, decision.legs
+    assert decision.action is Action.TRADE
+    assert 0 <= change.after < change.before
+    lost = -leg.delta_change / WAD * (3_000 - average_price(snapshot.venues[SHORT].pools[0], leg.delta_change / WAD))
+    assert 0 < lost <= POLICY.max_loss_use * 0.001 * snapshot.assessment.nav_bid / WAD
+
+
+@pytest.mark.parametrize("twap", [3_000.0, 3_080.0])
+def test_a_twap_that_comes_behind_does_not_hold_a_hedge_back(snapshot_of: SNAPSHOTS, twap: float) -> None:
+    """Selling at 3,000 what a crash has made long: the TWAP counts only for what is traded away from neutral."""
+    decision = decide(snapshot_of((option(False, 3_000, -240),), twap=twap), POLICY)
+
+    assert decision == decide(snapshot_of((option(False, 3_000, -240),)), POLICY)
+
+
+def test_what_is_traded_away_from_neutral_fits_in_the_turnover_bucket(snapshot_of: SNAPSHOTS) -> None:
+    """Who counts the carry of a month closes a spot position beside a short: half of that goes away from neutral."""
+    patient = replace(BOLD, risk_horizon_days=30.0)
+    free = decide(snapshot_of(held=60.0, debt=60.0, turnover_budget=1.0), patient)
+    rationed = decide(snapshot_of(held=60.0, debt=60.0, turnover_budget=0.02), patient)
+
+    def away(decision: Decision) -> float:
+        [change] = decision.deltas
+        traded = sum(abs(leg.delta_change) for leg in decision.legs) / WAD
+        return 3_000 * (traded + abs(change.after) - abs(change.before)) / 2
+
+    assert away(free) > 30_000
+    nav = snapshot_of(held=60.0, debt=60.0).assessment.nav_bid / WAD
+    assert away(rationed) == pytest.approx(patient.max_loss_use * 0.02 * nav, rel=1e-4)
+    assert "turnover" in dict(rationed.binding)
 
 
 @pytest.mark.parametrize(("loss_budget", "depth"), [(0.0005, 40e6), (0.002, 50e6), (0.002, 4e9)])

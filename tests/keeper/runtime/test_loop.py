@@ -162,7 +162,7 @@ def test_a_keeper_that_starts_after_a_crash_finishes_what_was_signed_and_does_it
 
     [(intent, outcome)] = journal.transactions_of(first.id)
     assert (len(intent.attempts), outcome.result) == (1, Result.CONFIRMED)
-    assert vault.read("Vault", "sequence") == 1
+    assert vault.read("Hedger", "sequence") == 1
     assert record.block_number >= first.block_number
 
 

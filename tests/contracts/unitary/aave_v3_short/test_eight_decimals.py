@@ -16,7 +16,7 @@ THRESHOLD = 0.78  # of USDC on the snapshot's Aave
 @pytest.fixture
 def loose(both):
     """No bands."""
-    both.risk.set_limits(LOOSE, sender=both.governor)
+    both.loosen()
     return both
 
 

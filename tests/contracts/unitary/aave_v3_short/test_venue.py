@@ -22,7 +22,7 @@ def deploy(protocol, pools=POOLS, a_token=addresses.AAVE_USDC, debt=addresses.AA
 @pytest.fixture
 def short(funded):
     """Four WETH short, no bands."""
-    funded.risk.set_limits(LOOSE, sender=funded.governor)
+    funded.loosen()
     funded.rebalance(funded.leg(SHORT, -4))
     return funded
 
@@ -196,7 +196,7 @@ def test_health_below_the_floor_is_refused(funded):
     """With floor and target equal the rounding of Aave's own balances already ends below."""
     venue = deploy(funded, floor=HEALTH_TARGET, target=HEALTH_TARGET)
     funded.vault.list_venue(venue, ETH, sender=funded.governor)
-    funded.risk.set_limits(LOOSE, sender=funded.governor)
+    funded.loosen()
 
     with reverts("venue: health below floor"):
         funded.rebalance(funded.leg(2, -3))

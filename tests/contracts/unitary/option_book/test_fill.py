@@ -303,7 +303,7 @@ def test_notional_in_total_adds_up_over_expiries(rich, series):
 
 def test_a_purchase_may_not_push_delta_out_of_the_hard_band(rich, series):
     """Thirty calls hedged with spot: buying the calls back would leave the spot alone."""
-    rich.risk.set_limits(LOOSE, sender=rich.governor)
+    rich.loosen()
     rich.fill(rich.quote(series, size=60 * WAD))
     rich.rebalance(rich.leg(0, 34))
     rich.risk.set_limits(Limits(), sender=rich.governor)

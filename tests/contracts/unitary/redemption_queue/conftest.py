@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts.chain import USDC, WAD
-from tests.contracts.protocol import SPOT, Budgets
+from tests.contracts.protocol import SPOT
 
 
 @pytest.fixture
@@ -17,7 +17,6 @@ def other(protocol):
 @pytest.fixture
 def cashless(protocol, other):
     """The vault of these two with about 90,000 of its 100,000 USDC in ETH."""
-    protocol.risk.set_limits((10**18,) * 8, sender=protocol.governor)
-    protocol.vault.set_budgets(Budgets(loss_capacity=WAD, loss_per_day=WAD), sender=protocol.governor)
+    protocol.loosen(loss_capacity=WAD, loss_per_day=WAD)
     protocol.rebalance(protocol.leg(SPOT, 15), protocol.leg(SPOT, 15, pool=1))
     return protocol

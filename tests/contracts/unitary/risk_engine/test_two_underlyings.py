@@ -4,7 +4,7 @@ import pytest
 
 from keeper.domain.series import Position, Series
 from tests.contracts.chain import HOUR, USDC, WAD, reverts
-from tests.contracts.protocol import LOOSE, BTC, BTC_SHORT, BTC_SPOT, ETH, SHORT, SPOT, Budgets, Limits, wad
+from tests.contracts.protocol import BTC, BTC_SHORT, BTC_SPOT, ETH, LOOSE, SHORT, SPOT, wad
 
 CASH = 10**6 * WAD
 
@@ -51,7 +51,7 @@ def test_margin_and_gap_loss_of_two_underlyings_are_those_of_each_added_up(quote
 
 
 def test_spot_of_one_underlying_does_not_hedge_options_of_the_other(quoted):
-    quoted.risk.set_limits(LOOSE, sender=quoted.governor)
+    quoted.loosen()
     quoted.rebalance(quoted.leg(BTC_SPOT, 1))
     venues = quoted.vault.all_venues()
     eth = position(quoted, ETH, True, -20)
@@ -64,7 +64,7 @@ def test_spot_of_one_underlying_does_not_hedge_options_of_the_other(quoted):
 
 
 def test_spot_of_the_same_underlying_does(quoted):
-    quoted.risk.set_limits(LOOSE, sender=quoted.governor)
+    quoted.loosen()
     quoted.rebalance(quoted.leg(BTC_SPOT, 0.35))
     btc = position(quoted, BTC, True, -0.7)
 
@@ -95,6 +95,7 @@ def test_a_delta_of_one_underlying_is_not_made_good_by_the_other(both):
 
 
 def test_gross_leverage_is_of_both_together(both):
+    both.loosen()
     both.risk.set_limits(LOOSE._replace(gross_leverage=wad(0.5)), sender=both.governor)
     both.rebalance(both.leg(SPOT, 90))
 
@@ -108,8 +109,7 @@ def test_gross_leverage_is_of_both_together(both):
 @pytest.mark.parametrize("legs", [[(BTC_SPOT, 2.7), (SPOT, 100)], [(SPOT, 100), (BTC_SPOT, 2.7)]])
 def test_the_loss_bucket_is_shared(both, legs):
     """Each alone fits into 10 bp, 1,000 USDC: 0.3 % and impact of 243,000 USDC, 0.05 % and impact of 300,000."""
-    both.risk.set_limits(LOOSE, sender=both.governor)
-    both.vault.set_budgets(Budgets(loss_capacity=wad(0.001), loss_per_day=0), sender=both.governor)
+    both.loosen(loss_capacity=wad(0.001), loss_per_day=0)
     first, second = legs
     both.rebalance(both.leg(*first))
 
@@ -118,13 +118,13 @@ def test_the_loss_bucket_is_shared(both, legs):
 
 
 def test_one_rebalance_trades_in_the_venues_of_both(both):
-    both.risk.set_limits(LOOSE, sender=both.governor)
-    sequence = both.vault.sequence()
+    both.loosen()
+    sequence = both.hedger.sequence()
 
     both.rebalance(both.leg(SPOT, 20), both.leg(SHORT, -30), both.leg(BTC_SPOT, 0.5), both.leg(BTC_SHORT, -1))
 
     a = both.vault.assessment()
-    assert both.vault.sequence() == sequence + 1
+    assert both.hedger.sequence() == sequence + 1
     assert [units / WAD for units in a.delta] == pytest.approx([-10, -0.5])
     assert a.gross == pytest.approx((50 * 3_000 + 1.5 * 90_000) * WAD, rel=1e-6)
     assert both.ledger_problems([both.depositor]) == []

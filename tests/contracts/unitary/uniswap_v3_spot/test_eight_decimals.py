@@ -13,7 +13,7 @@ PRICE = 90_000 * WAD
 @pytest.fixture
 def loose(both):
     """No bands."""
-    both.risk.set_limits(LOOSE, sender=both.governor)
+    both.loosen()
     return both
 
 

@@ -15,7 +15,7 @@ def deploy(protocol, token_decimals=18, pools=(addresses.POOL_USDC_WETH_500,), t
 @pytest.fixture
 def holding(funded):
     """Five WETH held, no bands."""
-    funded.risk.set_limits(LOOSE, sender=funded.governor)
+    funded.loosen()
     funded.rebalance(funded.leg(SPOT, 5))
     return funded
 

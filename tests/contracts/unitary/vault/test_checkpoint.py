@@ -1,7 +1,7 @@
 """Vault.checkpoint: the high-water mark, and the drawdown that latches REDUCE_ONLY."""
 
 from tests.contracts.chain import USDC, WAD, events
-from tests.contracts.protocol import ETH, SPOT, Budgets, wad
+from tests.contracts.protocol import ETH, SPOT, Thresholds, wad
 
 
 def test_first_price_is_one_usdc(protocol):
@@ -70,7 +70,7 @@ def test_once_the_governor_has_unlatched_a_new_drawdown_is_needed(funded):
 
 def test_nothing_is_learned_while_a_priced_expiry_is_not_settled(funded, sold):
     """Calls that expired worthless are marked at a spot that has risen since: a drawdown that never was."""
-    funded.vault.set_budgets(Budgets(kill_drawdown=wad(0.01)), sender=funded.governor)
+    funded.vault.set_thresholds(Thresholds(kill_drawdown=wad(0.01)), sender=funded.governor)
     funded.vault.checkpoint()
     expiry = funded.expiry()
     proof = funded.reach_expiry(expiry, 3_000)
@@ -89,7 +89,7 @@ def test_nothing_is_learned_while_a_priced_expiry_is_not_settled(funded, sold):
 
 def test_a_real_crash_latches_through_checkpoint_and_rebalance(funded):
     """A vault long ETH with a fifth of its money loses 15 % of it all when ETH falls by four fifths."""
-    funded.risk.set_limits((10**18,) * 8, sender=funded.governor)
+    funded.loosen()
     funded.rebalance(funded.leg(SPOT, 70))
     assert not funded.vault.latched()
     funded.market.move(750)

@@ -1,32 +1,33 @@
-"""Vault.wire, list_venue, set_budgets, set_reduce_only, grant_role, revoke_role: who may change it."""
+"""Vault.wire, list_venue, set_thresholds, set_reduce_only, grant_role, revoke_role: who may change it."""
 
 import pytest
 
 from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, Budgets, fault, load
+from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, Thresholds, fault, load
 
 
 @pytest.fixture
 def unwired(protocol):
     """A Vault that does not know its OptionBook yet."""
-    return load("Vault").deploy(protocol.governor, protocol.market.usdc, protocol.risk, Budgets())
+    return load("Vault").deploy(protocol.governor, protocol.market.usdc, protocol.risk, Thresholds())
 
 
 def test_wire_names_the_components(protocol, unwired):
-    unwired.wire(protocol.book, protocol.queue, sender=protocol.governor)
+    unwired.wire(protocol.book, protocol.queue, protocol.hedger, sender=protocol.governor)
 
     assert unwired.option_book() == protocol.book.address
     assert unwired.redemption_queue() == protocol.queue.address
+    assert unwired.hedger() == protocol.hedger.address
 
 
 def test_wire_works_once(protocol):
     with reverts("vault: already wired"):
-        protocol.vault.wire(protocol.stranger, protocol.stranger, sender=protocol.governor)
+        protocol.vault.wire(*[protocol.stranger] * 3, sender=protocol.governor)
 
 
 def test_wire_refuses_others(protocol, unwired):
     with reverts("roles: not allowed"):
-        unwired.wire(protocol.book, protocol.queue, sender=protocol.stranger)
+        unwired.wire(protocol.book, protocol.queue, protocol.hedger, sender=protocol.stranger)
 
 
 def test_list_venue_appends(protocol):
@@ -70,25 +71,25 @@ def test_list_venue_refuses_others(protocol):
         protocol.vault.list_venue(fault("LyingVenue"), ETH, sender=protocol.keeper)
 
 
-def test_set_budgets_replaces_them(protocol):
-    budgets = Budgets(min_deposit=5 * USDC)
+def test_set_thresholds_replaces_them(protocol):
+    thresholds = Thresholds(min_deposit=5 * USDC)
 
-    protocol.vault.set_budgets(budgets, sender=protocol.governor)
+    protocol.vault.set_thresholds(thresholds, sender=protocol.governor)
 
-    (event,) = events(protocol.vault, "BudgetsSet")
-    assert event.budgets == budgets
-    assert protocol.vault.budgets() == budgets
-
-
-def test_set_budgets_refuses_shares_above_one(protocol):
-    """A kill level above 100 % would make checkpoint and rebalance underflow."""
-    with reverts("vault: budgets"):
-        protocol.vault.set_budgets(Budgets(kill_drawdown=WAD + 1), sender=protocol.governor)
+    (event,) = events(protocol.vault, "ThresholdsSet")
+    assert event.thresholds == thresholds
+    assert protocol.vault.thresholds() == thresholds
 
 
-def test_set_budgets_refuses_others(protocol):
+def test_set_thresholds_refuses_a_kill_level_above_one(protocol):
+    """It would make checkpoint and rebalance underflow."""
+    with reverts("vault: thresholds"):
+        protocol.vault.set_thresholds(Thresholds(kill_drawdown=WAD + 1), sender=protocol.governor)
+
+
+def test_set_thresholds_refuses_others(protocol):
     with reverts("roles: not allowed"):
-        protocol.vault.set_budgets(Budgets(), sender=protocol.guardian)
+        protocol.vault.set_thresholds(Thresholds(), sender=protocol.guardian)
 
 
 @pytest.mark.parametrize("role", ["guardian", "governor"])
@@ -118,7 +119,7 @@ def test_reduce_only_refuses_others(protocol, role):
         protocol.vault.set_reduce_only(True, sender=getattr(protocol, role))
 
 
-CONTRACTS = ("vault", "book", "vol_oracle", "risk")
+CONTRACTS = ("vault", "hedger", "book", "vol_oracle", "risk")
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -167,4 +168,4 @@ def test_guardian_cannot_revoke_the_governor(protocol, name, role):
 
 def test_deployment_without_governor_is_refused(protocol):
     with reverts("roles: zero governor"):
-        load("Vault").deploy("0x" + "00" * 20, protocol.market.usdc, protocol.risk, Budgets())
+        load("Vault").deploy("0x" + "00" * 20, protocol.market.usdc, protocol.risk, Thresholds())

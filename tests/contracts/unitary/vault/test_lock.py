@@ -1,8 +1,9 @@
-"""One lock for Vault and OptionBook: acquire, release, on_fill, book_owed, pay_owed, and what is refused meanwhile."""
+"""One lock for Vault and components: acquire, release, hedge, observe, on_fill, book_owed, pay_owed, and what is refused meanwhile."""
 
 import pytest
 
 from tests.contracts.chain import WAD, reverts
+from tests.contracts.protocol import SPOT
 
 GATED_VIEWS = (
     ("totalAssets", ()),
@@ -25,14 +26,15 @@ def held(funded):
 
 
 @pytest.mark.parametrize("role", ["governor", "keeper", "stranger"])
-def test_only_the_option_book_can_take_it(funded, role):
+def test_only_a_component_can_take_it(funded, role):
     with reverts("vault: not a component"):
         funded.vault.acquire(sender=getattr(funded, role))
 
 
-def test_it_cannot_be_taken_twice(held):
+@pytest.mark.parametrize("component", ["book", "hedger"])
+def test_it_cannot_be_taken_twice(held, component):
     with reverts("vault: locked"):
-        held.vault.acquire(sender=held.book.address)
+        held.vault.acquire(sender=getattr(held, component).address)
 
 
 def test_only_its_holder_gives_it_back(held):
@@ -78,14 +80,17 @@ def test_calls_are_refused_while_it_is_held(held, call):
     [
         lambda p, who: p.vault.release(sender=who),
         lambda p, who: p.vault.on_fill([], [], 0, True, 10**12, who, sender=who),
+        lambda p, who: p.vault.hedge(SPOT, 0, WAD, 4_000 * WAD, 3_000 * WAD, sender=who),
+        lambda p, who: p.vault.observe(p.vault.assessment(), sender=who),
         lambda p, who: p.vault.book_owed(1, sender=who),
         lambda p, who: p.vault.pay_owed(sender=who),
     ],
-    ids=["release", "on_fill", "book_owed", "pay_owed"],
+    ids=["release", "on_fill", "hedge", "observe", "book_owed", "pay_owed"],
 )
-@pytest.mark.parametrize("role", ["governor", "keeper", "stranger", "book"])
+@pytest.mark.parametrize("role", ["governor", "keeper", "stranger", "book", "hedger"])
 def test_component_calls_need_it(funded, call, role):
-    who = funded.book.address if role == "book" else getattr(funded, role)
+    who = getattr(funded, role)
+    who = who if isinstance(who, str) else who.address
 
     with reverts("vault: not the lock's holder"):
         call(funded, who)
@@ -95,6 +100,7 @@ def test_it_is_free_after_every_kind_of_call(hedged):
     """Row 44. titanoboa keeps transient storage between calls, so a lock left behind would show here."""
     series = hedged.book.live_book()[0] >> 87 << 87
     hedged.buy_back(series, WAD)
+    hedged.rebalance(hedged.leg(SPOT, 0.1))
     hedged.vault.checkpoint()
     hedged.settle(hedged.expiry(), 3_200)
     hedged.book.fund(sender=hedged.stranger)

@@ -1,4 +1,4 @@
-"""Vault.asset, totalAssets, convertTo*, preview*, assessment, mode, all_venues, loss_budget: what anyone can read."""
+"""Vault.asset, totalAssets, convertTo*, preview*, assessment, mode, all_venues, cash: what anyone can read."""
 
 import pytest
 
@@ -108,7 +108,3 @@ def test_oracle_doubt_raises_initial_margin_only(funded, sold):
 
 def test_venues_are_listed_in_order(protocol):
     assert [entry.venue for entry in protocol.vault.all_venues()] == [protocol.spot.address, protocol.short.address]
-
-
-def test_loss_budget_starts_full(protocol):
-    assert protocol.vault.loss_budget() == 2 * WAD // 1000

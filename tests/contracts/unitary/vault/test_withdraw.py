@@ -57,7 +57,7 @@ def test_nothing_is_refused(funded):
 
 
 def test_cash_in_a_venue_is_not_idle(funded):
-    funded.risk.set_limits((10**18,) * 8, sender=funded.governor)
+    funded.loosen()
     funded.rebalance(funded.leg(SPOT, 100))
 
     with reverts("vault: not enough idle cash"):

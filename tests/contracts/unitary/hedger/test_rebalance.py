@@ -1,16 +1,15 @@
-"""Vault.rebalance: hedges in real venues, inside limits, budgets and bands."""
+"""Hedger.rebalance: hedges in real venues, inside limits, budgets and bands."""
 
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import LOOSE, DECISION, ETH, SHORT, SPOT, Budgets, Limits, fault, wad
-
+from tests.contracts.protocol import DECISION, ETH, LOOSE, SHORT, SPOT, fault, wad
 
 
 @pytest.fixture
 def loose(funded):
     """No bands: what is tested is the trade itself."""
-    funded.risk.set_limits(LOOSE, sender=funded.governor)
+    funded.loosen()
     return funded
 
 
@@ -19,7 +18,7 @@ def test_buys_spot(funded, sold):
 
     funded.rebalance(funded.leg(SPOT, 5))
 
-    (leg,) = events(funded.vault, "LegTraded")
+    (leg,) = events(funded.hedger, "LegTraded")
     after = funded.vault.assessment()
     assert leg.units == 5 * WAD
     assert funded.market.weth.balanceOf(funded.spot) == funded.spot.held() == 5 * WAD
@@ -32,7 +31,7 @@ def test_sells_spot(hedged):
 
     hedged.rebalance(hedged.leg(SPOT, -3))
 
-    (leg,) = events(hedged.vault, "LegTraded")
+    (leg,) = events(hedged.hedger, "LegTraded")
     assert leg.units == -3 * WAD
     assert hedged.spot.held() == 4 * WAD
     assert (hedged.vault.idle() - idle) * 10**12 == leg.usdc > 8_950 * WAD
@@ -53,7 +52,7 @@ def test_opens_a_short(funded, sold):
 def test_closes_a_short_and_returns_all_collateral(hedged):
     hedged.rebalance(hedged.leg(SHORT, 3))
 
-    (leg,) = events(hedged.vault, "LegTraded")
+    (leg,) = events(hedged.hedger, "LegTraded")
     state = hedged.short.state(3_000 * WAD)
     assert abs(leg.units - 2 * WAD) <= 1  # no more than the debt
     assert (state.exposure, state.equity) == (0, 0)
@@ -81,7 +80,7 @@ def test_collateral_beyond_the_target_comes_back(hedged):
 def test_several_legs_in_one_call(funded, sold):
     funded.rebalance(funded.leg(SPOT, 2), funded.leg(SPOT, 2, pool=1), funded.leg(SHORT, -1))
 
-    assert [(leg.venue, leg.sequence) for leg in events(funded.vault, "LegTraded")] == [(0, 0), (0, 0), (1, 0)]
+    assert [(leg.venue, leg.sequence) for leg in events(funded.hedger, "LegTraded")] == [(0, 0), (0, 0), (1, 0)]
 
 
 def test_emits_rebalanced_with_the_decision(funded, sold):
@@ -89,8 +88,8 @@ def test_emits_rebalanced_with_the_decision(funded, sold):
 
     funded.rebalance(funded.leg(SPOT, 5))
 
-    (event,) = events(funded.vault, "Rebalanced")
-    legs = events(funded.vault, "LegTraded")
+    (event,) = events(funded.hedger, "Rebalanced")
+    legs = events(funded.hedger, "LegTraded")
     assert (event.sequence, event.decision_hash) == (0, DECISION)
     assert (event.nav_before, event.nav_after) == (before, funded.vault.assessment().nav_bid)
     assert event.loss == sum(leg.loss for leg in legs) > 0
@@ -110,7 +109,7 @@ def test_leaves_no_approval_and_keeps_the_ledger(hedged):
 @pytest.mark.parametrize("role", ["governor", "guardian", "stranger"])
 def test_refuses_others(funded, role):
     with reverts("roles: not allowed"):
-        funded.vault.rebalance([], 0, funded.market.now, DECISION, sender=getattr(funded, role))
+        funded.hedger.rebalance([], 0, funded.market.now, DECISION, sender=getattr(funded, role))
 
 
 def test_of_two_keepers_the_second_is_refused(funded):
@@ -118,7 +117,7 @@ def test_of_two_keepers_the_second_is_refused(funded):
 
     with reverts("rebalance: sequence"):
         funded.rebalance(sequence=0)
-    assert funded.vault.sequence() == 1
+    assert funded.hedger.sequence() == 1
 
 
 def test_after_the_deadline_it_is_refused(funded):
@@ -129,7 +128,7 @@ def test_after_the_deadline_it_is_refused(funded):
 def test_in_its_last_second_it_is_not(funded):
     funded.rebalance(deadline=funded.market.now)
 
-    assert funded.vault.sequence() == 1
+    assert funded.hedger.sequence() == 1
 
 
 def test_a_deadline_beyond_two_minutes_is_refused(funded):
@@ -197,7 +196,7 @@ def test_loss_is_measured_against_the_worse_of_oracle_and_twap(loose):
 
     loose.rebalance(loose.leg(SPOT, 10))
 
-    (leg,) = events(loose.vault, "LegTraded")
+    (leg,) = events(loose.hedger, "LegTraded")
     assert leg.loss == -leg.usdc - 10 * twap
     assert leg.loss > 280 * WAD
 
@@ -207,8 +206,8 @@ def test_a_gain_is_no_credit_for_a_loss(loose):
 
     loose.rebalance(loose.leg(SPOT, 5), loose.leg(SPOT, 5, pool=1))
 
-    gain, loss = events(loose.vault, "LegTraded")
-    (total,) = events(loose.vault, "Rebalanced")
+    gain, loss = events(loose.hedger, "LegTraded")
+    (total,) = events(loose.hedger, "Rebalanced")
     assert gain.usdc > -15_000 * WAD
     assert gain.loss == 0
     assert total.loss == loss.loss > 0
@@ -222,12 +221,12 @@ def test_losses_drain_the_budget_as_a_share_of_nav(loose):
 
     loose.rebalance(loose.leg(SPOT, 50))
 
-    (event,) = events(loose.vault, "Rebalanced")
-    assert 2 * WAD // 1000 - loose.vault.loss_budget() == event.loss * WAD // nav + 1
+    (event,) = events(loose.hedger, "Rebalanced")
+    assert 2 * WAD // 1000 - loose.hedger.loss_budget() == event.loss * WAD // nav + 1
 
 
 def test_an_empty_budget_stops_losing_trades_until_it_refills(loose):
-    loose.vault.set_budgets(Budgets(loss_capacity=wad(0.0001), loss_per_day=wad(0.0001)), sender=loose.governor)
+    loose.loosen(loss_capacity=wad(0.0001), loss_per_day=wad(0.0001))
     loose.rebalance(loose.leg(SPOT, 50))  # 75 of the 100 USDC
 
     with reverts("budget: exhausted"):
@@ -235,7 +234,7 @@ def test_an_empty_budget_stops_losing_trades_until_it_refills(loose):
     loose.market.wait(DAY)
     loose.rebalance(loose.leg(SPOT, 50))
 
-    assert loose.vault.loss_budget() < wad(0.00003)
+    assert loose.hedger.loss_budget() < wad(0.00003)
 
 
 @pytest.fixture

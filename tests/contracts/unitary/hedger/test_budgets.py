@@ -1,0 +1,198 @@
+"""Hedger.loss_budget, turnover_budget, emergency_budget, set_budgets: what hedges may cost.
+
+At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000 and the emergency bucket 1,000. A trade of ETH at
+3,000 in the first pool costs 0.05 %: 1.50 a unit.
+"""
+
+import pytest
+
+from tests.contracts.chain import DAY, USDC, WAD, events, reverts
+from tests.contracts.protocol import ETH, SHORT, SPOT, Budgets, wad
+
+EMPTY = {"loss_capacity": 0, "loss_per_day": 0}
+
+
+@pytest.fixture
+def loose(funded):
+    """No bands, and no ration of turnover."""
+    funded.loosen()
+    return funded
+
+
+@pytest.fixture
+def crashed(funded):
+    """Thirty puts make the vault long; ETH falls by 5 % in two minutes, and the TWAP has seen little of it."""
+    funded.loosen()
+    puts = funded.open_series(is_call=False)
+    funded.sell(puts, 30 * WAD)
+    funded.market.pass_time(120)
+    for pool in (funded.market.pool, funded.market.deep_pool):
+        funded.market.push_pool(2_850, pool)
+    funded.market.submit(2_850)
+    reading = funded.price_oracle.read(ETH)
+    assert (reading.price, reading.twap > 2_980 * WAD) == (2_850 * WAD, True)
+    assert funded.vault.assessment().delta[ETH] > 15 * WAD
+    return funded
+
+
+def balances(protocol):
+    hedger = protocol.hedger
+    return hedger.loss_budget(), hedger.turnover_budget(), hedger.emergency_budget()
+
+
+def test_all_start_full(protocol):
+    assert balances(protocol) == (wad(0.002), wad(0.08), wad(0.001))
+
+
+# ---------------------------------------------------------------- towards neutral and away
+
+
+def test_a_hedge_in_a_crash_is_not_charged_for_the_twap_that_comes_behind(crashed):
+    """Fifteen units at 140 below the TWAP would have booked more than 2,000 USDC: the whole bucket, for a fair price."""
+    delta = crashed.vault.assessment().delta[ETH]
+
+    crashed.rebalance(crashed.leg(SHORT, -15))
+
+    (leg,) = events(crashed.hedger, "LegTraded")
+    (total,) = events(crashed.hedger, "Rebalanced")
+    assert crashed.vault.assessment().delta[ETH] == pytest.approx(delta - 15 * WAD, rel=1e-9)
+    assert leg.loss < 30 * WAD
+    assert total.turnover == 0
+    assert crashed.hedger.turnover_budget() == 1_000 * WAD
+
+
+def test_a_position_that_is_opened_at_a_price_behind_the_twap_is_charged_for_it(crashed):
+    """Selling ten more than the delta, at 2,850, while the TWAP says that ETH is still worth 140 more."""
+    before = crashed.vault.assessment()
+    missed = before.twap[ETH] - before.spot[ETH]
+
+    crashed.rebalance(crashed.leg(SHORT, -(before.delta[ETH] / WAD) - 10))
+
+    (leg,) = events(crashed.hedger, "LegTraded")
+    (total,) = events(crashed.hedger, "Rebalanced")
+    lost = before.nav_mid - crashed.vault.assessment().nav_mid
+    assert leg.loss == pytest.approx(10 * missed + lost, rel=1e-6)
+    assert total.turnover == pytest.approx(28_500 * WAD, rel=1e-6)
+
+
+def test_legs_are_measured_at_the_delta_that_those_before_them_leave(funded, series):
+    """Short 20 calls: net delta about -10.6. The first purchase passes zero, the second is all away, the sale comes back."""
+    funded.sell(series, 20 * WAD)
+    funded.risk.set_limits((100 * WAD,) * 8, sender=funded.governor)
+    delta = funded.vault.assessment().delta[ETH]
+
+    funded.rebalance(funded.leg(SPOT, 12), funded.leg(SPOT, 3), funded.leg(SHORT, -4))
+
+    (total,) = events(funded.hedger, "Rebalanced")
+    assert total.turnover == pytest.approx((15 * WAD + delta) * 3_000, rel=1e-6)
+    share = total.turnover * WAD // total.nav_before + 1
+    assert funded.hedger.turnover_budget() == wad(0.08) - share
+
+
+def test_delta_of_one_underlying_is_not_neutral_for_the_other(both):
+    both.risk.set_limits((100 * WAD,) * 8, sender=both.governor)
+    both.rebalance(both.leg(SPOT, 10))
+    before = both.hedger.turnover_budget()
+
+    both.rebalance(both.leg(3, -0.3))  # BTC sold short: ETH bought is not what it brings closer to zero
+
+    assert before - both.hedger.turnover_budget() == pytest.approx(wad(0.027), rel=1e-3)
+
+
+# ---------------------------------------------------------------- turnover
+
+
+def test_turnover_away_from_neutral_is_rationed(funded):
+    funded.risk.set_limits((100 * WAD,) * 8, sender=funded.governor)
+
+    with reverts("rebalance: turnover"):
+        funded.rebalance(funded.leg(SPOT, 27))
+    funded.rebalance(funded.leg(SPOT, 20))
+    with reverts("rebalance: turnover"):
+        funded.rebalance(funded.leg(SPOT, 7))
+    funded.rebalance(funded.leg(SPOT, -20))  # the way back is free
+    funded.market.wait(DAY)
+    funded.rebalance(funded.leg(SPOT, 20))
+
+
+# ---------------------------------------------------------------- losses and emergencies
+
+
+def test_away_from_neutral_only_the_loss_bucket_pays(funded):
+    funded.loosen(**EMPTY)
+
+    with reverts("budget: exhausted"):
+        funded.rebalance(funded.leg(SPOT, 1))
+    assert funded.hedger.emergency_budget() == wad(0.001)
+
+
+def test_towards_neutral_the_emergency_bucket_pays_what_the_loss_bucket_has_not(funded, sold):
+    """Ten short calls: five bought back towards neutral lose 7.50 USDC, of which the loss bucket has 5."""
+    funded.loosen(loss_capacity=wad(0.000005), loss_per_day=0)
+
+    funded.rebalance(funded.leg(SPOT, 5))
+
+    (total,) = events(funded.hedger, "Rebalanced")
+    share = total.loss * WAD // total.nav_before + 1
+    assert share > wad(0.000005)
+    assert balances(funded)[::2] == (0, wad(0.001) - (share - wad(0.000005)))
+
+
+def test_what_a_leg_loses_beyond_neutral_is_not_an_emergency(funded, sold):
+    funded.loosen(**EMPTY)
+
+    with reverts("budget: exhausted"):
+        funded.rebalance(funded.leg(SPOT, 7))
+    funded.rebalance(funded.leg(SPOT, 5))
+
+
+def test_the_emergency_bucket_is_a_bucket_too(funded, sold):
+    funded.loosen(**EMPTY, emergency_capacity=wad(0.000005))
+
+    with reverts("budget: exhausted"):
+        funded.rebalance(funded.leg(SPOT, 5))
+    funded.rebalance(funded.leg(SPOT, 3))
+    with reverts("budget: exhausted"):
+        funded.rebalance(funded.leg(SPOT, 2))
+
+
+def test_below_maintenance_margin_emergencies_refill_faster(funded, sold):
+    """Twenty times: an hour brings 4 bp instead of a fifth of one."""
+    funded.loosen(**EMPTY, emergency_capacity=wad(0.001), emergency_per_day=wad(0.0005))
+    funded.overwrite("idle", 10_500 * USDC)
+    funded.market.push_pool(3_009)
+    a = funded.vault.assessment()
+    assert 0 < a.nav_bid < a.maintenance
+    funded.rebalance(funded.leg(SPOT, 0.5))
+    assert funded.hedger.emergency_budget() < wad(0.0005)
+    funded.market.wait(3_600)
+
+    slow = funded.hedger.emergency_budget()
+    funded.rebalance(funded.leg(SPOT, 0.5))
+
+    (total,) = events(funded.hedger, "Rebalanced")
+    share = total.loss * WAD // total.nav_before + 1
+    assert slow < share < slow + wad(0.0004)
+
+
+# ---------------------------------------------------------------- governance
+
+
+def test_set_budgets_replaces_them(protocol):
+    budgets = Budgets(loss_capacity=wad(0.003))
+
+    protocol.hedger.set_budgets(budgets, sender=protocol.governor)
+
+    (event,) = events(protocol.hedger, "BudgetsSet")
+    assert event.budgets == protocol.hedger.budgets() == budgets
+
+
+def test_set_budgets_refuses_a_slippage_above_one(protocol):
+    with reverts("rebalance: budgets"):
+        protocol.hedger.set_budgets(Budgets(leg_slippage=WAD + 1), sender=protocol.governor)
+
+
+@pytest.mark.parametrize("role", ["guardian", "keeper", "stranger"])
+def test_set_budgets_refuses_others(protocol, role):
+    with reverts("roles: not allowed"):
+        protocol.hedger.set_budgets(Budgets(), sender=getattr(protocol, role))
