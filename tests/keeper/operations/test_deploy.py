@@ -28,9 +28,9 @@ def test_contracts_stay_under_the_limit_of_size(vault: VaultOnFork) -> None:
 
 
 def test_a_revoked_role_does_not_verify(vault: VaultOnFork) -> None:
-    vault.send("governor", "Vault", "revoke_role", vault.keeper.address, 4)
+    vault.send("governor", "Hedger", "revoke_role", vault.keeper.address, 4)
 
-    with pytest.raises(KeelError, match="Vault: role of keeper"):
+    with pytest.raises(KeelError, match="Hedger: role of keeper"):
         verify(vault.sender("stranger"), vault.deployment)
 
 

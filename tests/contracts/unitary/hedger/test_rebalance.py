@@ -320,3 +320,45 @@ def test_a_venue_that_claims_to_return_what_it_kept_is_refused(loose, liar):
 
     with reverts("vault: venue kept USDC"):
         loose.rebalance(loose.leg(2, 0))
+
+
+# ---------------------------------------------------------------- legs of zero
+
+
+@pytest.fixture
+def exposed(hedged):
+    """Delta far outside its band, and a short that has lost health."""
+    hedged.sell(hedged.book.live_book()[0] >> 87 << 87, 12 * WAD)
+    hedged.market.move(3_150)
+    return hedged
+
+
+def test_a_leg_of_zero_that_restores_health_stands_whatever_else_is_in_breach(exposed):
+    before = exposed.vault.assessment()
+    assert abs(before.delta[ETH]) * 3_150 > before.nav_bid * 2 // 100
+
+    exposed.rebalance(exposed.leg(SHORT, 0))
+
+    (total,) = events(exposed.hedger, "Rebalanced")
+    assert (total.loss, total.turnover) == (0, 0)
+    assert abs(exposed.short.state(3_150 * WAD).health - 18 * WAD // 10) < WAD // 10**6
+
+
+def test_it_does_not_excuse_a_leg_that_restores_nothing(exposed):
+    exposed.vault.list_venue(fault("LyingVenue"), ETH, sender=exposed.governor)
+
+    with reverts("risk: no breach improves"):
+        exposed.rebalance(exposed.leg(SHORT, 0), exposed.leg(2, 0))
+
+
+def test_it_does_not_excuse_a_trade(exposed):
+    with reverts("risk: no breach improves"):
+        exposed.rebalance(exposed.leg(SHORT, 0), exposed.leg(SPOT, 0.01))
+
+
+def test_what_takes_collateral_out_is_checked_like_a_trade(exposed):
+    exposed.rebalance(exposed.leg(SHORT, 0))
+    exposed.market.move(3_060)
+
+    with reverts("risk: no breach improves"):
+        exposed.rebalance(exposed.leg(SHORT, 0))
