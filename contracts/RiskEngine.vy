@@ -12,6 +12,9 @@
         flat and up; plus 2 % of spot times the short size of each series. Nothing offsets across underlyings. Initial margin is
         1.25 times that, and 1.5 times more under oracle doubt.
 
+        Venues. One that does not answer counts nothing, and is flagged: exits, settlement and payouts go on at what is left,
+        while nothing is minted and no option sold. No caller can silence a venue by starving it of gas.
+
         Gap solvency. nav_bid must survive spot -50 % and +50 % at once, undamped, nothing rehedged, venues at stressed equity.
 
         Checks. What a trade leaves is measured as excess over each limit, at the NAV before the trade. No excess may grow, and
@@ -58,6 +61,8 @@ _W: constant(int256) = 10**18
 _CONTINGENCY: constant(int256) = 2 * 10**16
 _INITIAL: constant(int256) = 125 * 10**16
 _DOUBT: constant(int256) = 150 * 10**16
+_VENUE_GAS: constant(uint256) = 400_000  # a venue that needs more does not answer
+_MIN_GAS: constant(uint256) = 430_000  # leaves 63/64 (EIP-150) above it, and enough to go on
 
 PRICER: public(immutable(IOptionPricer))
 
@@ -131,6 +136,7 @@ def check_fill(
     self._check_no_worse(before, after, self.limits.delta_hard)
     if not is_sale:
         return True
+    assert not after.venue_failed, "risk: a venue does not answer"
     assert after.nav_bid >= after.initial, "margin: below initial"
     assert after.gap_headroom >= 0, "margin: gap insolvent"
     u: uint256 = series._underlying(slot)
@@ -157,6 +163,7 @@ def check_rebalance(before: IRiskEngine.Assessment, after: IRiskEngine.Assessmen
     @notice True, or a revert unless a rebalance leaves every limit kept or closer, and of breached ones at least one a tenth
             closer.
     """
+    assert after.venue_failed == before.venue_failed, "risk: a venue does not answer"
     assert self._check_no_worse(before, after, self.limits.delta_target), "risk: no breach improves"
     return True
 
@@ -173,7 +180,10 @@ def _assess(
     gap_up: int256[2] = empty(int256[2])
     for listed: IRiskEngine.Listed in venues:
         u: uint256 = listed.underlying
-        venue: IVenue.VenueState = staticcall listed.venue.state(options[u].spot)
+        answers: bool = False
+        venue: IVenue.VenueState = empty(IVenue.VenueState)
+        answers, venue = self._venue_state(listed.venue, options[u].spot)
+        a.venue_failed = a.venue_failed or not answers
         a.nav_mid += venue.equity
         units[u] += venue.exposure
         gap_down[u] += venue.stressed_down - venue.equity
@@ -218,6 +228,28 @@ def _assess(
         a.initial = a.initial * _DOUBT // _W
     a.gap_headroom = a.nav_bid - gap_loss
     return a
+
+
+@internal
+@view
+def _venue_state(venue: IVenue, spot: uint256) -> (bool, IVenue.VenueState):
+    """
+    @return Whether the venue answers, and what; else nothing.
+    """
+    assert msg.gas >= _MIN_GAS, "risk: too little gas"
+    success: bool = False
+    response: Bytes[192] = b""
+    success, response = raw_call(
+        venue.address,
+        abi_encode(spot, method_id=method_id("state(uint256)")),
+        max_outsize=192,
+        gas=_VENUE_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(response) < 192:
+        return False, empty(IVenue.VenueState)
+    return True, abi_decode(response, IVenue.VenueState)
 
 
 @internal

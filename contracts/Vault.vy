@@ -23,8 +23,8 @@
         share, which starts anew when an empty vault is deposited into.
 
         Modes. NORMAL, or REDUCE_ONLY: no deposits, sales or listings, everything that reduces risk goes on. REDUCE_ONLY is
-        latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin. Only
-        the governor unlatches.
+        latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin or a
+        venue does not answer. Only the governor unlatches.
 
         One lock. It covers the Vault and its components: OptionBook and Hedger take it for the time of a fill, a settlement or
         a rebalance, and whoever calls any other function in between, views of value included, is refused.
@@ -604,16 +604,17 @@ def _pay(receiver: address, amount: uint256):
 @internal
 @view
 def _mode(a: IRiskEngine.Assessment) -> Mode:
-    return Mode.REDUCE_ONLY if self.latched or a.nav_bid < a.initial else Mode.NORMAL
+    return Mode.REDUCE_ONLY if self.latched or a.venue_failed or a.nav_bid < a.initial else Mode.NORMAL
 
 
 @internal
 def _observe(a: IRiskEngine.Assessment):
     """
     @notice Move the high-water mark up, or latch REDUCE_ONLY when the share price is too far below it. Nothing is learned
-            while an expired series that has its price is not settled: it is still marked at a spot that no longer matters.
+            while an expired series that has its price is not settled: it is still marked at a spot that no longer matters;
+            nor while a venue does not answer: what it holds may be there.
     """
-    if a.unfixed:
+    if a.unfixed or a.venue_failed:
         return
     price: uint256 = self._nav_wad(a) * _W // self._shares(a)
     if price > self.high_water:
@@ -696,11 +697,11 @@ def _try_assess() -> (bool, IRiskEngine.Assessment):
     @notice The assessment, or False when an oracle or a venue does not answer or the lock is held.
     """
     success: bool = False
-    response: Bytes[640] = b""
+    response: Bytes[672] = b""
     success, response = raw_call(
-        self, method_id("assessment()"), max_outsize=640, is_static_call=True, revert_on_failure=False
+        self, method_id("assessment()"), max_outsize=672, is_static_call=True, revert_on_failure=False
     )
-    if not success or len(response) < 640:
+    if not success or len(response) < 672:
         return False, empty(IRiskEngine.Assessment)
     return True, abi_decode(response, IRiskEngine.Assessment)
 

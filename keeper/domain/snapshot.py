@@ -131,6 +131,7 @@ class Assessment:
     vega: tuple[int, int]
     doubt: bool
     unfixed: bool
+    venue_failed: bool
 
 
 @dataclass(frozen=True, slots=True)

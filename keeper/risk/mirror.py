@@ -156,6 +156,7 @@ def assess(options: Sequence[OptionRisk], venues: Sequence[VenueState], cash: in
         vega=_pair([o.vega for o in options]),
         doubt=doubt,
         unfixed=any(o.unfixed for o in options),
+        venue_failed=False,  # a snapshot has every venue's answer
     )
 
 

@@ -14,6 +14,7 @@ struct VenueState:
 
 
 exposure: public(int256)
+equity: public(int256)
 exposure_after: public(int256)
 claims_to_return: public(uint256)
 broken: public(bool)
@@ -23,6 +24,15 @@ broken: public(bool)
 def pretend(exposure_after: int256, claims_to_return: uint256):
     self.exposure_after = exposure_after
     self.claims_to_return = claims_to_return
+
+
+@external
+def hold(exposure: int256, equity: int256):
+    """
+    @notice From now on this is what lies here.
+    """
+    self.exposure = exposure
+    self.equity = equity
 
 
 @external
@@ -38,7 +48,12 @@ def break_down():
 def state(spot: uint256) -> VenueState:
     assert not self.broken, "venue: broken"
     return VenueState(
-        underlying=0, exposure=self.exposure, equity=0, stressed_down=0, stressed_up=0, health=max_value(uint256)
+        underlying=0,
+        exposure=self.exposure,
+        equity=self.equity,
+        stressed_down=self.equity // 2,
+        stressed_up=self.equity,
+        health=max_value(uint256),
     )
 
 
