@@ -185,7 +185,8 @@ def _move_the_pool(rehearsal, dollars):
     order = (SEPOLIA.usdc, SEPOLIA.markets[0].token, 500, trader.address, dollars * USDC, 0, 0)
     rehearsal.rpc.call("anvil_impersonateAccount", trader.address)
     transaction = {"from": trader.address, "to": router, "data": call_data(swap, order), "gas": hex(1_000_000)}
-    rehearsal.rpc.call("eth_sendTransaction", transaction)
+    digest = rehearsal.rpc.call("eth_sendTransaction", transaction)
+    assert rehearsal.w3.eth.wait_for_transaction_receipt(digest)["status"] == 1
 
 
 @pytest.fixture
