@@ -350,7 +350,7 @@ class MarketDriver:
         try:
             hashes = [rpc.call("eth_sendTransaction", _request(entry, base_fee)) for entry in batch]
             if quiet:
-                rpc.call("anvil_mine", hex(2), hex(quiet))
+                self._mine_two(quiet)
             else:
                 rpc.call("evm_mine")
         finally:
@@ -361,6 +361,15 @@ class MarketDriver:
             if receipt is None or receipt["status"] != "0x1":
                 raise MarketError(self._explain(entry, receipt))
         return receipts
+
+    def _mine_two(self, interval: int) -> None:
+        """Two blocks, exactly `interval` seconds apart. (The interval of `anvil_mine` drifts with the wall clock.)"""
+        self.rpc.call("anvil_setBlockTimestampInterval", interval)
+        try:
+            self.rpc.call("anvil_mine", hex(2))
+        finally:
+            self.rpc.call("anvil_removeBlockTimestampInterval")
+        self.rpc.call("evm_increaseTime", interval)
 
     def _explain(self, entry: _Transaction, receipt: dict[str, Any] | None) -> str:
         name = f"the driver's transaction to {entry.to or 'a new contract'}"
