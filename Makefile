@@ -16,7 +16,7 @@ FAST_TESTS := tests/contracts tests/keeper tests/stateful
 FORK_TESTS := tests/fork tests/e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-fork lint format bench gas stress lock clean snapshot
+.PHONY: help setup demo test test-fast test-fork lint format bench gas stress mutants lock clean snapshot
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -56,6 +56,9 @@ gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
 
 stress: setup ## the long campaigns of tests/stateful
 	HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful
+
+mutants: setup ## take each guard out of the contracts once and see its test fail (ONLY=list or row, NEW=1, DOCUMENT=1)
+	@$(BIN)/python tests/mutations $(ONLY) $(if $(NEW),--new) $(if $(DOCUMENT),--document) --jobs $(WORKERS)
 
 lock: .venv/.created ## resolve the requirements again
 	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock

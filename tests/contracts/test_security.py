@@ -1,0 +1,32 @@
+"""docs/security.md and the lists it is made from cannot rot: every guard that is listed stands where it should."""
+
+import pytest
+
+from tests.mutations import guards
+from tests.mutations.document import naming_tests, rows_in
+
+LISTED = [guard for name in guards.lists() for guard in guards.read(name)]
+
+
+@pytest.mark.parametrize("guard", LISTED, ids=lambda guard: f"{guard.contract}: {guard.text}"[:80])
+def test_a_listed_guard_stands_in_its_contract_and_has_its_test(guard):
+    assert guard.problem() is None
+
+
+def test_no_test_names_a_row_that_there_is_not():
+    unknown = naming_tests().keys() - guards.statements().keys() - {"12", "23"}  # the keeper's own
+    assert not unknown
+
+
+@pytest.mark.parametrize(
+    ("docstring", "rows"),
+    [
+        ("Invariant 22.", {"22"}),
+        ("Invariants 1, 19 and 47: the ledger.", {"1", "19", "47"}),
+        ("Rows 9 to 11 hold.", {"9", "10", "11"}),
+        ("Attacks A6 and A7.", {"A6", "A7"}),
+        ("Attack: none by number; 5 units.", set()),
+    ],
+)
+def test_rows_are_read_from_docstrings(docstring, rows):
+    assert rows_in(docstring) == rows
