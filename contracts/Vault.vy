@@ -22,13 +22,11 @@
         earned; minting them, at most every 30 days, moves none. Performance is charged over a high-water mark of `nav_bid` per
         share, which starts anew when an empty vault is deposited into.
 
-        Modes. NORMAL, or REDUCE_ONLY: no deposits, sales or listings, everything that reduces risk goes on. REDUCE_ONLY is
-        latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin or a
-        venue does not answer. Only the governor unlatches.
+        Modes. When shares may be minted is the CircuitBreaker's to decide; it is asked before each deposit.
 
-        One lock. It covers the Vault and its components: OptionBook and Hedger take it for the time of a fill, a settlement or
-        a rebalance, and whoever calls any other function in between, views of value included, is refused.
-@custom:kill guardian: `set_reduce_only(True)`. Exits, settlement and hedges have no switch.
+        One lock. It covers the Vault and its components: OptionBook, Hedger and BuybackAuction take it for the time of a fill,
+        a settlement, a rebalance or a bid, and whoever calls any other function in between, views of value included, is refused.
+@custom:kill guardian of the CircuitBreaker: `set_reduce_only(True)`. Exits, settlement and hedges have no switch.
 """
 
 from ethereum.ercs import IERC20
@@ -36,6 +34,7 @@ from ethereum.ercs import IERC20Detailed
 from ethereum.ercs import IERC4626
 from snekmate.auth import ownable
 from snekmate.tokens import erc20
+from .interfaces import ICircuitBreaker
 from .interfaces import IOptionBook
 from .interfaces import IRiskEngine
 from .interfaces import IVault
@@ -78,31 +77,10 @@ flag Side:
     ASK
 
 
-flag Mode:
-    NORMAL
-    REDUCE_ONLY
-    FROZEN
-
-
-# @param kill_drawdown  Fall of the share price that latches REDUCE_ONLY, WAD.
-# @param min_deposit    USDC, 6 decimals.
-struct Thresholds:
-    kill_drawdown: uint256
-    min_deposit: uint256
-
-
 event VenueListed:
     index: indexed(uint256)
     venue: indexed(address)
     underlying: uint256
-
-
-event ThresholdsSet:
-    thresholds: Thresholds
-
-
-event ReduceOnlySet:
-    latched: bool
 
 
 _W: constant(uint256) = 10**18
@@ -115,18 +93,17 @@ RISK: public(immutable(IRiskEngine))
 option_book: public(IOptionBook)
 redemption_queue: public(address)
 hedger: public(address)
+auction: public(address)
+breaker: public(ICircuitBreaker)
 venues: public(DynArray[IRiskEngine.Listed, 8])
-thresholds: public(Thresholds)
 
 idle: public(uint256)  # USDC that is neither in a venue nor a gift
 owed: public(uint256)  # USDC of `idle` that fixings have promised to option holders
-high_water: public(uint256)  # highest `nav_bid` per share since it was last reset, WAD
-latched: public(bool)
 _holder: transient(address)
 
 
 @deploy
-def __init__(governor: address, asset: IERC20, risk: IRiskEngine, thresholds: Thresholds):
+def __init__(governor: address, asset: IERC20, risk: IRiskEngine):
     roles.__init__(governor)
     ownable.__init__()
     erc20.__init__("Keel USDC", "kUSDC", 18, "Keel USDC", "1")
@@ -137,14 +114,15 @@ def __init__(governor: address, asset: IERC20, risk: IRiskEngine, thresholds: Th
     _UNIT = convert(10 ** (18 - decimals), int256)
     _VIRTUAL_SHARES = 10 ** (18 - decimals)
     RISK = risk
-    self._set_thresholds(thresholds)
 
 
 # ---------------------------------------------------------------- governance
 
 
 @external
-def wire(option_book: IOptionBook, redemption_queue: address, hedger: address):
+def wire(
+    option_book: IOptionBook, redemption_queue: address, hedger: address, auction: address, breaker: ICircuitBreaker
+):
     """
     @notice Name the components. Governor only, once.
     """
@@ -153,6 +131,8 @@ def wire(option_book: IOptionBook, redemption_queue: address, hedger: address):
     self.option_book = option_book
     self.redemption_queue = redemption_queue
     self.hedger = hedger
+    self.auction = auction
+    self.breaker = breaker
 
 
 @external
@@ -167,15 +147,6 @@ def list_venue(venue: IVenue, underlying: uint256):
     assert (staticcall venue.state(_W)).underlying == underlying, "vault: wrong underlying"
     log VenueListed(index=len(self.venues), venue=venue.address, underlying=underlying)
     self.venues.append(IRiskEngine.Listed(venue=venue, underlying=underlying))
-
-
-@external
-def set_thresholds(thresholds: Thresholds):
-    """
-    @notice Replace the thresholds. Governor only.
-    """
-    roles._check(roles.Role.GOVERNOR)
-    self._set_thresholds(thresholds)
 
 
 @external
@@ -198,20 +169,6 @@ def crystallise():
 
 
 @external
-def set_reduce_only(latched: bool):
-    """
-    @notice Latch REDUCE_ONLY: guardian or governor. Unlatch: governor; drawdown is then measured from the price at the next
-            checkpoint, or it would latch again at once.
-    """
-    if not (latched and roles._has(msg.sender, roles.Role.GUARDIAN)):
-        roles._check(roles.Role.GOVERNOR)
-    self.latched = latched
-    if not latched:
-        self.high_water = 0
-    log ReduceOnlySet(latched=latched)
-
-
-@external
 def checkpoint():
     """
     @notice Record the share price; a drawdown beyond the kill level latches REDUCE_ONLY. Anyone.
@@ -227,7 +184,7 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     """
     @notice Pay `assets` USDC for shares at `nav_ask`.
     """
-    a: IRiskEngine.Assessment = self._open_for_deposits()
+    a: IRiskEngine.Assessment = self._now()
     shares: uint256 = self._to_shares(a, Side.ASK, assets, False)
     self._deposit(a, assets, shares, receiver)
     return shares
@@ -238,7 +195,7 @@ def mint(shares: uint256, receiver: address) -> uint256:
     """
     @notice Pay for exactly `shares` at `nav_ask`.
     """
-    a: IRiskEngine.Assessment = self._open_for_deposits()
+    a: IRiskEngine.Assessment = self._now()
     assets: uint256 = self._to_assets(a, Side.ASK, shares, True)
     self._deposit(a, assets, shares, receiver)
     return assets
@@ -332,7 +289,7 @@ def maxDeposit(receiver: address) -> uint256:
     """
     @notice Everything or nothing; never reverts.
     """
-    return max_value(uint256) if self._can_deposit() else 0
+    return self._max_deposit()
 
 
 @external
@@ -341,7 +298,7 @@ def maxMint(receiver: address) -> uint256:
     """
     @notice Everything or nothing; never reverts.
     """
-    return max_value(uint256) if self._can_deposit() else 0
+    return self._max_deposit()
 
 
 @external
@@ -376,11 +333,16 @@ def assessment() -> IRiskEngine.Assessment:
 
 @external
 @view
-def mode() -> Mode:
+def mode() -> ICircuitBreaker.Mode:
     """
-    @notice NORMAL or REDUCE_ONLY.
+    @notice NORMAL, REDUCE_ONLY, or FROZEN while NAV cannot be computed; never reverts.
     """
-    return self._mode(self._now())
+    success: bool = False
+    a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
+    success, a = self._try_assess()
+    if not success:
+        return ICircuitBreaker.Mode.FROZEN
+    return staticcall self.breaker.mode_of(a)
 
 
 @external
@@ -407,9 +369,9 @@ def all_venues() -> DynArray[IRiskEngine.Listed, 8]:
 @external
 def acquire():
     """
-    @notice Take the lock. OptionBook and Hedger only.
+    @notice Take the lock. OptionBook, Hedger and BuybackAuction only.
     """
-    assert msg.sender in [self.option_book.address, self.hedger], "vault: not a component"
+    assert msg.sender in [self.option_book.address, self.hedger, self.auction], "vault: not a component"
     self._require_unlocked()
     self._holder = msg.sender
 
@@ -484,6 +446,16 @@ def observe(a: IRiskEngine.Assessment):
 
 
 @external
+def pay_out(receiver: address, amount: uint256):
+    """
+    @notice Pay USDC that is not owed, for a bounty or a buyback. Lock holder only.
+    """
+    self._require_holder()
+    self._require_free(amount)
+    self._pay(receiver, amount)
+
+
+@external
 def book_owed(amount: uint256):
     """
     @notice Add what a fixing promises to option holders. Lock holder only.
@@ -525,9 +497,9 @@ def settle_queue(shares: uint256) -> (uint256, uint256):
 @reentrant
 def accepts_new_risk() -> bool:
     """
-    @notice False while REDUCE_ONLY is latched. `on_fill` refuses a sale below initial margin by itself.
+    @notice Whether options may be sold and series listed. `on_fill` refuses a sale below initial margin by itself.
     """
-    return not self.latched
+    return staticcall self.breaker.accepts_new_risk()
 
 
 # ---------------------------------------------------------------- internals
@@ -549,13 +521,6 @@ def _require_fixed(unfixed: bool):
 @view
 def _require_holder():
     assert msg.sender == self._holder, "vault: not the lock's holder"
-
-
-@internal
-def _set_thresholds(thresholds: Thresholds):
-    assert thresholds.kill_drawdown <= _W, "vault: thresholds"
-    self.thresholds = thresholds
-    log ThresholdsSet(thresholds=thresholds)
 
 
 @internal
@@ -602,47 +567,8 @@ def _pay(receiver: address, amount: uint256):
 
 
 @internal
-@view
-def _mode(a: IRiskEngine.Assessment) -> Mode:
-    return Mode.REDUCE_ONLY if self.latched or a.venue_failed or a.nav_bid < a.initial else Mode.NORMAL
-
-
-@internal
 def _observe(a: IRiskEngine.Assessment):
-    """
-    @notice Move the high-water mark up, or latch REDUCE_ONLY when the share price is too far below it. Nothing is learned
-            while an expired series that has its price is not settled: it is still marked at a spot that no longer matters;
-            nor while a venue does not answer: what it holds may be there.
-    """
-    if a.unfixed or a.venue_failed:
-        return
-    price: uint256 = self._nav_wad(a) * _W // self._shares(a)
-    if price > self.high_water:
-        self.high_water = price
-    elif price * _W < self.high_water * (_W - self.thresholds.kill_drawdown) and not self.latched:
-        self.latched = True
-        log ReduceOnlySet(latched=True)
-
-
-@internal
-@view
-def _open_for_deposits() -> IRiskEngine.Assessment:
-    a: IRiskEngine.Assessment = self._now()
-    assert self._mode(a) == Mode.NORMAL, "vault: reduce-only"
-    self._require_fixed(a.unfixed)
-    assert self._is_sound(a), "vault: share price too low"
-    return a
-
-
-@internal
-@view
-def _is_sound(a: IRiskEngine.Assessment) -> bool:
-    """
-    @return Whether a share is worth at least a tenth of its first price, 1 USDC.
-    """
-    if erc20.totalSupply == 0:
-        return True
-    return a.nav_ask > 0 and self._ceil(a.nav_ask) * _VIRTUAL_SHARES * 10 >= self._shares(a)
+    extcall self.breaker.observe(a, self._shares(a))
 
 
 @internal
@@ -664,12 +590,10 @@ def _take_in(amount: uint256):
 
 @internal
 def _deposit(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address):
-    assert assets >= self.thresholds.min_deposit or assets == staticcall ASSET.balanceOf(msg.sender), "vault: below minimum deposit"
+    extcall self.breaker.on_deposit(a, self._shares(a), assets, msg.sender)
     assert shares > 0, "vault: zero shares"
     assert extcall ASSET.transferFrom(msg.sender, self, assets, default_return_value=True), "vault: transfer"
     supply: uint256 = erc20.totalSupply
-    if supply == 0:
-        self.high_water = 0  # what was before is nobody's any more
     unit: uint256 = convert(_UNIT, uint256)
     fees._on_entry(supply, _VIRTUAL_SHARES, shares, assets * unit, self._nav_at(a, Side.ASK) * unit)
     self._take_in(assets)
@@ -708,11 +632,11 @@ def _try_assess() -> (bool, IRiskEngine.Assessment):
 
 @internal
 @view
-def _can_deposit() -> bool:
+def _max_deposit() -> uint256:
     success: bool = False
     a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
     success, a = self._try_assess()
-    return success and self._mode(a) == Mode.NORMAL and not a.unfixed and self._is_sound(a)
+    return staticcall self.breaker.deposit_limit(a, self._shares(a)) if success else 0
 
 
 @internal

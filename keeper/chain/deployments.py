@@ -39,6 +39,7 @@ CORE: Final = (
     "OptionToken",
     "RedemptionQueue",
     "Hedger",
+    "CircuitBreaker",
 )
 
 

@@ -172,14 +172,15 @@ class _Deployer:
         vol_oracle = self._create("VolOracle", self.governor, p.vol_bounds())
         pricer = self._create("OptionPricer", oracle, vol_oracle, len(book.markets), list(normal_table()))
         risk = self._create("RiskEngine", self.governor, pricer, p.limits())
-        vault = self._create("Vault", self.governor, book.usdc, risk, p.thresholds())
+        vault = self._create("Vault", self.governor, book.usdc, risk)
         listings = p.listings(len(book.markets))
         option_book = self._create("OptionBook", self.governor, vault, pricer, oracle, book.usdc, listings)
         token = self._create("OptionToken", option_book, TOKEN_URI)
         self._call("OptionBook", "wire", token)
         queue = self._create("RedemptionQueue", vault, oracle, len(book.markets))
         hedger = self._create("Hedger", self.governor, vault, option_book, risk, p.budgets())
-        self._call("Vault", "wire", option_book, queue, hedger)
+        breaker = self._create("CircuitBreaker", self.governor, vault, p.thresholds())
+        self._call("Vault", "wire", option_book, queue, hedger, _ZERO, breaker)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
         self._call("Vault", "set_fees", (self.governor, *p.fees()))
@@ -205,6 +206,7 @@ class _Deployer:
         keys = self.keys
         return [
             ("Vault", keys.guardian, Role.GUARDIAN),
+            ("CircuitBreaker", keys.guardian, Role.GUARDIAN),
             ("Hedger", keys.guardian, Role.GUARDIAN),
             ("Hedger", keys.keeper, Role.KEEPER),
             ("OptionBook", keys.guardian, Role.GUARDIAN),
@@ -292,6 +294,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("Vault", "option_book", "OptionBook"),
         ("Vault", "redemption_queue", "RedemptionQueue"),
         ("Vault", "hedger", "Hedger"),
+        ("Vault", "breaker", "CircuitBreaker"),
         ("Vault", "RISK", "RiskEngine"),
         ("RiskEngine", "PRICER", "OptionPricer"),
         ("OptionPricer", "PRICE_ORACLE", "PriceOracle"),
@@ -304,6 +307,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("Hedger", "VAULT", "Vault"),
         ("Hedger", "OPTION_BOOK", "OptionBook"),
         ("Hedger", "RISK", "RiskEngine"),
+        ("CircuitBreaker", "VAULT", "Vault"),
         ("RedemptionQueue", "VAULT", "Vault"),
         ("RedemptionQueue", "PRICE_ORACLE", "PriceOracle"),
     ]
@@ -315,6 +319,8 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     expected = [
         ("Vault", "governor", Role.GOVERNOR),
         ("Vault", "guardian", Role.GUARDIAN),
+        ("CircuitBreaker", "governor", Role.GOVERNOR),
+        ("CircuitBreaker", "guardian", Role.GUARDIAN),
         ("Hedger", "governor", Role.GOVERNOR),
         ("Hedger", "guardian", Role.GUARDIAN),
         ("Hedger", "keeper", Role.KEEPER),

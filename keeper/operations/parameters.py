@@ -107,7 +107,7 @@ class Parameters:
         )
 
     def thresholds(self) -> tuple[int, int]:
-        """Vault.Thresholds."""
+        """CircuitBreaker.Thresholds."""
         return to_wad(self.kill_drawdown), to_usdc(self.min_deposit)
 
     def fees(self) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def deposit(sender: Sender, deployment: Deployment, assets: int) -> TxReceipt:
             kept="Nothing was sent.",
             todo="Deposit less, or send USDC there first.",
         )
-    least = vault.functions.thresholds().call()[1]
+    least = bind(sender.w3, deployment, "CircuitBreaker").functions.thresholds().call()[1]
     if assets < min(least, has):
         raise KeelError(
             f"{assets / USDC:,.2f} USDC are fewer than the vault takes, {least / USDC:,.2f} or all that you have.",

@@ -184,15 +184,16 @@ class Protocol:
             self.price_oracle, self.vol_oracle, len(markets), list(normal_table())
         )
         self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())
-        thresholds = Thresholds(min_deposit=100 * self.unit)
-        self.vault = load("Vault").deploy(governor, asset, self.risk, thresholds)
+        self.vault = load("Vault").deploy(governor, asset, self.risk)
         listings = [(STRIKE_STEP, MIN_FILL), (1_000 * WAD, 5 * WAD // 1_000)][: len(markets)]
         self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
         self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
         self.book.wire(self.token)
         self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, len(markets))
         self.hedger = load("Hedger").deploy(governor, self.vault, self.book, self.risk, Budgets())
-        self.vault.wire(self.book, self.queue, self.hedger)
+        thresholds = Thresholds(min_deposit=100 * self.unit)
+        self.breaker = load("CircuitBreaker").deploy(governor, self.vault, thresholds)
+        self.vault.wire(self.book, self.queue, self.hedger, ZERO, self.breaker)
 
     def _deploy_venues(self) -> None:
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
@@ -211,7 +212,7 @@ class Protocol:
         return spot, short
 
     def _grant(self) -> None:
-        for contract in (self.vault, self.hedger, self.book, self.vol_oracle, self.risk):
+        for contract in (self.vault, self.breaker, self.hedger, self.book, self.vol_oracle, self.risk):
             contract.grant_role(self.guardian, GUARDIAN)
         self.hedger.grant_role(self.keeper, KEEPER)
         self.book.grant_role(self.keeper, KEEPER)
@@ -235,6 +236,7 @@ class Protocol:
         """The deployed contracts by name."""
         return {
             "Vault": self.vault,
+            "CircuitBreaker": self.breaker,
             "Hedger": self.hedger,
             "OptionBook": self.book,
             "OptionToken": self.token,

@@ -6,6 +6,7 @@ import pytest
 EIP_170 = 24_576  # bytes
 NAMES = (
     "Vault",
+    "CircuitBreaker",
     "Hedger",
     "OptionBook",
     "OptionToken",

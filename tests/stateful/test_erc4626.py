@@ -335,10 +335,10 @@ class Shares(RuleBasedStateMachine):
     def checkpoint(self):
         self.attempt("checkpoint", lambda: self.vault.checkpoint(sender=self.p.stranger))
 
-    @precondition(lambda self: self.vault.latched())
+    @precondition(lambda self: self.breaker.latched())
     @rule()
     def governor_unlatches(self):
-        self.attempt("unlatch", lambda: self.vault.set_reduce_only(False, sender=self.p.governor))
+        self.attempt("unlatch", lambda: self.breaker.set_reduce_only(False, sender=self.p.governor))
 
     # ------------------------------------------------------------------ what holds after every step
 

@@ -24,7 +24,7 @@ def idle_cash_binds(live):
 
 
 def reduce_only(live):
-    live.vault.set_reduce_only(True, sender=live.guardian)
+    live.breaker.set_reduce_only(True, sender=live.guardian)
 
 
 def below_initial_margin(live):

@@ -97,7 +97,7 @@ def test_nothing_is_free_and_nothing_is_bought_for_nothing(live, shares, assets)
 def test_previews_do_not_know_limits(live):
     """A latched vault and an empty wallet still see the price."""
     before = [preview(live, operation, 10**20, live.stranger) for operation in OPERATIONS]
-    live.vault.set_reduce_only(True, sender=live.guardian)
+    live.breaker.set_reduce_only(True, sender=live.guardian)
 
     assert [preview(live, operation, 10**20, live.stranger) for operation in OPERATIONS] == before
 

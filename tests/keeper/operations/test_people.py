@@ -33,7 +33,7 @@ def test_a_deposit_of_more_than_there_is_is_refused_before_it_is_sent(vault: Vau
 
 def test_a_reduce_only_vault_says_that_it_takes_no_deposit(vault: VaultOnFork) -> None:
     vault.market.fund_usdc(account_of("stranger").address, 1_000 * USDC)
-    vault.send("guardian", "Vault", "set_reduce_only", True)
+    vault.send("guardian", "CircuitBreaker", "set_reduce_only", True)
 
     with pytest.raises(KeelError, match="reduce-only"):
         deposit(vault.sender("stranger"), vault.deployment, 1_000 * USDC)

@@ -142,7 +142,7 @@ def test_unknown_venue_is_refused(funded):
 
 
 def test_goes_on_while_reduce_only(funded, sold):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     funded.rebalance(funded.leg(SPOT, 5))
 

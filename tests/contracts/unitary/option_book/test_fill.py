@@ -313,7 +313,7 @@ def test_a_purchase_may_not_push_delta_out_of_the_hard_band(rich, series):
 
 
 def test_no_sale_while_reduce_only_but_purchases_go_on(rich, sold):
-    rich.vault.set_reduce_only(True, sender=rich.guardian)
+    rich.breaker.set_reduce_only(True, sender=rich.guardian)
 
     with reverts("book: vault is reduce-only"):
         rich.fill(rich.quote(sold))

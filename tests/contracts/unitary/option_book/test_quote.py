@@ -215,7 +215,7 @@ def test_a_contract_without_code_to_answer_is_refused(rich, series):
         rich.fill(rich.quote(series), signer=rich.token.address, signature=b"")
 
 
-@pytest.mark.parametrize("view", ["totalAssets()", "assessment()", "mode()"])
+@pytest.mark.parametrize("view", ["totalAssets()", "assessment()"])
 def test_a_contract_signer_cannot_read_the_vault_in_the_middle_of_a_fill(rich, series, signer, view):
     """Attack: read-only reentrancy. The signer refuses unless it can read; so the fill fails."""
     quote = rich.quote(series)

@@ -27,7 +27,7 @@ def test_listing_refuses_others(protocol, role):
 
 
 def test_listing_is_refused_while_reduce_only(protocol):
-    protocol.vault.set_reduce_only(True, sender=protocol.guardian)
+    protocol.breaker.set_reduce_only(True, sender=protocol.guardian)
 
     with reverts("book: vault is reduce-only"):
         protocol.list_series()

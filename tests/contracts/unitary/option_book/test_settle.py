@@ -125,7 +125,7 @@ def test_an_expiry_without_series_is_refused(protocol):
 
 
 def test_works_while_reduce_only(funded, sold):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     funded.settle(funded.expiry(), 3_500)
     funded.book.claim(sold, sender=funded.taker)

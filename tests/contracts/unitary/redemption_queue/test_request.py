@@ -131,7 +131,7 @@ def test_a_second_request_waits_for_the_settlement_of_the_first(funded):
 
 
 def test_requests_go_on_in_reduce_only_and_without_an_oracle(funded):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
     funded.market.pass_time(2 * DAY)
 
     funded.request(500 * WAD)

@@ -272,7 +272,7 @@ def test_an_expired_series_that_is_not_fixed_blocks_it(funded, sold):
 
 
 def test_reduce_only_does_not_block_it(funded):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
     funded.request(500 * WAD)
     funded.close_epoch()
 

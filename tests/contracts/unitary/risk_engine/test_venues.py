@@ -91,13 +91,13 @@ def test_a_rebalance_may_not_silence_a_venue(hedged):
 
 
 def test_the_drawdown_of_a_silent_venue_is_not_latched(hedged, venue):
-    hedged.vault.set_thresholds((WAD // 1000, 0), sender=hedged.governor)
+    hedged.breaker.set_thresholds((WAD // 1000, 0), sender=hedged.governor)
     hedged.vault.checkpoint()
     venue.break_down()
 
     hedged.vault.checkpoint(sender=hedged.stranger)
 
-    assert not hedged.vault.latched()
+    assert not hedged.breaker.latched()
 
 
 def test_no_caller_silences_a_venue_by_starving_it(hedged):

@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.chain import WAD, reverts
-from tests.contracts.protocol import Thresholds, load
+from tests.contracts.protocol import ZERO, Thresholds, load
 
 SOURCE = "tests/contracts/tokens/PlainToken.vy"
 
@@ -13,12 +13,14 @@ def vault_over(protocol, decimals):
     """An empty vault with the protocol's options and oracles over a new token, and that token."""
     with boa.env.prank(protocol.governor):
         token = boa.load_partial(SOURCE).deploy(decimals)
-        vault = load("Vault").deploy(protocol.governor, token, protocol.risk, Thresholds(min_deposit=100 * 10**decimals))
+        vault = load("Vault").deploy(protocol.governor, token, protocol.risk)
         listings = [(50 * WAD, WAD // 10)]
         book = load("OptionBook").deploy(
             protocol.governor, vault, protocol.pricer, protocol.price_oracle, token, listings
         )
-        vault.wire(book, protocol.stranger, protocol.stranger)
+        thresholds = Thresholds(min_deposit=100 * 10**decimals)
+        breaker = load("CircuitBreaker").deploy(protocol.governor, vault, thresholds)
+        vault.wire(book, protocol.stranger, protocol.stranger, ZERO, breaker)
         token.mint(protocol.depositor, 10_000 * 10**decimals)
     token.approve(vault, 2**256 - 1, sender=protocol.depositor)
     return vault, token

@@ -88,7 +88,7 @@ def test_without_allowance_it_reverts_with_the_tokens_reason(protocol):
 
 
 def test_refused_while_reduce_only(funded):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
     funded.fund(funded.stranger, 1_000 * USDC)
 
     with reverts("vault: reduce-only"):

@@ -239,7 +239,7 @@ def test_an_emptied_vault_starts_anew(charged):
     assert charged.vault.accrual().mark == pytest.approx(int(paid * WAD), rel=1e-9)
     assert charged.vault.accrual().crystallised_at == charged.market.now
     charged.vault.checkpoint()
-    assert not charged.vault.latched()
+    assert not charged.breaker.latched()
     assert charged.vault.previewRedeem(charged.vault.balanceOf(charged.taker)) >= 1_000 * USDC - 1
 
 

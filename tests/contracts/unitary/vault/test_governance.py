@@ -1,33 +1,40 @@
-"""Vault.wire, list_venue, set_thresholds, set_reduce_only, grant_role, revoke_role: who may change it."""
+"""Vault.wire, list_venue, grant_role, revoke_role: who may change it."""
 
 import pytest
 
 from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, Thresholds, fault, load
+from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, fault, load
 
 
 @pytest.fixture
 def unwired(protocol):
     """A Vault that does not know its OptionBook yet."""
-    return load("Vault").deploy(protocol.governor, protocol.market.usdc, protocol.risk, Thresholds())
+    return load("Vault").deploy(protocol.governor, protocol.market.usdc, protocol.risk)
+
+
+def components(protocol):
+    """What a Vault is wired to, in order; a stranger stands for the BuybackAuction."""
+    return protocol.book, protocol.queue, protocol.hedger, protocol.stranger, protocol.breaker
 
 
 def test_wire_names_the_components(protocol, unwired):
-    unwired.wire(protocol.book, protocol.queue, protocol.hedger, sender=protocol.governor)
+    unwired.wire(*components(protocol), sender=protocol.governor)
 
     assert unwired.option_book() == protocol.book.address
     assert unwired.redemption_queue() == protocol.queue.address
     assert unwired.hedger() == protocol.hedger.address
+    assert unwired.auction() == protocol.stranger
+    assert unwired.breaker() == protocol.breaker.address
 
 
 def test_wire_works_once(protocol):
     with reverts("vault: already wired"):
-        protocol.vault.wire(*[protocol.stranger] * 3, sender=protocol.governor)
+        protocol.vault.wire(*[protocol.stranger] * 5, sender=protocol.governor)
 
 
 def test_wire_refuses_others(protocol, unwired):
     with reverts("roles: not allowed"):
-        unwired.wire(protocol.book, protocol.queue, protocol.hedger, sender=protocol.stranger)
+        unwired.wire(*components(protocol), sender=protocol.stranger)
 
 
 def test_list_venue_appends(protocol):
@@ -71,55 +78,7 @@ def test_list_venue_refuses_others(protocol):
         protocol.vault.list_venue(fault("LyingVenue"), ETH, sender=protocol.keeper)
 
 
-def test_set_thresholds_replaces_them(protocol):
-    thresholds = Thresholds(min_deposit=5 * USDC)
-
-    protocol.vault.set_thresholds(thresholds, sender=protocol.governor)
-
-    (event,) = events(protocol.vault, "ThresholdsSet")
-    assert event.thresholds == thresholds
-    assert protocol.vault.thresholds() == thresholds
-
-
-def test_set_thresholds_refuses_a_kill_level_above_one(protocol):
-    """It would make checkpoint and rebalance underflow."""
-    with reverts("vault: thresholds"):
-        protocol.vault.set_thresholds(Thresholds(kill_drawdown=WAD + 1), sender=protocol.governor)
-
-
-def test_set_thresholds_refuses_others(protocol):
-    with reverts("roles: not allowed"):
-        protocol.vault.set_thresholds(Thresholds(), sender=protocol.guardian)
-
-
-@pytest.mark.parametrize("role", ["guardian", "governor"])
-def test_reduce_only_is_latched_by_guardian_and_governor(protocol, role):
-    protocol.vault.set_reduce_only(True, sender=getattr(protocol, role))
-
-    (event,) = events(protocol.vault, "ReduceOnlySet")
-    assert event.latched
-    assert protocol.vault.latched()
-    assert not protocol.vault.accepts_new_risk()
-
-
-def test_reduce_only_is_unlatched_by_the_governor_alone(protocol):
-    protocol.vault.set_reduce_only(True, sender=protocol.guardian)
-
-    with reverts("roles: not allowed"):
-        protocol.vault.set_reduce_only(False, sender=protocol.guardian)
-    protocol.vault.set_reduce_only(False, sender=protocol.governor)
-
-    assert not protocol.vault.latched()
-    assert protocol.vault.accepts_new_risk()
-
-
-@pytest.mark.parametrize("role", ["keeper", "stranger"])
-def test_reduce_only_refuses_others(protocol, role):
-    with reverts("roles: not allowed"):
-        protocol.vault.set_reduce_only(True, sender=getattr(protocol, role))
-
-
-CONTRACTS = ("vault", "hedger", "book", "vol_oracle", "risk")
+CONTRACTS = ("vault", "breaker", "hedger", "book", "vol_oracle", "risk")
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -168,4 +127,4 @@ def test_guardian_cannot_revoke_the_governor(protocol, name, role):
 
 def test_deployment_without_governor_is_refused(protocol):
     with reverts("roles: zero governor"):
-        load("Vault").deploy("0x" + "00" * 20, protocol.market.usdc, protocol.risk, Thresholds())
+        load("Vault").deploy("0x" + "00" * 20, protocol.market.usdc, protocol.risk)

@@ -1,14 +1,13 @@
-"""One lock for Vault and components: acquire, release, hedge, observe, on_fill, book_owed, pay_owed, and what is refused meanwhile."""
+"""One lock for Vault and components: acquire, release, hedge, observe, on_fill, pay_out, book_owed, pay_owed, and what is refused meanwhile."""
 
 import pytest
 
-from tests.contracts.chain import WAD, reverts
+from tests.contracts.chain import USDC, WAD, reverts
 from tests.contracts.protocol import SPOT
 
 GATED_VIEWS = (
     ("totalAssets", ()),
     ("assessment", ()),
-    ("mode", ()),
     ("convertToShares", (1,)),
     ("convertToAssets", (1,)),
     ("previewDeposit", (1,)),
@@ -51,6 +50,10 @@ def test_views_of_value_are_refused_while_it_is_held(held, view, arguments):
         getattr(held.vault, view)(*arguments)
 
 
+def test_mode_is_frozen_while_it_is_held(held):
+    assert held.vault.mode() == 4
+
+
 def test_limits_are_zero_while_it_is_held(held):
     vault, who = held.vault, held.depositor
 
@@ -82,10 +85,11 @@ def test_calls_are_refused_while_it_is_held(held, call):
         lambda p, who: p.vault.on_fill([], [], 0, True, 10**12, who, sender=who),
         lambda p, who: p.vault.hedge(SPOT, 0, WAD, 4_000 * WAD, 3_000 * WAD, sender=who),
         lambda p, who: p.vault.observe(p.vault.assessment(), sender=who),
+        lambda p, who: p.vault.pay_out(who, 1, sender=who),
         lambda p, who: p.vault.book_owed(1, sender=who),
         lambda p, who: p.vault.pay_owed(sender=who),
     ],
-    ids=["release", "on_fill", "hedge", "observe", "book_owed", "pay_owed"],
+    ids=["release", "on_fill", "hedge", "observe", "pay_out", "book_owed", "pay_owed"],
 )
 @pytest.mark.parametrize("role", ["governor", "keeper", "stranger", "book", "hedger"])
 def test_component_calls_need_it(funded, call, role):
@@ -94,6 +98,22 @@ def test_component_calls_need_it(funded, call, role):
 
     with reverts("vault: not the lock's holder"):
         call(funded, who)
+
+
+def test_its_holder_pays_out_what_is_not_owed(held):
+    idle = held.vault.idle()
+
+    held.vault.pay_out(held.stranger, 7 * USDC, sender=held.book.address)
+
+    assert held.asset.balanceOf(held.stranger) == 7 * USDC
+    assert held.vault.idle() == idle - 7 * USDC
+
+
+def test_what_is_owed_cannot_be_paid_out(held):
+    held.vault.book_owed(held.vault.idle() - 5, sender=held.book.address)
+
+    with reverts("vault: not enough idle cash"):
+        held.vault.pay_out(held.stranger, 6, sender=held.book.address)
 
 
 def test_it_is_free_after_every_kind_of_call(hedged):

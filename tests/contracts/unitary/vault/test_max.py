@@ -15,7 +15,7 @@ def limits(protocol, who=None):
 def test_deposits_are_all_or_nothing(funded):
     assert limits(funded)[:2] == [2**256 - 1, 2**256 - 1]
 
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     assert limits(funded)[:2] == [0, 0]
 

@@ -39,7 +39,7 @@ def test_nothing_is_refused(protocol):
 
 
 def test_refused_while_reduce_only(funded):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     with reverts("vault: reduce-only"):
         funded.vault.mint(WAD, funded.depositor, sender=funded.depositor)

@@ -60,7 +60,7 @@ def test_refused_while_an_expired_series_is_unfixed(funded, sold):
 
 
 def test_works_below_initial_margin_of_the_mode_but_not_into_the_margin(funded, sold):
-    funded.vault.set_reduce_only(True, sender=funded.governor)
+    funded.breaker.set_reduce_only(True, sender=funded.governor)
     everything = funded.vault.balanceOf(funded.depositor)
 
     with reverts("margin: below initial"):

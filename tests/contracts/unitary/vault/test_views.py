@@ -5,7 +5,7 @@ import pytest
 from tests.contracts.chain import USDC, WAD, reverts
 from tests.contracts.protocol import ETH
 
-NORMAL, REDUCE_ONLY = 1, 2
+NORMAL, REDUCE_ONLY, FROZEN = 1, 2, 4
 
 
 def test_asset_is_usdc(protocol):
@@ -65,7 +65,7 @@ def test_previews_lie_on_their_side_of_the_middle(hedged, amount):
     assert vault.previewRedeem(shares) <= vault.convertToAssets(shares) <= vault.previewMint(shares)
 
 
-@pytest.mark.parametrize("view", ["totalAssets", "assessment", "mode"])
+@pytest.mark.parametrize("view", ["totalAssets", "assessment"])
 def test_stale_prices_are_not_served(funded, view):
     funded.market.pass_time(3_901)
 
@@ -73,10 +73,16 @@ def test_stale_prices_are_not_served(funded, view):
         getattr(funded.vault, view)()
 
 
+def test_mode_is_frozen_while_nav_cannot_be_computed(funded):
+    funded.market.pass_time(3_901)
+
+    assert funded.vault.mode() == FROZEN
+
+
 def test_mode_follows_the_latch(funded):
     assert funded.vault.mode() == NORMAL
 
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     assert funded.vault.mode() == REDUCE_ONLY
 
@@ -90,7 +96,7 @@ def test_mode_is_reduce_only_below_initial_margin_and_ends_by_itself(funded, sol
 
     assert below == REDUCE_ONLY
     assert funded.vault.mode() == NORMAL
-    assert not funded.vault.latched()
+    assert not funded.breaker.latched()
 
 
 def test_oracle_doubt_raises_initial_margin_only(funded, sold):

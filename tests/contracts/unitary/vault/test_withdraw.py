@@ -92,7 +92,7 @@ def test_refused_while_an_expired_series_is_unfixed(funded, sold):
 
 
 def test_works_while_reduce_only(funded, sold):
-    funded.vault.set_reduce_only(True, sender=funded.guardian)
+    funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     assert funded.vault.withdraw(500_000 * USDC, funded.depositor, funded.depositor, sender=funded.depositor) > 0
 

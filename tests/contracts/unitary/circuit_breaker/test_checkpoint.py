@@ -7,7 +7,7 @@ from tests.contracts.protocol import ETH, SPOT, Thresholds, wad
 def test_first_price_is_one_usdc(protocol):
     protocol.vault.checkpoint(sender=protocol.stranger)
 
-    assert protocol.vault.high_water() == WAD
+    assert protocol.breaker.high_water() == WAD
 
 
 def test_high_water_only_rises(funded):
@@ -18,8 +18,8 @@ def test_high_water_only_rises(funded):
 
     funded.vault.checkpoint()
 
-    assert funded.vault.high_water() == (1_100_000 * WAD + 10**12) * WAD // (1_000_000 * WAD + 10**12)
-    assert not funded.vault.latched()
+    assert funded.breaker.high_water() == (1_100_000 * WAD + 10**12) * WAD // (1_000_000 * WAD + 10**12)
+    assert not funded.breaker.latched()
 
 
 def test_drawdown_beyond_the_kill_level_latches_reduce_only(funded):
@@ -30,7 +30,7 @@ def test_drawdown_beyond_the_kill_level_latches_reduce_only(funded):
 
     (event,) = events(funded.vault, "ReduceOnlySet")
     assert event.latched
-    assert funded.vault.latched()
+    assert funded.breaker.latched()
 
 
 def test_drawdown_up_to_the_kill_level_does_not(funded):
@@ -39,7 +39,7 @@ def test_drawdown_up_to_the_kill_level_does_not(funded):
 
     funded.vault.checkpoint()
 
-    assert not funded.vault.latched()
+    assert not funded.breaker.latched()
 
 
 def test_latch_stays_when_the_price_comes_back(funded):
@@ -50,7 +50,7 @@ def test_latch_stays_when_the_price_comes_back(funded):
 
     funded.vault.checkpoint()
 
-    assert funded.vault.latched()
+    assert funded.breaker.latched()
 
 
 def test_once_the_governor_has_unlatched_a_new_drawdown_is_needed(funded):
@@ -58,19 +58,19 @@ def test_once_the_governor_has_unlatched_a_new_drawdown_is_needed(funded):
     funded.overwrite("idle", 800_000 * USDC)
     funded.vault.checkpoint()
 
-    funded.vault.set_reduce_only(False, sender=funded.governor)
+    funded.breaker.set_reduce_only(False, sender=funded.governor)
     funded.vault.checkpoint()
 
-    assert not funded.vault.latched()
-    assert funded.vault.high_water() == (800_000 * WAD + 10**12) * WAD // (1_000_000 * WAD + 10**12)  # from here on
+    assert not funded.breaker.latched()
+    assert funded.breaker.high_water() == (800_000 * WAD + 10**12) * WAD // (1_000_000 * WAD + 10**12)  # from here on
     funded.overwrite("idle", 680_000 * USDC - 2)
     funded.vault.checkpoint()
-    assert funded.vault.latched()
+    assert funded.breaker.latched()
 
 
 def test_nothing_is_learned_while_a_priced_expiry_is_not_settled(funded, sold):
     """Calls that expired worthless are marked at a spot that has risen since: a drawdown that never was."""
-    funded.vault.set_thresholds(Thresholds(kill_drawdown=wad(0.01)), sender=funded.governor)
+    funded.breaker.set_thresholds(Thresholds(kill_drawdown=wad(0.01)), sender=funded.governor)
     funded.vault.checkpoint()
     expiry = funded.expiry()
     proof = funded.reach_expiry(expiry, 3_000)
@@ -81,19 +81,19 @@ def test_nothing_is_learned_while_a_priced_expiry_is_not_settled(funded, sold):
     funded.vault.checkpoint(sender=funded.stranger)
 
     assert marked < 990_000 * 10**18
-    assert not funded.vault.latched()
+    assert not funded.breaker.latched()
     funded.book.settle(ETH, expiry, *proof)
     funded.vault.checkpoint(sender=funded.stranger)
-    assert not funded.vault.latched()
+    assert not funded.breaker.latched()
 
 
 def test_a_real_crash_latches_through_checkpoint_and_rebalance(funded):
     """A vault long ETH with a fifth of its money loses 15 % of it all when ETH falls by four fifths."""
     funded.loosen()
     funded.rebalance(funded.leg(SPOT, 70))
-    assert not funded.vault.latched()
+    assert not funded.breaker.latched()
     funded.market.move(750)
 
     funded.rebalance(funded.leg(SPOT, -1))
 
-    assert funded.vault.latched()
+    assert funded.breaker.latched()
