@@ -33,7 +33,7 @@ from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
-TRANSACTIONS = 41  # 15 for the pool; 9 contracts, 2 wires, fees, 2 venues created and listed, 8 roles
+TRANSACTIONS = 41  # 15 for the pool; 10 contracts, 2 wires, fees, 2 venues created and listed, 9 roles
 TWAP_WINDOW = 300  # seconds
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 KEYS = Keys(*(account_of(role).address for role in ROLES))
