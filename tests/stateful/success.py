@@ -19,6 +19,7 @@ class SuccessRates:
         self.tried: Counter[str] = Counter()
         self.succeeded: Counter[str] = Counter()
         self.reasons: Counter[tuple[str, str | None]] = Counter()
+        self.last_reason: str | None = None
 
     def attempt(self, rule: str, call: Callable[[], Any]) -> bool:
         """Make the call; a revert counts against the rule and is otherwise ignored."""
@@ -26,7 +27,8 @@ class SuccessRates:
         try:
             call()
         except BoaError as error:
-            self.reasons[rule, reason(error)] += 1
+            self.last_reason = reason(error)
+            self.reasons[rule, self.last_reason] += 1
             return False
         self.succeeded[rule] += 1
         return True

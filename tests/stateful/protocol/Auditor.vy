@@ -1,0 +1,227 @@
+# pragma version 0.4.3
+"""
+@title Auditor
+@notice Reads what the identities of the ledger are about in one call, so that they can be checked after every transaction.
+        It adds nothing up that a contract could have added up wrongly: sums are over accounts that the suite knows.
+"""
+
+from ethereum.ercs import IERC20
+from contracts.interfaces import IVenue
+from contracts.modules import series
+
+
+struct Terms:
+    recipient: address
+    management: uint256
+    performance: uint256
+
+
+struct Accrual:
+    owed: uint256
+    accrued_at: uint256
+    crystallised_at: uint256
+    mark: uint256
+
+
+interface Vault:
+    def idle() -> uint256: view
+    def owed() -> uint256: view
+    def high_water() -> uint256: view
+    def totalSupply() -> uint256: view
+    def latched() -> bool: view
+    def terms() -> Terms: view
+    def accrual() -> Accrual: view
+    def balanceOf(owner: address) -> uint256: view
+
+interface Queue:
+    def reserved() -> uint256: view
+    def total_pending() -> uint256: view
+    def pendingRedeemRequest(request_id: uint256, controller: address) -> uint256: view
+    def maxRedeem(controller: address) -> uint256: view
+    def maxWithdraw(controller: address) -> uint256: view
+
+interface Book:
+    def funded() -> uint256: view
+    def live_book() -> DynArray[uint256, 32]: view
+    def written(id: uint256) -> (uint256, uint256): view
+    def settlement(id: uint256) -> (bool, uint256): view
+
+interface Token:
+    def total_supply(id: uint256) -> uint256: view
+    def balanceOf(owner: address, id: uint256) -> uint256: view
+
+interface Pricer:
+    def marks(slot: uint256) -> (uint256, uint256, uint256, uint256, uint256): view
+
+
+struct Approval:
+    token: IERC20
+    owner: address
+    spender: address
+
+
+# @notice The contracts' accounts. USDC has 6 decimals, shares and the rest are WAD.
+struct Accounts:
+    idle: uint256
+    owed: uint256
+    high_water: uint256
+    funded: uint256
+    reserved: uint256
+    supply: uint256
+    pending: uint256
+    approved: uint256
+    latched: bool
+    terms: Terms
+    accrual: Accrual
+
+
+# @notice A live series: position of the vault, units written by it and by makers, tokens in existence.
+struct Series:
+    id: uint256
+    position: int256
+    by_vault: uint256
+    by_makers: uint256
+    supply: uint256
+
+
+# @notice A settled series: USDC per unit in WAD, units not claimed yet, tokens in existence.
+struct Settled:
+    id: uint256
+    payout: uint256
+    by_vault: uint256
+    supply: uint256
+
+
+struct Holder:
+    shares: uint256
+    pending: uint256
+    claimable: uint256
+    claimable_assets: uint256
+
+
+VAULT: immutable(Vault)
+QUEUE: immutable(Queue)
+BOOK: immutable(Book)
+TOKEN: immutable(Token)
+PRICER: immutable(Pricer)
+approvals: DynArray[Approval, 256]
+
+
+@deploy
+def __init__(vault: Vault, queue: Queue, book: Book, token: Token, pricer: Pricer, approvals: DynArray[Approval, 256]):
+    VAULT = vault
+    QUEUE = queue
+    BOOK = book
+    TOKEN = token
+    PRICER = pricer
+    self.approvals = approvals
+
+
+@external
+@view
+def accounts() -> Accounts:
+    approved: uint256 = 0
+    for a: Approval in self.approvals:
+        approved = max(approved, staticcall a.token.allowance(a.owner, a.spender))
+    return Accounts(
+        idle=staticcall VAULT.idle(),
+        owed=staticcall VAULT.owed(),
+        high_water=staticcall VAULT.high_water(),
+        funded=staticcall BOOK.funded(),
+        reserved=staticcall QUEUE.reserved(),
+        supply=staticcall VAULT.totalSupply(),
+        pending=staticcall QUEUE.total_pending(),
+        approved=approved,
+        latched=staticcall VAULT.latched(),
+        terms=staticcall VAULT.terms(),
+        accrual=staticcall VAULT.accrual(),
+    )
+
+
+@external
+@view
+def balances(tokens: DynArray[IERC20, 8], owners: DynArray[address, 16]) -> DynArray[uint256, 128]:
+    """
+    @return Of each owner in turn, what it holds of each token.
+    """
+    found: DynArray[uint256, 128] = []
+    for owner: address in owners:
+        for token: IERC20 in tokens:
+            found.append(staticcall token.balanceOf(owner))
+    return found
+
+
+@external
+@view
+def holders(owners: DynArray[address, 16]) -> DynArray[Holder, 16]:
+    found: DynArray[Holder, 16] = []
+    for owner: address in owners:
+        found.append(
+            Holder(
+                shares=staticcall VAULT.balanceOf(owner),
+                pending=staticcall QUEUE.pendingRedeemRequest(0, owner),
+                claimable=staticcall QUEUE.maxRedeem(owner),
+                claimable_assets=staticcall QUEUE.maxWithdraw(owner),
+            )
+        )
+    return found
+
+
+@external
+@view
+def book() -> DynArray[Series, 32]:
+    found: DynArray[Series, 32] = []
+    for slot: uint256 in staticcall BOOK.live_book():
+        id: uint256 = series._id(slot)
+        by_vault: uint256 = 0
+        by_makers: uint256 = 0
+        by_vault, by_makers = staticcall BOOK.written(id)
+        found.append(
+            Series(
+                id=id,
+                position=series._position(slot),
+                by_vault=by_vault,
+                by_makers=by_makers,
+                supply=staticcall TOKEN.total_supply(id),
+            )
+        )
+    return found
+
+
+@external
+@view
+def settled(ids: DynArray[uint256, 64]) -> DynArray[Settled, 64]:
+    found: DynArray[Settled, 64] = []
+    for id: uint256 in ids:
+        by_vault: uint256 = 0
+        by_makers: uint256 = 0
+        by_vault, by_makers = staticcall BOOK.written(id)
+        done: bool = False
+        payout: uint256 = 0
+        done, payout = staticcall BOOK.settlement(id)
+        assert done, "not settled"
+        found.append(Settled(id=id, payout=payout, by_vault=by_vault, supply=staticcall TOKEN.total_supply(id)))
+    return found
+
+
+@external
+@view
+def value(venues: DynArray[IVenue, 8], spots: DynArray[uint256, 8]) -> (int256, int256):
+    """
+    @return Equity of the venues at their spots, and the positions in options at their mid marks: USDC in WAD.
+    """
+    equity: int256 = 0
+    for i: uint256 in range(len(venues), bound=8):
+        equity += (staticcall venues[i].state(spots[i])).equity
+    options: int256 = 0
+    for slot: uint256 in staticcall BOOK.live_book():
+        position: int256 = series._position(slot)
+        if position != 0:
+            bid: uint256 = 0
+            mid: uint256 = 0
+            ask: uint256 = 0
+            spot: uint256 = 0
+            posted_at: uint256 = 0
+            bid, mid, ask, spot, posted_at = staticcall PRICER.marks(slot)
+            options += position * convert(mid, int256) // 10**18
+    return equity, options

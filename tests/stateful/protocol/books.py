@@ -1,0 +1,178 @@
+"""All accounts of the protocol at one moment, and the identities that must hold between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import boa
+from boa.contracts.base_evm_contract import BoaError
+
+from tests.contracts.chain import DAY, WAD
+from tests.contracts.protocol import Protocol
+
+SIDES = ("bid", "mid", "ask")
+_UNIT = 10**12  # WAD per unit of USDC
+_YEAR = 365 * DAY
+
+
+@dataclass(frozen=True)
+class Books:
+    """``assessment`` is None while it cannot be made. ``usdc`` and ``weth`` are balances by the contract's name."""
+
+    accounts: Any
+    usdc: dict[str, int]
+    weth: dict[str, int]
+    holders: dict[str, Any]
+    series: dict[int, Any]
+    settled: dict[int, Any]
+    assessment: Any
+    value: int  # venues and options at mid, WAD
+    time: int
+
+    def nav(self, side: str) -> int:
+        return int(getattr(self.assessment, f"nav_{side}"))
+
+    def price(self, side: str) -> Fraction:
+        """What a share is worth, with the virtual shares and unit, and the fees that are owed (modules/fees.vy)."""
+        return Fraction(max(self.nav(side), 0) + _UNIT, self.effective_shares)
+
+    @cached_property
+    def effective_shares(self) -> int:
+        a, nav = self.accounts, max(self.nav("bid"), 0) + _UNIT
+        management = a.supply * a.terms.management // WAD * (self.time - a.accrual.accrued_at) // _YEAR
+        shares = int(a.supply + _UNIT + a.accrual.owed + management)
+        base = -(-a.accrual.mark * shares // WAD)
+        if a.supply == 0 or nav <= base:
+            return shares
+        fee = (nav - base) * a.terms.performance // WAD
+        return int(shares + shares * fee // (nav - fee))
+
+    @property
+    def is_calm(self) -> bool:
+        """Nothing is latched, in breach or without a price: new business is possible."""
+        a = self.assessment
+        if a is None or self.accounts.latched:
+            return False
+        return bool(a.nav_bid >= a.initial and not a.venue_failed and not a.unfixed)
+
+    @property
+    def is_healthy(self) -> bool:
+        a = self.assessment
+        return bool(a.nav_bid >= a.initial and a.gap_headroom >= 0)
+
+
+@dataclass
+class Ghost:
+    """What the suite itself knows of the past."""
+
+    gifts: Counter[tuple[str, str]] = field(default_factory=Counter)  # units by contract and token
+    requested: Counter[str] = field(default_factory=Counter)  # shares by controller, less those cancelled
+    claimed: Counter[str] = field(default_factory=Counter)
+    roundings: int = 0  # settlements, each of which can leave a unit per holder to nobody
+    payouts: dict[int, int] = field(default_factory=dict)  # by settled series, WAD per unit
+
+
+class Auditor:
+    """Reads the books of one protocol in a handful of calls."""
+
+    def __init__(self, protocol: Protocol, holders: list[str]) -> None:
+        self.p, self.owners = protocol, holders
+        approvals = [
+            (token.address, str(getattr(owner, "address", owner)), spender)
+            for owner, token, spender in protocol._possible_approvals()
+        ]
+        load = boa.load_partial("tests/stateful/protocol/Auditor.vy")
+        parts = (protocol.vault, protocol.queue, protocol.book, protocol.token, protocol.pricer)
+        self.contract = load.deploy(*parts, approvals)
+        self.holding = {
+            name: str(contract.address)
+            for name, contract in protocol.contracts.items()
+            if name not in ("PriceOracle", "VolOracle", "RiskEngine", "OptionPricer", "OptionToken")
+        }
+        self.tokens = [protocol.asset.address, protocol.market.weth.address]
+
+    def read(self, settled: list[int]) -> Books:
+        """The books now."""
+        contract, vault = self.contract, self.p.vault
+        try:
+            assessment = vault.assessment()
+        except BoaError:
+            assessment = None
+        held = contract.balances(self.tokens, list(self.holding.values()))
+        value = 0
+        if assessment is not None:
+            venues = [venue.address for venue in self.p.venues]
+            value = sum(contract.value(venues, [assessment.spot[0]] * len(venues)))
+        return Books(
+            accounts=contract.accounts(),
+            usdc=dict(zip(self.holding, held[::2], strict=True)),
+            weth=dict(zip(self.holding, held[1::2], strict=True)),
+            holders=dict(zip(self.owners, contract.holders(self.owners), strict=True)),
+            series={each.id: each for each in contract.book()},
+            settled={each.id: each for each in contract.settled(settled)} if settled else {},
+            assessment=assessment,
+            value=value,
+            time=self.p.market.now,
+        )
+
+
+def problems(b: Books, ghost: Ghost, queue: str) -> list[str]:
+    """The identities that do not hold, each with its number; empty when all is well."""
+    found = []
+
+    def must(holds: bool, what: str, *seen: Any) -> None:
+        if not holds:
+            found.append(f"{what}: {', '.join(map(str, seen))}")
+
+    a, gifts, holders = b.accounts, ghost.gifts, b.holders
+    shares = sum(holder.shares for holder in holders.values())
+    must(shares == a.supply, "invariant 1: balances of shares and the supply", shares, a.supply)
+
+    for contract, account in (("Vault", a.idle), ("OptionBook", a.funded), ("RedemptionQueue", a.reserved)):
+        own = b.usdc[contract] - gifts[contract, "usdc"]
+        must(own == account, f"invariants 19 and 47: USDC of {contract} and its accounts", own, account)
+    for contract in b.usdc.keys() - {"Vault", "OptionBook", "RedemptionQueue"}:
+        own = b.usdc[contract] - gifts[contract, "usdc"]
+        must(own == 0, f"invariant 47: USDC left in {contract}", own)
+    for contract in b.weth.keys() - {"UniswapV3Spot"}:
+        own = b.weth[contract] - gifts[contract, "weth"]
+        must(own == 0, f"invariant 47: WETH left in {contract}", own)
+    must(a.approved == 0, "invariant 22: an approval is left", a.approved)
+
+    waiting = holders[queue].shares - gifts["RedemptionQueue", "shares"]
+    must(waiting == a.pending, "invariant 13: shares in the queue and those that wait", waiting, a.pending)
+    claimable = 0
+    for who, holder in holders.items():
+        total = holder.pending + holder.claimable + ghost.claimed[who]
+        must(total == ghost.requested[who], "invariant 13: requests of a controller", total, ghost.requested[who])
+        claimable += holder.claimable_assets
+    unclaimed = a.reserved - claimable
+    must(
+        0 <= unclaimed <= ghost.roundings * len(holders), "invariant 14: reserved and claimable", a.reserved, claimable
+    )
+
+    for each in b.series.values():
+        must(each.supply == each.by_vault, "invariant 47: tokens and what was written", each.supply, each.by_vault)
+        net = each.by_makers - each.by_vault
+        must(net == each.position, "invariant 47: position and what was written", net, each.position)
+    promised = 0
+    for id, each in b.settled.items():
+        must(each.payout == ghost.payouts[id], "invariant 25: a payout changed", id, each.payout)
+        must(each.supply == each.by_vault, "invariant 25: settled tokens and what was written", id)
+        promised += each.supply * each.payout // WAD // _UNIT
+    covered = a.owed + a.funded
+    must(promised <= covered, "invariant 34: payouts and what is owed and funded", promised, covered)
+
+    if b.assessment is not None:
+        nav = (a.idle - a.owed) * _UNIT + b.value
+        most = 2 * len(b.series) + 2  # each valuation rounds
+        must(abs(nav - b.nav("mid")) <= most, "invariants 20 and 47: NAV and its parts", b.nav("mid"), nav)
+        sides = [b.nav(side) for side in SIDES]
+        must(sides == sorted(sides), "invariant 20: bid, mid, ask", *sides)
+        margins = (b.assessment.maintenance, b.assessment.initial)
+        must(0 <= margins[0] <= margins[1], "invariant 29: maintenance and initial margin", *margins)
+    return found

@@ -1,0 +1,216 @@
+"""The market and the clock, whoever governs, and whoever means harm."""
+
+from __future__ import annotations
+
+from random import Random
+
+import boa
+
+from tests.contracts.chain import DAY, HOUR, WAD
+from tests.contracts.protocol import ETH, SPOT, VOL_POSTER, ZERO, wad
+from tests.stateful.protocol.campaign import rule
+from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, TAKERS, World, usdc
+
+_FLOOR, _CEILING = 2_000.0, 4_500.0  # USD; so that liquidity lies there
+_MOST = (wad(0.02), wad(0.20))  # fees
+_PERIOD = 30 * DAY
+_SILENCE = 3_960  # seconds; then the feed is stale
+
+
+class Surroundings(World):
+    # ------------------------------------------------------------------ the market and the clock
+
+    @rule(weight=4)
+    def price_moves(self, draw: Random) -> None:
+        """Feeds, pools and, six minutes later, the TWAP."""
+        price = min(max(self.spot * (1 + draw.gauss(0, 0.02)), _FLOOR), _CEILING)
+        self.reach(self.now + 600)
+        self.attempt("price moves", lambda: self.p.market.move(price), f"{price:.2f}", market=True)
+
+    @rule(weight=1)
+    def pool_runs_ahead(self, draw: Random) -> None:
+        """The pool moves and the feed does not: attack A13 in small. Ends by itself."""
+        price = min(max(self.spot * draw.uniform(0.985, 1.015), _FLOOR), _CEILING)
+        self.attempt("pool runs ahead", lambda: self.p.market.push_pool(price), f"{price:.2f}", market=True)
+
+    @rule(weight=4)
+    def time_passes(self, draw: Random) -> None:
+        self.reach(self.now + draw.choice([60, HOUR, 6 * HOUR, 20 * HOUR]))
+
+    @rule(weight=1)
+    def feeds_fall_silent(self, draw: Random) -> None:
+        """Invariant 4: without a price limits are zero and do not revert. Then the feeds answer again."""
+        self.reach(self.now + 2 * HOUR)
+        self.attempt("feeds fall silent", lambda: self.p.market.pass_time(_SILENCE), market=True)
+        assert self.books.assessment is None
+        who = draw.choice(DEPOSITORS)
+        limits = (
+            self.vault.maxDeposit(who),
+            self.vault.maxMint(who),
+            self.vault.maxWithdraw(who),
+            self.vault.maxRedeem(who),
+        )
+        assert limits == (0, 0, 0, 0), "invariant 4: limits without a price"
+        self.refused("deposit without a price", lambda: self.vault.deposit(usdc(100), who, sender=who), "oracle: stale")
+        self.attempt("feeds answer", lambda: self.p.market.wait(1), market=True)
+
+    @rule(weight=1)
+    def vault_expires(self, draw: Random) -> None:
+        """To the next expiry, at a price near it."""
+        if self.next_expiry - self.now < 8 * DAY:
+            self.expire(self.next_expiry, min(max(self.spot * (1 + draw.gauss(0, 0.01)), _FLOOR), _CEILING))
+
+    @rule(weight=1)
+    def aave_is_liquidated(self, draw: Random) -> None:
+        """Attack A22: somebody liquidates the vault's own short as soon as Aave lets him."""
+        market, short = self.p.market, self.p.short
+        health = market.aave.getUserAccountData(short)[5]
+        who = self.p.stranger
+        market.wrap(who, WAD)
+        market.weth.approve(market.aave, WAD, sender=who)
+        liquidate = market.aave.liquidationCall
+        if health < WAD:
+            call = (market.usdc, market.weth, short, WAD // 10, False)
+            self.attempt("Aave liquidates", lambda: liquidate(*call, sender=who), market=True)
+
+    # ------------------------------------------------------------------ gifts
+
+    @rule(weight=2)
+    def donate(self, draw: Random) -> None:
+        """Invariant 8, attacks A3 and A4: a gift moves no price and is nobody's."""
+        contract = draw.choice(list(self.auditor.holding))
+        amount, who = usdc(draw.uniform(0.000001, 50_000)), self.p.stranger
+        self.p.market.mint(who, amount)
+        self.give(contract, "usdc", amount)
+        to = self.auditor.holding[contract]
+        self.attempt("donate", lambda: self.p.asset.transfer(to, amount, sender=who), contract, gift=True)
+
+    @rule(weight=1)
+    def donate_to_a_venue(self, draw: Random) -> None:
+        """WETH to one venue, aUSDC to the other: attack A4."""
+        market, who = self.p.market, self.p.stranger
+        if draw.random() < 0.5:
+            market.wrap(who, WAD)
+            self.give("UniswapV3Spot", "weth", WAD)
+            self.attempt("donate WETH", lambda: market.weth.transfer(self.p.spot, WAD, sender=who), gift=True)
+        else:
+            market.mint(who, usdc(1_000))
+            market.usdc.approve(market.aave, usdc(1_000), sender=who)
+            supply = market.aave.supply
+            self.attempt(
+                "donate aUSDC", lambda: supply(market.usdc, usdc(1_000), self.p.short, 0, sender=who), gift=True
+            )
+
+    @rule(weight=1, when=lambda world: any(world.books.holders[who].shares for who in DEPOSITORS))
+    def shares_are_lost(self, draw: Random) -> None:
+        """Somebody sends shares to the queue without a request."""
+        who = draw.choice(DEPOSITORS)
+        amount = self.books.holders[who].shares // 1_000
+        self.give("RedemptionQueue", "shares", amount)
+        self.attempt("lose shares", lambda: self.vault.transfer(self.queue, amount, sender=who))
+
+    # ------------------------------------------------------------------ governor, guardian, anyone
+
+    @rule(weight=2, when=lambda world: world.books.assessment is not None)
+    def checkpoint(self, draw: Random) -> None:
+        self.attempt("checkpoint", lambda: self.vault.checkpoint(sender=self.p.stranger))
+
+    @rule(weight=1, when=lambda world: not world.books.accounts.latched)
+    def guardian_latches(self, draw: Random) -> None:
+        """Invariants 40 and 42: no deposits and sales, exits go on; then the governor unlatches."""
+        self.attempt("latch", lambda: self.vault.set_reduce_only(True, sender=self.p.guardian))
+        who = draw.choice(DEPOSITORS)
+        if self.books.assessment is not None:
+            assert self.vault.maxDeposit(who) == 0
+            self.refused(
+                "deposit latched", lambda: self.vault.deposit(usdc(100), who, sender=who), "vault: reduce-only"
+            )
+            amount = int(self.vault.maxWithdraw(who)) // 50
+            if amount > 0:
+                done = self.attempt("withdraw latched", lambda: self.vault.withdraw(amount, who, who, sender=who))
+                assert done, "invariant 42: no exit while latched"
+
+    @rule(weight=4, when=lambda world: world.books.accounts.latched)
+    def governor_unlatches(self, draw: Random) -> None:
+        self.attempt("unlatch", lambda: self.vault.set_reduce_only(False, sender=self.p.governor))
+
+    @rule(weight=1, when=lambda world: world.books.assessment is not None and not world.books.assessment.unfixed)
+    def crystallise(self, draw: Random) -> None:
+        """Invariant 7: minting what is owed moves no price."""
+        due = self.vault.accrual().crystallised_at + _PERIOD
+        if due - self.now > 6 * DAY:
+            return
+        self.reach(due)
+        self.attempt("crystallise", lambda: self.vault.crystallise(sender=self.p.stranger))
+
+    @rule(weight=1, when=lambda world: world.books.assessment is not None and not world.books.assessment.unfixed)
+    def fees_change(self, draw: Random) -> None:
+        """Invariant 11."""
+        terms = (RECIPIENT, _MOST[0] * draw.randint(0, 2) // 2, _MOST[1] * draw.randint(0, 2) // 2)
+        self.attempt("set fees", lambda: self.vault.set_fees(terms, sender=self.p.governor))
+        beyond = (RECIPIENT, _MOST[0] + 1, _MOST[1])
+        set_fees = self.vault.set_fees
+        self.refused("fees above the cap", lambda: set_fees(beyond, sender=self.p.governor), "fees: above the cap")
+
+    # ------------------------------------------------------------------ harm
+
+    @rule(weight=2)
+    def stranger_tries_everything(self, draw: Random) -> None:
+        """Invariants 39 and 40: what only a role or a component may call."""
+        p, who = self.p, draw.choice([self.p.stranger, *TAKERS, *DEPOSITORS])
+        name, call, why = draw.choice(
+            [
+                ("grant", lambda: p.vault.grant_role(who, 1, sender=who), "roles: not allowed"),
+                (
+                    "revoke",
+                    lambda: p.vol_oracle.revoke_role(p.vol_poster, VOL_POSTER, sender=who),
+                    "roles: not allowed",
+                ),
+                ("unlatch", lambda: p.vault.set_reduce_only(False, sender=who), "roles: not allowed"),
+                ("set fees", lambda: p.vault.set_fees((who, 0, 0), sender=who), "roles: not allowed"),
+                ("list venue", lambda: p.vault.list_venue(who, ETH, sender=who), "roles: not allowed"),
+                ("set limits", lambda: p.risk.set_limits(self.limits, sender=who), "roles: not allowed"),
+                ("acquire", lambda: p.vault.acquire(sender=who), "vault: not a component"),
+                ("release", lambda: p.vault.release(sender=who), "vault: not the lock's holder"),
+                ("release", lambda: p.vault.release(sender=p.book.address), "vault: not the lock's holder"),
+                ("hedge", lambda: p.vault.hedge(SPOT, 0, WAD, WAD, WAD, sender=who), "vault: not the lock's holder"),
+                ("pay owed", lambda: p.vault.pay_owed(sender=who), "vault: not the lock's holder"),
+                ("settle queue", lambda: p.vault.settle_queue(1, sender=who), "vault: not a component"),
+                ("mint options", lambda: p.token.mint(who, 1, WAD, sender=who), "token: only option book"),
+                ("trade", lambda: p.spot.trade(0, WAD, WAD, sender=who), "venue: only vault"),
+                ("trade", lambda: p.short.trade(0, -WAD, WAD, sender=who), "venue: only vault"),
+                ("callback", lambda: p.spot.uniswapV3SwapCallback(1, 1, b"", sender=who), "venue: not the pool"),
+            ]
+        )
+        self.refused(f"stranger: {name}", call, why)
+
+    @rule(weight=1, when=lambda world: any(each.supply for each in world.books.series.values()))
+    def claim_too_early(self, draw: Random) -> None:
+        id = draw.choice(list(self.books.series))
+        self.refused("claim too early", lambda: self.book.claim(id, sender=TAKERS[0]), "claim: not settled")
+
+    @rule(weight=1, when=lambda world: world.is_calm and world.tradable())
+    def forge_a_quote(self, draw: Random) -> None:
+        """Attack A17: another chain, another contract, another signer; a price that the mark does not allow."""
+        p, id, who = self.p, draw.choice(self.tradable()), draw.choice(TAKERS)
+        self.refresh(id)
+        quote = p.quote(id)
+        forged = draw.choice([{"chainId": 5}, {"verifyingContract": ZERO}, {"version": "2"}])
+        fill = (quote, WAD, p.quoter.address, p.sign(quote, **forged))
+        self.refused("forged quote", lambda: p.book.fill(*fill, sender=who), "quote: signature")
+        cheap = quote._replace(price=quote.price - 1)
+        self.refused("cheap quote", lambda: p.fill(cheap, taker=who), "fill: below the ask mark")
+
+    @rule(weight=1, when=lambda world: world.books.accounts.supply > 0)
+    def an_exit_beyond_the_limit(self, draw: Random) -> None:
+        """Invariant 4: one unit more than the limit is refused, whatever the reason."""
+        who = draw.choice(DEPOSITORS)
+        amount = int(self.vault.maxWithdraw(who)) + 1
+        self.rates.tried["withdraw too much"] += 1
+        with boa.env.anchor():
+            try:
+                self.vault.withdraw(amount, who, who, sender=who)
+            except boa.BoaError:
+                self.rates.succeeded["withdraw too much"] += 1
+                return
+        raise AssertionError("invariant 4: more than maxWithdraw was paid")

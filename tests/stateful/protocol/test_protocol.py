@@ -1,0 +1,78 @@
+"""The whole protocol under any sequence of transactions: depositors, takers, keeper, quoter, vol poster, guardian,
+governor and strangers, in a market that moves and a clock that runs.
+
+Invariants 1, 7, 8, 13, 14, 19, 20, 22, 25, 29, 32, 34 and 47 are checked after every successful transaction; those
+that are about one kind of transaction after that: invariants 2 to 4, 15, 18, 21, 24, 31, 35 to 37, 39, 40 and 42.
+An invariant call is one such transaction followed by all the checks; those that reverted are not counted. `make stress`
+makes a million of them, the ordinary run a slice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from random import Random
+
+import boa
+import pytest
+
+from tests.contracts.chain import Market
+from tests.contracts.protocol import Protocol, wad
+from tests.stateful.protocol.books import Auditor
+from tests.stateful.protocol.campaign import explore, rules_of
+from tests.stateful.protocol.depositors import Depositors
+from tests.stateful.protocol.surroundings import Surroundings
+from tests.stateful.protocol.traders import Traders
+from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, World, usdc
+from tests.stateful.success import SuccessRates
+
+IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
+SHARDS = 40 if IS_LONG else 2
+CALLS = 1_000_000 // SHARDS if IS_LONG else 1_500
+
+
+class Everything(Depositors, Traders, Surroundings):
+    pass
+
+
+Everything.rules = rules_of(Everything)
+
+
+@pytest.fixture(scope="session")
+def protocol(market: Market) -> Protocol:
+    """A vault of a million USDC with fees; what it trades begins in the world of each episode."""
+    p = Protocol(market)
+    p.vault.set_fees((RECIPIENT, wad(0.01), wad(0.10)), sender=p.governor)
+    for who in DEPOSITORS:
+        p.fund(who, usdc(400_000))
+        p.vault.approve(p.queue, 2**256 - 1, sender=who)
+        p.vault.deposit(usdc(330_000), who, sender=who)
+    return p
+
+
+@pytest.fixture(scope="session")
+def auditor(protocol: Protocol) -> Auditor:
+    holders = [*DEPOSITORS, RECIPIENT, str(protocol.queue.address)]
+    return Auditor(protocol, holders)
+
+
+@pytest.mark.timeout(4 * 3600)  # the long run
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_the_ledger_and_all_limits_hold_after_every_transaction(protocol, auditor, shard, capsys):
+    rates = SuccessRates()
+
+    @contextlib.contextmanager
+    def start() -> Iterator[World]:
+        with boa.env.anchor():
+            world = Everything(protocol, auditor, rates)
+            draw = Random(0)
+            for _ in range(4):
+                world.list_series(draw)
+            yield world
+
+    done = explore(start, seed=shard, calls=CALLS)
+
+    with capsys.disabled():
+        print(f"\nthe whole protocol: {done} invariant calls\n{rates.table()}")
+    assert rates.too_low() == []
