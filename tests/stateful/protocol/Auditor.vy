@@ -26,12 +26,14 @@ struct Accrual:
 interface Vault:
     def idle() -> uint256: view
     def owed() -> uint256: view
-    def high_water() -> uint256: view
     def totalSupply() -> uint256: view
-    def latched() -> bool: view
     def terms() -> Terms: view
     def accrual() -> Accrual: view
     def balanceOf(owner: address) -> uint256: view
+
+interface Breaker:
+    def high_water() -> uint256: view
+    def latched() -> bool: view
 
 interface Queue:
     def reserved() -> uint256: view
@@ -100,6 +102,7 @@ struct Holder:
 
 
 VAULT: immutable(Vault)
+BREAKER: immutable(Breaker)
 QUEUE: immutable(Queue)
 BOOK: immutable(Book)
 TOKEN: immutable(Token)
@@ -108,8 +111,17 @@ approvals: DynArray[Approval, 256]
 
 
 @deploy
-def __init__(vault: Vault, queue: Queue, book: Book, token: Token, pricer: Pricer, approvals: DynArray[Approval, 256]):
+def __init__(
+    vault: Vault,
+    breaker: Breaker,
+    queue: Queue,
+    book: Book,
+    token: Token,
+    pricer: Pricer,
+    approvals: DynArray[Approval, 256],
+):
     VAULT = vault
+    BREAKER = breaker
     QUEUE = queue
     BOOK = book
     TOKEN = token
@@ -126,13 +138,13 @@ def accounts() -> Accounts:
     return Accounts(
         idle=staticcall VAULT.idle(),
         owed=staticcall VAULT.owed(),
-        high_water=staticcall VAULT.high_water(),
+        high_water=staticcall BREAKER.high_water(),
         funded=staticcall BOOK.funded(),
         reserved=staticcall QUEUE.reserved(),
         supply=staticcall VAULT.totalSupply(),
         pending=staticcall QUEUE.total_pending(),
         approved=approved,
-        latched=staticcall VAULT.latched(),
+        latched=staticcall BREAKER.latched(),
         terms=staticcall VAULT.terms(),
         accrual=staticcall VAULT.accrual(),
     )

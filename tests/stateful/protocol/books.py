@@ -86,7 +86,7 @@ class Auditor:
             for owner, token, spender in protocol._possible_approvals()
         ]
         load = boa.load_partial("tests/stateful/protocol/Auditor.vy")
-        parts = (protocol.vault, protocol.queue, protocol.book, protocol.token, protocol.pricer)
+        parts = (protocol.vault, protocol.breaker, protocol.queue, protocol.book, protocol.token, protocol.pricer)
         self.contract = load.deploy(*parts, approvals)
         self.holding = {
             name: str(contract.address)

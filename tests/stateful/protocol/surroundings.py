@@ -118,7 +118,7 @@ class Surroundings(World):
     @rule(weight=1, when=lambda world: not world.books.accounts.latched)
     def guardian_latches(self, draw: Random) -> None:
         """Invariants 40 and 42: no deposits and sales, exits go on; then the governor unlatches."""
-        self.attempt("latch", lambda: self.vault.set_reduce_only(True, sender=self.p.guardian))
+        self.attempt("latch", lambda: self.p.breaker.set_reduce_only(True, sender=self.p.guardian))
         who = draw.choice(DEPOSITORS)
         if self.books.assessment is not None:
             assert self.vault.maxDeposit(who) == 0
@@ -132,7 +132,7 @@ class Surroundings(World):
 
     @rule(weight=4, when=lambda world: world.books.accounts.latched)
     def governor_unlatches(self, draw: Random) -> None:
-        self.attempt("unlatch", lambda: self.vault.set_reduce_only(False, sender=self.p.governor))
+        self.attempt("unlatch", lambda: self.p.breaker.set_reduce_only(False, sender=self.p.governor))
 
     @rule(weight=1, when=lambda world: world.books.assessment is not None and not world.books.assessment.unfixed)
     def crystallise(self, draw: Random) -> None:
@@ -166,7 +166,7 @@ class Surroundings(World):
                     lambda: p.vol_oracle.revoke_role(p.vol_poster, VOL_POSTER, sender=who),
                     "roles: not allowed",
                 ),
-                ("unlatch", lambda: p.vault.set_reduce_only(False, sender=who), "roles: not allowed"),
+                ("unlatch", lambda: p.breaker.set_reduce_only(False, sender=who), "roles: not allowed"),
                 ("set fees", lambda: p.vault.set_fees((who, 0, 0), sender=who), "roles: not allowed"),
                 ("list venue", lambda: p.vault.list_venue(who, ETH, sender=who), "roles: not allowed"),
                 ("set limits", lambda: p.risk.set_limits(self.limits, sender=who), "roles: not allowed"),

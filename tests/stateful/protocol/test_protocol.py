@@ -29,7 +29,7 @@ from tests.stateful.success import SuccessRates
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
 SHARDS = 40 if IS_LONG else 2
-CALLS = 1_000_000 // SHARDS if IS_LONG else 1_500
+CALLS = 1_000_000 // SHARDS if IS_LONG else 1_000
 
 
 class Everything(Depositors, Traders, Surroundings):
