@@ -20,39 +20,43 @@
         opens a position might profit from a price that is not true yet. Gains are no credit. The loss bucket pays for
         both. Where it is empty, losses towards neutral are paid by the emergency bucket, which refills faster below
         maintenance margin. The turnover bucket rations what is traded away from neutral.
-@custom:kill Revoke KEEPER: guardian or governor. Positions stay as they are, and the Vault's exits go on.
+
+        Breach. A limit is in breach when it is exceeded at middle marks on the present surface, without oracle doubt, or when
+        a venue's health is below 1.3; bands are shares of NAV, or of maintenance margin where that is more. Anyone records it, confirms it, and clears it when it is over (modules/dead_man.vy).
+        Nothing is told while a venue does not answer or an expired series is not settled.
+
+        De-risk. Once a breach has lasted, anyone may trade in the keeper's place: a step a minute, of at most a quarter of the
+        excess or half a per cent of NAV, but what repays a venue's debt for its health is not rationed. A leg must go towards neutral, in an underlying whose delta is in breach or while
+        margin is; or shrink a venue's position while leverage or that venue's health is in breach; or trade nothing and
+        restore the collateral of an unhealthy venue. No limit may end farther from its band, one must end closer. What legs
+        may lose grows from 0.5 % to 3 % in half an hour. Losses and the bounty, 5 bp of what was moved where that is at
+        least half a per cent of NAV, come from the emergency bucket.
+@custom:kill Revoke KEEPER: guardian or governor. Positions stay as they are, and the Vault's exits go on; de_risk stays open.
 """
 
 from ethereum.ercs import IERC20Detailed
 from ethereum.ercs import IERC4626
+from .interfaces import IHedger
 from .interfaces import IOptionBook
 from .interfaces import IRiskEngine
 from .interfaces import IVault
 from .interfaces import IVenue
+from .modules import dead_man
 from .modules import leaky_bucket
+from .modules import legs as hedges
 from .modules import roles
 
+implements: IHedger
+initializes: dead_man
 initializes: roles
 
-exports: (roles.roles_of, roles.grant_role, roles.revoke_role)
+exports: (roles.roles_of, roles.grant_role, roles.revoke_role, dead_man.heartbeat_at)
 
 
-# @notice One trade of a rebalance.
-# @param venue         Index in the Vault's `venues`.
-# @param pool          Index of the venue's pool.
-# @param delta_change  Units of the underlying, WAD: positive buys. Zero only restores a venue's collateral.
-# @param limit_price   Worst average price, USDC per unit in WAD.
-struct Leg:
-    venue: uint256
-    pool: uint256
-    delta_change: int256
-    limit_price: uint256
-
-
-# @notice Budgets, WAD shares of NAV.
+# @notice Budgets, WAD shares of NAV, or of maintenance margin where that is more.
 # @param loss_capacity, loss_per_day            Losses of legs.
 # @param turnover_capacity, turnover_per_day    Turnover away from neutral.
-# @param emergency_capacity, emergency_per_day  Losses of legs towards neutral once the loss bucket is empty.
+# @param emergency_capacity, emergency_per_day  Losses of legs towards neutral once the loss bucket is empty; de_risk.
 # @param distress_per_day                       Refill of the emergency bucket while `nav_bid` is below maintenance margin.
 # @param leg_slippage                           Largest loss of one leg against the oracle price, share of its notional.
 struct Budgets:
@@ -64,13 +68,6 @@ struct Budgets:
     emergency_per_day: uint256
     distress_per_day: uint256
     leg_slippage: uint256
-
-
-# @notice What legs have cost so far, USDC in WAD.
-struct Charge:
-    lost_towards: uint256
-    lost_away: uint256
-    turnover: uint256
 
 
 event BudgetsSet:
@@ -86,24 +83,39 @@ event Rebalanced:
     nav_after: int256
 
 
-event LegTraded:
-    sequence: indexed(uint256)
-    venue: indexed(uint256)
-    units: int256
-    usdc: int256
+# @param moved, loss  USDC in WAD.
+# @param bounty       USDC paid to the caller.
+event DeRisked:
+    caller: indexed(address)
+    moved: uint256
     loss: uint256
+    bounty: uint256
+
+
+event Heartbeat:
+    keeper: indexed(address)
 
 
 _W: constant(uint256) = 10**18
 _MAX_DEADLINE: constant(uint256) = 120
+_STEP: constant(uint256) = 60  # seconds from one de_risk to the next
+_STEPS: constant(int256) = 4  # of an excess one takes at most the fourth part
+_LEAST: constant(int256) = 200  # half a per cent: what one may move in any case, and what is worth a bounty
+_BOUNTY: constant(uint256) = 2000  # 5 bp
+_MARGIN: constant(uint256) = 0  # in RiskEngine.breaches
+_GAP: constant(uint256) = 1
+_LEVERAGE: constant(uint256) = 2
+_DELTA: constant(uint256) = 3  # of the first underlying
+_PER_UNDERLYING: constant(uint256) = 3
 
 VAULT: public(immutable(IVault))
 OPTION_BOOK: public(immutable(IOptionBook))
 RISK: public(immutable(IRiskEngine))
-_DUST: immutable(int256)  # rounding of venues, USDC in WAD
+_UNIT: immutable(uint256)  # WAD per smallest unit of USDC
 
 budgets: public(Budgets)
 sequence: public(uint256)
+stepped_at: public(uint256)
 _losses: leaky_bucket.Bucket
 _turnover: leaky_bucket.Bucket
 _emergency: leaky_bucket.Bucket
@@ -112,11 +124,12 @@ _emergency: leaky_bucket.Bucket
 @deploy
 def __init__(governor: address, vault: IVault, option_book: IOptionBook, risk: IRiskEngine, budgets: Budgets):
     roles.__init__(governor)
+    dead_man.__init__()
     VAULT = vault
     OPTION_BOOK = option_book
     RISK = risk
     decimals: uint256 = convert(staticcall IERC20Detailed(staticcall IERC4626(vault.address).asset()).decimals(), uint256)
-    _DUST = 4 * convert(10 ** (18 - decimals), int256)
+    _UNIT = 10 ** (18 - decimals)
     self._set_budgets(budgets)
 
 
@@ -130,9 +143,31 @@ def set_budgets(budgets: Budgets):
 
 
 @external
-def rebalance(legs: DynArray[Leg, 8], sequence: uint256, deadline: uint256, decision_hash: bytes32):
+def tighten_budgets(budgets: Budgets):
     """
-    @notice Trade the hedges. Keeper only.
+    @notice Lower budgets of the keeper's at once. Guardian or governor. The emergency budget stays as it is: it pays for nothing
+            but moves towards neutral.
+    """
+    if not roles._has(msg.sender, roles.Role.GUARDIAN):
+        roles._check(roles.Role.GOVERNOR)
+    b: Budgets = self.budgets
+    lower: bool = budgets.loss_capacity <= b.loss_capacity and budgets.loss_per_day <= b.loss_per_day
+    lower = lower and budgets.turnover_capacity <= b.turnover_capacity
+    lower = lower and budgets.turnover_per_day <= b.turnover_per_day and budgets.leg_slippage <= b.leg_slippage
+    kept: bool = budgets.emergency_capacity == b.emergency_capacity
+    kept = kept and budgets.emergency_per_day == b.emergency_per_day
+    kept = kept and budgets.distress_per_day == b.distress_per_day
+    assert lower and kept, "rebalance: not tighter"
+    self._set_budgets(budgets)
+
+
+# ---------------------------------------------------------------- the keeper
+
+
+@external
+def rebalance(legs: DynArray[hedges.Leg, 8], sequence: uint256, deadline: uint256, decision_hash: bytes32):
+    """
+    @notice Trade the hedges. Keeper only. It is a heartbeat, too, when every limit holds after it.
     @param sequence Must be the Hedger's: of two keepers the second is refused.
     @param deadline At most 120 s ahead.
     @param decision_hash Of the keeper's record of why.
@@ -148,15 +183,16 @@ def rebalance(legs: DynArray[Leg, 8], sequence: uint256, deadline: uint256, deci
     options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
     before: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     delta: int256[2] = before.delta
-    charge: Charge = empty(Charge)
+    charge: hedges.Charge = empty(hedges.Charge)
     restores: bool = self._are_zero(legs)
-    for leg: Leg in legs:
+    slippage: uint256 = self.budgets.leg_slippage
+    for leg: hedges.Leg in legs:
         u: uint256 = venues[leg.venue].underlying
         venue: IVenue = venues[leg.venue].venue
         was: uint256 = self._health(venue, before.spot[u]) if restores else 0
         units: int256 = 0
-        cost: Charge = empty(Charge)
-        units, cost = self._trade(leg, before.spot[u], before.twap[u], delta[u], sequence)
+        cost: hedges.Charge = empty(hedges.Charge)
+        units, cost = hedges._trade(VAULT, leg, before.spot[u], before.twap[u], delta[u], slippage, sequence)
         delta[u] += units
         charge.lost_towards += cost.lost_towards
         charge.lost_away += cost.lost_away
@@ -168,6 +204,7 @@ def rebalance(legs: DynArray[Leg, 8], sequence: uint256, deadline: uint256, deci
     self._spend(charge, before)
     extcall VAULT.observe(after)
     extcall VAULT.release()
+    self._look(after, venues, True)
     log Rebalanced(
         sequence=sequence,
         decision_hash=decision_hash,
@@ -176,6 +213,129 @@ def rebalance(legs: DynArray[Leg, 8], sequence: uint256, deadline: uint256, deci
         nav_before=before.nav_bid,
         nav_after=after.nav_bid,
     )
+
+
+@external
+def heartbeat():
+    """
+    @notice Show that the keeper lives while every limit holds. Keeper only.
+    """
+    roles._check(roles.Role.KEEPER)
+    assert self._look(staticcall VAULT.assessment(), staticcall VAULT.all_venues(), True), "heartbeat: in breach"
+
+
+# ---------------------------------------------------------------- anyone
+
+
+@external
+def record_breach():
+    """
+    @notice Record that a limit is in breach, or confirm it: at least every ten minutes. Anyone.
+    """
+    a: IRiskEngine.Assessment = staticcall VAULT.assessment()
+    self._require_known(a)
+    assert not self._look(a, staticcall VAULT.all_venues(), False), "breach: every limit holds"
+
+
+@external
+def clear_breach():
+    """
+    @notice Strike the record once every limit holds. Anyone.
+    """
+    a: IRiskEngine.Assessment = staticcall VAULT.assessment()
+    assert self._look(a, staticcall VAULT.all_venues(), False), "breach: not over"
+
+
+@external
+def de_risk(legs: DynArray[hedges.Leg, 8]):
+    """
+    @notice Bring the book closer to its limits, once a breach has lasted. Anyone, a step a minute.
+    """
+    opened_at: uint256 = dead_man._opens_at()
+    assert block.timestamp >= opened_at, "derisk: not open"
+    assert block.timestamp >= self.stepped_at + _STEP, "derisk: a step a minute"
+    self.stepped_at = block.timestamp
+    slippage: uint256 = hedges._slippage(block.timestamp - opened_at)
+
+    extcall VAULT.acquire()
+    venues: DynArray[IRiskEngine.Listed, 8] = staticcall VAULT.all_venues()
+    options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
+    before: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
+    self._require_known(before)
+    was: int256[9] = staticcall RISK.breaches(before, max(before.nav_mid, before.maintenance))
+    delta: int256[2] = before.delta
+    moved: uint256 = 0
+    rationed: uint256 = 0
+    loss: uint256 = 0
+    heals: bool = False
+    for leg: hedges.Leg in legs:
+        u: uint256 = venues[leg.venue].underlying
+        spot: uint256 = before.spot[u]
+        venue: IVenue = venues[leg.venue].venue
+        state: IVenue.VenueState = staticcall venue.state(spot)
+        is_ill: bool = state.health < hedges.DE_RISK_HEALTH
+        assert leg.delta_change != 0 or is_ill, "derisk: venue is healthy"
+        units: int256 = 0
+        cost: hedges.Charge = empty(hedges.Charge)
+        units, cost = hedges._trade(VAULT, leg, spot, 0, delta[u], slippage, hedges.NO_SEQUENCE)
+        size: uint256 = convert(abs(units), uint256)
+        if leg.delta_change != 0:
+            neutral: bool = self._may_neutralise(was, u) and hedges._towards(delta[u], units) == size
+            shrink: bool = (is_ill or was[_LEVERAGE] > 0) and hedges._towards(state.exposure, units) == size
+            assert neutral or shrink, "derisk: wrong way"
+            moved += hedges._usdc(size, spot)
+            if not (is_ill and shrink):  # a venue that repays comes to its target at once
+                rationed += hedges._usdc(size, spot)
+        if is_ill:
+            assert self._health(venue, spot) > state.health, "derisk: health"
+            heals = True
+        delta[u] += units
+        loss += cost.lost_towards + cost.lost_away
+    allowed: int256 = max(self._excess(before, was) // _STEPS, hedges._base(before) // _LEAST)
+    assert convert(rationed, int256) <= allowed, "derisk: too much at once"
+    bounty: uint256 = self._pay_bounty(moved, loss, before)
+
+    after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
+    assert not after.venue_failed, "risk: a venue does not answer"
+    now: int256[9] = staticcall RISK.breaches(after, max(before.nav_mid, before.maintenance))
+    for i: uint256 in range(9):
+        assert now[i] <= was[i], "derisk: a limit worse"
+        heals = heals or now[i] < was[i]
+    assert heals, "derisk: nothing better"
+    extcall VAULT.observe(after)
+    extcall VAULT.release()
+    self._look(after, venues, False)
+    log DeRisked(caller=msg.sender, moved=moved, loss=loss, bounty=bounty)
+
+
+# ---------------------------------------------------------------- views
+
+
+@external
+@view
+def breach() -> dead_man.Breach:
+    """
+    @notice The breach that is on record.
+    """
+    return dead_man._current()
+
+
+@external
+@view
+def opens_at() -> uint256:
+    """
+    @notice From when `de_risk` is open; the end of time while no breach is recorded.
+    """
+    return dead_man._opens_at()
+
+
+@external
+@view
+def distressed_since() -> uint256:
+    """
+    @notice Since when equity has been below maintenance margin by the record, zero when it is not.
+    """
+    return dead_man._current().distressed
 
 
 @external
@@ -206,6 +366,9 @@ def emergency_budget() -> uint256:
     return leaky_bucket._available(self._emergency, self.budgets.emergency_capacity, self.budgets.emergency_per_day)
 
 
+# ---------------------------------------------------------------- internals
+
+
 @internal
 def _set_budgets(budgets: Budgets):
     assert budgets.leg_slippage <= _W, "rebalance: budgets"
@@ -215,11 +378,11 @@ def _set_budgets(budgets: Budgets):
 
 @internal
 @pure
-def _are_zero(legs: DynArray[Leg, 8]) -> bool:
+def _are_zero(legs: DynArray[hedges.Leg, 8]) -> bool:
     """
     @return Whether there are legs, and none trades.
     """
-    for leg: Leg in legs:
+    for leg: hedges.Leg in legs:
         if leg.delta_change != 0:
             return False
     return len(legs) > 0
@@ -232,80 +395,102 @@ def _health(venue: IVenue, spot: uint256) -> uint256:
 
 
 @internal
-def _trade(leg: Leg, spot: uint256, twap: uint256, delta: int256, sequence: uint256) -> (int256, Charge):
-    """
-    @notice Do one leg.
-    @param delta Net delta of its underlying before it, WAD.
-    @return Units bought, and what it costs.
-    """
-    units: int256 = 0
-    usdc: int256 = 0
-    shortfall: int256 = 0
-    units, usdc, shortfall = extcall VAULT.hedge(leg.venue, leg.pool, leg.delta_change, leg.limit_price, spot)
-    size: uint256 = convert(abs(units), uint256)
-    allowed: uint256 = size * spot // _W * self.budgets.leg_slippage // _W
-    assert shortfall <= convert(allowed, int256) + _DUST, "rebalance: slippage"
+@pure
+def _require_known(a: IRiskEngine.Assessment):
+    assert not a.venue_failed, "risk: a venue does not answer"
+    assert not a.unfixed, "vault: settle the expired series first"
 
-    cost: Charge = empty(Charge)
-    if size > 0:  # else it is rounding
-        towards: uint256 = self._towards(delta, units)
-        away: uint256 = size - towards
-        part: int256 = shortfall * convert(towards, int256) // convert(size, int256)
-        cost.lost_towards = convert(max(part, 0), uint256)
-        edge: uint256 = 0
-        if twap > 0:
-            edge = self._usdc(away, spot - min(spot, twap) if units > 0 else twap - min(spot, twap))
-        cost.lost_away = convert(max(shortfall - part + convert(edge, int256), 0), uint256)
-        cost.turnover = self._usdc(away, spot)
-    log LegTraded(
-        sequence=sequence, venue=leg.venue, units=units, usdc=usdc, loss=cost.lost_towards + cost.lost_away
-    )
-    return units, cost
+
+@internal
+def _look(a: IRiskEngine.Assessment, venues: DynArray[IRiskEngine.Listed, 8], beats: bool) -> bool:
+    """
+    @notice Record what is the case.
+    @param beats Whether it is a heartbeat when every limit holds.
+    @return Whether every limit holds; False when that cannot be told.
+    """
+    if a.venue_failed or a.unfixed:
+        return False
+    holds: bool = True
+    for excess: int256 in staticcall RISK.breaches(a, max(a.nav_mid, a.maintenance)):
+        holds = holds and excess == 0
+    if holds:
+        for listed: IRiskEngine.Listed in venues:
+            holds = holds and self._health(listed.venue, a.spot[listed.underlying]) >= hedges.DE_RISK_HEALTH
+    if holds and beats:
+        dead_man._beat()
+        log Heartbeat(keeper=msg.sender)
+    else:
+        dead_man._record(not holds, a.nav_mid < a.maintenance)
+    return holds
 
 
 @internal
 @pure
-def _towards(delta: int256, units: int256) -> uint256:
+def _may_neutralise(was: int256[9], u: uint256) -> bool:
     """
-    @return What part of buying `units` brings a net delta closer to zero, units.
+    @return Whether delta of an underlying may be traded away: it is in breach, or a margin is.
     """
-    if (units > 0) == (delta > 0):
+    return was[_MARGIN] > 0 or was[_GAP] > 0 or was[_DELTA + _PER_UNDERLYING * u] > 0
+
+
+@internal
+@pure
+def _excess(a: IRiskEngine.Assessment, was: int256[9]) -> int256:
+    """
+    @return The largest excess that trades can take away, USDC in WAD: of leverage, of a delta over its band, or, while a margin
+            is in breach, the whole of a delta.
+    """
+    excess: int256 = was[_LEVERAGE]
+    for u: uint256 in range(2):
+        excess = max(excess, was[_DELTA + _PER_UNDERLYING * u])
+        if was[_MARGIN] > 0 or was[_GAP] > 0:
+            excess = max(excess, abs(a.delta[u]) * convert(a.spot[u], int256) // convert(_W, int256))
+    return excess
+
+
+@internal
+def _pay_bounty(moved: uint256, loss: uint256, a: IRiskEngine.Assessment) -> uint256:
+    """
+    @notice Charge a step to the emergency bucket, and pay who made it from what is left there and of free cash.
+    """
+    base: int256 = hedges._base(a)
+    refill: uint256 = self._emergency_refill(a)
+    capacity: uint256 = self.budgets.emergency_capacity
+    self._emergency = leaky_bucket._spend(self._emergency, hedges._share(loss, base), capacity, refill)
+    if convert(moved, int256) < base // _LEAST or moved == 0:
         return 0
-    return convert(min(abs(units), abs(delta)), uint256)
+    left: uint256 = leaky_bucket._available(self._emergency, capacity, refill)
+    free: uint256 = convert(max(staticcall VAULT.cash(), 0), uint256)
+    bounty: uint256 = min(min(moved // _BOUNTY, left * convert(base, uint256) // _W), free) // _UNIT
+    self._emergency = leaky_bucket._spend(
+        self._emergency, min(hedges._share(bounty * _UNIT, base), left), capacity, refill
+    )
+    extcall VAULT.pay_out(msg.sender, bounty)
+    return bounty
 
 
 @internal
-@pure
-def _usdc(units: uint256, price: uint256) -> uint256:
-    return (units * price + _W - 1) // _W
+@view
+def _emergency_refill(a: IRiskEngine.Assessment) -> uint256:
+    return self.budgets.distress_per_day if a.nav_bid < a.maintenance else self.budgets.emergency_per_day
 
 
 @internal
-def _spend(charge: Charge, a: IRiskEngine.Assessment):
+def _spend(charge: hedges.Charge, a: IRiskEngine.Assessment):
     """
     @notice Take what legs cost from the buckets; of losses those away from neutral first, which only the loss bucket pays.
     """
     b: Budgets = self.budgets
-    turnover: uint256 = self._share(charge.turnover, a.nav_bid)
+    base: int256 = hedges._base(a)
+    turnover: uint256 = hedges._share(charge.turnover, base)
     assert turnover <= leaky_bucket._available(self._turnover, b.turnover_capacity, b.turnover_per_day), "rebalance: turnover"
     self._turnover = leaky_bucket._spend(self._turnover, turnover, b.turnover_capacity, b.turnover_per_day)
-    away: uint256 = self._share(charge.lost_away, a.nav_bid)
-    towards: uint256 = self._share(charge.lost_towards, a.nav_bid)
+    away: uint256 = hedges._share(charge.lost_away, base)
+    towards: uint256 = hedges._share(charge.lost_towards, base)
     available: uint256 = leaky_bucket._available(self._losses, b.loss_capacity, b.loss_per_day)
     emergency: uint256 = min(towards, away + towards - min(away + towards, available))
     self._losses = leaky_bucket._spend(self._losses, away + towards - emergency, b.loss_capacity, b.loss_per_day)
     if emergency > 0:
-        refill: uint256 = b.distress_per_day if a.nav_bid < a.maintenance else b.emergency_per_day
-        self._emergency = leaky_bucket._spend(self._emergency, emergency, b.emergency_capacity, refill)
-
-
-@internal
-@pure
-def _share(amount: uint256, nav: int256) -> uint256:
-    """
-    @return `amount` as a share of NAV, rounded up.
-    """
-    if amount == 0:
-        return 0
-    assert nav > 0, "rebalance: no NAV to lose"
-    return amount * _W // convert(nav, uint256) + 1
+        self._emergency = leaky_bucket._spend(
+            self._emergency, emergency, b.emergency_capacity, self._emergency_refill(a)
+        )

@@ -168,6 +168,22 @@ def check_rebalance(before: IRiskEngine.Assessment, after: IRiskEngine.Assessmen
     return True
 
 
+@external
+@view
+def breaches(a: IRiskEngine.Assessment, nav: int256) -> int256[9]:
+    """
+    @notice How far each limit is exceeded for those who may act in the keeper's place, zero inside it: options at middle
+            marks on the present surface, margin without oracle doubt. Order: margin, gap, leverage, then delta, gamma,
+            vega per underlying.
+    @param nav NAV that the bands are shares of.
+    """
+    at_mid: IRiskEngine.Assessment = a
+    at_mid.nav_bid = a.nav_mid
+    at_mid.initial = a.maintenance * _INITIAL // _W
+    at_mid.gap_headroom += a.nav_mid - a.nav_bid
+    return self._excesses(at_mid, nav, self.limits.delta_target)
+
+
 @internal
 @view
 def _assess(

@@ -417,6 +417,19 @@ class Protocol:
             sender=self.keeper,
         )
 
+    def last(self, seconds: int) -> None:
+        """Let a breach last: record it, and confirm it every nine minutes until `seconds` have passed."""
+        self.hedger.record_breach(sender=self.stranger)
+        while seconds > 0:
+            step = min(seconds, 540)
+            self.market.wait(step)
+            self.hedger.record_breach(sender=self.stranger)
+            seconds -= step
+
+    def de_risk(self, *legs: Leg, who: str | None = None) -> None:
+        """Trade the legs as a stranger."""
+        self.hedger.de_risk(list(legs), sender=who or self.stranger)
+
     def loosen(self, **budgets: int) -> None:
         """No bands and no ration of turnover, for tests of the trade itself; `budgets` replace others."""
         self.risk.set_limits(LOOSE, sender=self.governor)

@@ -18,6 +18,12 @@ equity: public(int256)
 exposure_after: public(int256)
 claims_to_return: public(uint256)
 broken: public(bool)
+health: public(uint256)
+
+
+@deploy
+def __init__():
+    self.health = max_value(uint256)
 
 
 @external
@@ -33,6 +39,14 @@ def hold(exposure: int256, equity: int256):
     """
     self.exposure = exposure
     self.equity = equity
+
+
+@external
+def fall_ill(health: uint256):
+    """
+    @notice From now on this is its health, whatever is done for it.
+    """
+    self.health = health
 
 
 @external
@@ -53,7 +67,7 @@ def state(spot: uint256) -> VenueState:
         equity=self.equity,
         stressed_down=self.equity // 2,
         stressed_up=self.equity,
-        health=max_value(uint256),
+        health=self.health,
     )
 
 

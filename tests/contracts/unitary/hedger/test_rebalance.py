@@ -247,17 +247,16 @@ def under_water(funded, sold):
     return funded
 
 
-def test_with_no_nav_nothing_may_be_lost(under_water):
-    with reverts("rebalance: no NAV to lose"):
-        under_water.rebalance(under_water.leg(SHORT, 1))
-
-
-def test_with_no_nav_a_trade_without_loss_goes_on(under_water):
-    under_water.market.push_pool(5_950)
+def test_without_nav_budgets_are_shares_of_maintenance_margin(under_water):
+    """Or nobody could bring it towards neutral any more."""
+    before = under_water.vault.assessment()
 
     under_water.rebalance(under_water.leg(SHORT, 1.1))  # the debt has grown by interest
 
+    (total,) = events(under_water.hedger, "Rebalanced")
     assert under_water.short.state(6_000 * WAD).exposure == 0
+    assert total.loss > 0
+    assert wad(0.002) - under_water.hedger.loss_budget() == total.loss * WAD // before.maintenance + 1
 
 
 # ---------------------------------------------------------------- what it leaves
