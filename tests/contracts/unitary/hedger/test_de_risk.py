@@ -92,7 +92,7 @@ def test_it_is_a_step_a_minute(open_to_all):
 
 
 def test_it_goes_on_in_reduce_only(open_to_all):
-    open_to_all.vault.set_reduce_only(True, sender=open_to_all.guardian)
+    open_to_all.breaker.set_reduce_only(True, sender=open_to_all.guardian)
 
     open_to_all.de_risk(open_to_all.leg(SPOT, 2))
 
