@@ -80,20 +80,20 @@ def _swap(pool: uint256, usdc_in: bool, amount_specified: int256, most: uint256)
     amount0, amount1 = extcall venue.swap(
         self, zero_for_one, amount_specified, _MIN_SQRT_PRICE if zero_for_one else _MAX_SQRT_PRICE, b""
     )
-    self._active = empty(address)
+    self._active = empty(address)  # when nothing was swapped, no callback has done it
     usdc_amount: int256 = amount0 if usdc_is_token0 else amount1
     token_amount: int256 = amount1 if usdc_is_token0 else amount0
     return convert(abs(usdc_amount), uint256), convert(abs(token_amount), uint256)
 
 
 @internal
-@view
 def _owed(amount0: int256, amount1: int256) -> (IERC20, uint256):
     """
-    @notice What a swap callback asks for: the token and its amount.
+    @notice What a swap callback asks for, once per swap: the token and its amount.
     @custom:reverts When the caller is not the pool of the swap under way, or asks for more than the limit price allows.
     """
     assert msg.sender == self._active, "venue: not the pool"
+    self._active = empty(address)
     pays_usdc: bool = self._usdc_is_token0() == (amount0 > 0)
     amount: uint256 = convert(max(amount0, amount1), uint256)
     assert amount <= self._most, "venue: limit price"

@@ -7,8 +7,14 @@
 @notice A short hedge: supplies USDC to Aave v3, borrows WETH or WBTC and sells it in listed Uniswap v3 pools; buying back goes
         the other way. Both happen inside the swap's callback, so that no cash is needed up front.
 
-        Collateral. Every trade brings the health factor to its target: `funding` says what is missing, what is spare goes back to
-        the Vault. A trade of zero does only that. No trade may end below the health floor, unless it started lower and helps.
+        Collateral. A sale, and a trade of zero, bring the health factor to its target: `funding` says what is missing. What
+        is spare, and Aave can pay out, goes back to the Vault. A purchase is paid from the collateral as far as that does
+        not lower health and Aave has the USDC, and with the Vault's cash beyond that; it supplies nothing. No trade may end
+        below the health floor, unless it started lower and helps.
+
+        When Aave refuses. USDC frozen or at its supply cap, the token frozen, not for loan or at its borrow cap: nothing is
+        sold, everything is bought back. USDC paused or lent out: bought back with the Vault's cash, the collateral waits. The
+        token paused: neither.
 
         Accounting. Collateral is the smaller of what the aToken says and what the Vault supplied with its interest: a gift
         counts for nothing. Debt is what Aave says. Equity is never below zero: Aave has no recourse to the Vault.
@@ -21,12 +27,21 @@ from ..interfaces import IAaveV3Pool
 from ..interfaces import IAaveV3Token
 from ..interfaces import IUniswapV3Pool
 from ..interfaces import IVenue
+from ..modules import aave_v3
 from ..modules import uniswap_v3
 
 implements: IVenue
+initializes: aave_v3
 initializes: uniswap_v3
 
-exports: (uniswap_v3.USDC, uniswap_v3.TOKEN, uniswap_v3.pools)
+exports: (
+    aave_v3.AAVE,
+    aave_v3.COLLATERAL_TOKEN,
+    aave_v3.supplied,
+    uniswap_v3.USDC,
+    uniswap_v3.TOKEN,
+    uniswap_v3.pools,
+)
 
 
 event Disowned:
@@ -34,19 +49,17 @@ event Disowned:
 
 
 _WAD: constant(uint256) = 10**18
-_BASIS: constant(uint256) = 10**4
+_SAFE: constant(uint256) = 1_001 * 10**15  # health that Aave lets collateral out at, and its rounding
 _VARIABLE_RATE: constant(uint256) = 2
 
 VAULT: public(immutable(address))
 UNDERLYING: public(immutable(uint256))
-AAVE: public(immutable(IAaveV3Pool))
 AAVE_ORACLE: public(immutable(IAaveV3Oracle))
-COLLATERAL_TOKEN: public(immutable(IAaveV3Token))
 DEBT_TOKEN: public(immutable(IAaveV3Token))
 HEALTH_FLOOR: public(immutable(uint256))
 HEALTH_TARGET: public(immutable(uint256))
 
-supplied: public(uint256)  # scaled balance of the aToken that the Vault's own money bought
+_cash: transient(uint256)  # USDC that the Vault has sent for the trade under way and that is not used yet
 
 
 @deploy
@@ -65,17 +78,14 @@ def __init__(
     health_target: uint256,
 ):
     assert len(pools) > 0, "venue: no pool"
-    assert staticcall collateral_token.UNDERLYING_ASSET_ADDRESS() == usdc.address, "venue: wrong aToken"
+    aave_v3.__init__(usdc, aave, collateral_token)
     assert staticcall debt_token.UNDERLYING_ASSET_ADDRESS() == token.address, "venue: wrong debt token"
-    assert staticcall collateral_token.POOL() == aave.address, "venue: wrong aToken"
     assert staticcall debt_token.POOL() == aave.address, "venue: wrong debt token"
     assert health_floor > _WAD and health_target >= health_floor, "venue: health"
     uniswap_v3.__init__(usdc, token, token_decimals, pools)
     VAULT = vault
     UNDERLYING = underlying
-    AAVE = aave
     AAVE_ORACLE = aave_oracle
-    COLLATERAL_TOKEN = collateral_token
     DEBT_TOKEN = debt_token
     HEALTH_FLOOR = health_floor
     HEALTH_TARGET = health_target
@@ -87,7 +97,7 @@ def state(spot: uint256) -> IVenue.VenueState:
     """
     @notice Exposure and value at a spot price in USDC, WAD.
     """
-    collateral: uint256 = self._collateral()
+    collateral: uint256 = aave_v3._value()
     debt: uint256 = self._debt()
     return IVenue.VenueState(
         underlying=UNDERLYING,
@@ -103,7 +113,8 @@ def state(spot: uint256) -> IVenue.VenueState:
 @view
 def funding(delta_change: int256, limit_price: uint256) -> uint256:
     """
-    @notice USDC that the Vault sends ahead of `trade`: what the health target will miss when the swap gives `limit_price`.
+    @notice USDC that the Vault sends ahead of `trade`: what the health target will miss when a sale brings `limit_price`, or
+            what a purchase costs at `limit_price` beyond the collateral that may pay for it.
     """
     return self._funding(delta_change, limit_price)
 
@@ -111,23 +122,23 @@ def funding(delta_change: int256, limit_price: uint256) -> uint256:
 @external
 def trade(pool: uint256, delta_change: int256, limit_price: uint256) -> uint256:
     """
-    @notice Borrow and sell (delta_change < 0) or buy back and repay (> 0), then bring health to its target. Vault only. Buying
+    @notice Borrow and sell (delta_change < 0) or buy back and repay (> 0), then release spare collateral. Vault only. Buying
             back more than the debt buys back the debt.
     @return USDC sent back to the Vault.
     """
     assert msg.sender == VAULT, "venue: only vault"
-    before: uint256 = self._health(self._collateral(), self._debt(), self._aave_price())
-    added: uint256 = self._funding(delta_change, limit_price)
-    if added > 0:
-        self._supply(added)
+    before: uint256 = self._health(aave_v3._value(), self._debt(), self._aave_price())
+    self._cash = self._funding(delta_change, limit_price)
     amount: uint256 = uniswap_v3._to_token(convert(abs(delta_change), uint256))
     if delta_change > 0:
         uniswap_v3._buy(pool, min(amount, self._debt()), limit_price)
     elif delta_change < 0:
         uniswap_v3._sell(pool, amount, limit_price)
+    elif self._cash > 0:
+        self._supply_cash(0)
 
     spare: uint256 = self._release()
-    after: uint256 = self._health(self._collateral(), self._debt(), self._aave_price())
+    after: uint256 = self._health(aave_v3._value(), self._debt(), self._aave_price())
     assert after >= min(before, HEALTH_FLOOR), "venue: health below floor"
     return spare
 
@@ -137,20 +148,26 @@ def trade(pool: uint256, delta_change: int256, limit_price: uint256) -> uint256:
 def uniswapV3SwapCallback(amount0: int256, amount1: int256, data: Bytes[64]):
     """
     @notice In the middle of a sale: supply what it brought, borrow what it sold. In the middle of a purchase: repay what it
-            bought, withdraw what it costs.
+            bought, and pay for it with cash, then from the collateral.
     """
     token: IERC20 = empty(IERC20)
     amount: uint256 = 0
     token, amount = uniswap_v3._owed(amount0, amount1)
     received: uint256 = convert(-min(amount0, amount1), uint256)
     if token == uniswap_v3.TOKEN:
-        self._supply(received)
-        extcall AAVE.borrow(token.address, amount, _VARIABLE_RATE, 0, self)
+        self._supply_cash(received)
+        extcall aave_v3.AAVE.borrow(token.address, amount, _VARIABLE_RATE, 0, self)
         assert extcall token.transfer(msg.sender, amount, default_return_value=True), "venue: transfer"
-    else:
-        extcall uniswap_v3.TOKEN.approve(AAVE.address, received, default_return_value=True)
-        assert extcall AAVE.repay(uniswap_v3.TOKEN.address, received, _VARIABLE_RATE, self) == received, "venue: repay"
-        self._withdraw(amount, msg.sender)
+        return
+    aave: IAaveV3Pool = aave_v3.AAVE
+    extcall uniswap_v3.TOKEN.approve(aave.address, received, default_return_value=True)
+    assert extcall aave.repay(uniswap_v3.TOKEN.address, received, _VARIABLE_RATE, self) == received, "venue: repay"
+    cash: uint256 = min(amount, self._cash)
+    if cash > 0:
+        self._cash -= cash
+        assert extcall token.transfer(msg.sender, cash, default_return_value=True), "venue: transfer"
+    if amount > cash:
+        aave_v3._withdraw(amount - cash, msg.sender)
 
 
 @external
@@ -160,40 +177,35 @@ def disown(asset: address):
             but Aave refuses to let USDC out while a collateral with a loan-to-value of zero is there.
     """
     assert asset != uniswap_v3.USDC.address, "venue: own collateral"
-    extcall AAVE.setUserUseReserveAsCollateral(asset, False)
+    extcall aave_v3.AAVE.setUserUseReserveAsCollateral(asset, False)
     log Disowned(asset=asset)
 
 
 @internal
-def _supply(amount: uint256):
-    scaled: uint256 = staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
-    extcall uniswap_v3.USDC.approve(AAVE.address, amount, default_return_value=True)
-    extcall AAVE.supply(uniswap_v3.USDC.address, amount, self, 0)
-    # The smaller of the two: after a liquidation less is there than was supplied, and a gift must not fill the difference.
-    self.supplied = min(self.supplied, scaled) + staticcall COLLATERAL_TOKEN.scaledBalanceOf(self) - scaled
-
-
-@internal
-def _withdraw(amount: uint256, to: address):
-    scaled: uint256 = staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
-    assert extcall AAVE.withdraw(uniswap_v3.USDC.address, amount, to) == amount, "venue: withdraw"
-    burned: uint256 = scaled - staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
-    supplied: uint256 = min(self.supplied, scaled)
-    self.supplied = supplied - min(burned, supplied)
+def _supply_cash(received: uint256):
+    """
+    @notice Supply what a sale has brought together with the cash that was sent for it.
+    """
+    aave_v3._supply(received + self._cash)
+    self._cash = 0
 
 
 @internal
 def _release() -> uint256:
     """
-    @notice Send collateral beyond the health target to the Vault.
+    @notice Send what is left of the cash and what of the collateral is beyond the health target to the Vault.
+    @return USDC sent.
     """
-    collateral: uint256 = self._collateral()
-    required: uint256 = self._required(self._debt())
-    if collateral <= required:
-        return 0
-    spare: uint256 = collateral - required
-    self._withdraw(spare, VAULT)
-    return spare
+    cash: uint256 = self._cash
+    if cash > 0:
+        self._cash = 0
+        assert extcall uniswap_v3.USDC.transfer(VAULT, cash, default_return_value=True), "venue: transfer"
+    collateral: uint256 = aave_v3._value()
+    required: uint256 = self._required(self._debt(), HEALTH_TARGET)
+    spare: uint256 = min(collateral - min(collateral, required), aave_v3._available())
+    if spare > 0:
+        aave_v3._withdraw(spare, VAULT)
+    return cash + spare
 
 
 @internal
@@ -201,32 +213,39 @@ def _release() -> uint256:
 def _funding(delta_change: int256, limit_price: uint256) -> uint256:
     debt: uint256 = self._debt()
     amount: uint256 = uniswap_v3._to_token(convert(abs(delta_change), uint256))
-    has: uint256 = self._collateral()
-    needs: uint256 = 0
     if delta_change > 0:
         amount = min(amount, debt)
-        needs = self._required(debt - amount) + uniswap_v3._cost(amount, limit_price)
-    else:
-        needs = self._required(debt + amount)
-        has += uniswap_v3._proceeds(amount, limit_price)
-    return needs - min(needs, has)
+        cost: uint256 = uniswap_v3._cost(amount, limit_price)
+        return cost - min(cost, self._usable(amount, debt))
+    needs: uint256 = self._required(debt + amount, HEALTH_TARGET)
+    has: uint256 = aave_v3._value() + uniswap_v3._proceeds(amount, limit_price)
+    missing: uint256 = needs - min(needs, has)
+    return missing if missing >= aave_v3.LEAST else 0
 
 
 @internal
 @view
-def _required(debt: uint256) -> uint256:
+def _usable(amount: uint256, debt: uint256) -> uint256:
     """
-    @return Collateral in USDC that gives `debt` the target health at Aave's prices.
+    @return USDC of the collateral that may pay for buying back `amount` of `debt`: health does not fall, and Aave has it.
     """
-    return uniswap_v3._cost(debt, self._aave_price()) * HEALTH_TARGET // _WAD * _BASIS // self._threshold() + 1 if debt > 0 else 0
+    collateral: uint256 = aave_v3._value()
+    rest: uint256 = debt - amount
+    keep: uint256 = 0
+    if rest > 0:  # two units more than the rest, since Aave rounds what is repaid down
+        keep = max(self._required(rest, _SAFE), collateral * min(rest + 2, debt) // debt + 2)
+    return min(collateral - min(collateral, keep), aave_v3._available())
 
 
 @internal
 @view
-def _collateral() -> uint256:
-    actual: uint256 = staticcall COLLATERAL_TOKEN.balanceOf(self)
-    scaled: uint256 = staticcall COLLATERAL_TOKEN.scaledBalanceOf(self)
-    return actual * self.supplied // scaled if scaled > self.supplied else actual
+def _required(debt: uint256, health: uint256) -> uint256:
+    """
+    @return Collateral in USDC that gives `debt` this health at Aave's prices.
+    """
+    if debt == 0:
+        return 0
+    return uniswap_v3._cost(debt, self._aave_price()) * health // _WAD * aave_v3.BASIS // self._threshold() + 1
 
 
 @internal
@@ -251,8 +270,8 @@ def _stressed(collateral: uint256, debt: uint256, spot: uint256) -> int256:
     """
     if self._health(collateral, debt, spot) >= _WAD:
         return self._equity(collateral, debt, spot)
-    bonus: uint256 = (staticcall AAVE.getConfiguration(uniswap_v3.USDC.address) >> 32) & (2**16 - 1)
-    return self._equity(collateral, debt, spot * bonus // _BASIS)
+    bonus: uint256 = (aave_v3._configuration() >> 32) & (2**16 - 1)
+    return self._equity(collateral, debt, spot * bonus // aave_v3.BASIS)
 
 
 @internal
@@ -260,7 +279,7 @@ def _stressed(collateral: uint256, debt: uint256, spot: uint256) -> int256:
 def _health(collateral: uint256, debt: uint256, spot: uint256) -> uint256:
     if debt == 0:
         return max_value(uint256)
-    return collateral * self._threshold() * _WAD // _BASIS // uniswap_v3._cost(debt, spot)
+    return collateral * self._threshold() * _WAD // aave_v3.BASIS // uniswap_v3._cost(debt, spot)
 
 
 @internal
@@ -269,7 +288,7 @@ def _threshold() -> uint256:
     """
     @return Liquidation threshold of USDC in basis points.
     """
-    return (staticcall AAVE.getConfiguration(uniswap_v3.USDC.address) >> 16) & (2**16 - 1)
+    return (aave_v3._configuration() >> 16) & (2**16 - 1)
 
 
 @internal

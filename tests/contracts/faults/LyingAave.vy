@@ -8,7 +8,13 @@
 @external
 @view
 def getConfiguration(asset: address) -> uint256:
-    return (7800 << 16) | (10450 << 32)
+    return (7800 << 16) | (10450 << 32) | (1 << 56)
+
+
+@external
+@view
+def getVirtualUnderlyingBalance(asset: address) -> uint256:
+    return 10**18
 
 
 @external

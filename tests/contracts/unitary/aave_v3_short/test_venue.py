@@ -1,10 +1,9 @@
 """AaveV3Short: borrows and sells WETH against USDC on the real Aave, and obeys the Vault alone."""
 
-import boa
 import pytest
-from eth_utils import to_checksum_address
 
 from keeper.simulation.chain import addresses
+from tests.contracts.aave import approve_weth, configure, give_atokens, liquidate
 from tests.contracts.chain import DAY, USDC, WAD, reverts
 from tests.contracts.protocol import LOOSE, ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, load, replace_code
 
@@ -25,13 +24,6 @@ def short(funded):
     funded.loosen()
     funded.rebalance(funded.leg(SHORT, -4))
     return funded
-
-
-def approve_weth(market, who, amount):
-    """New WETH for `who`, approved to Aave."""
-    market.wrap(who, amount)
-    approve = boa.eval('method_id("approve(address,uint256)")') + bytes(12) + bytes.fromhex(market.aave.address[2:])
-    boa.env.raw_call(market.weth.address, sender=who, data=approve + amount.to_bytes(32))
 
 
 def state(protocol, price=3_000):
@@ -106,12 +98,9 @@ def test_the_swap_callback_refuses_everybody_but_the_pool_of_the_swap(short, rol
 
 
 def test_a_gift_of_atokens_counts_for_nothing(short):
-    market, giver = short.market, short.stranger
-    market.mint(giver, 50_000 * USDC)
-    market.usdc.approve(market.aave, 50_000 * USDC, sender=giver)
     before = state(short)
 
-    market.aave.supply(market.usdc, 50_000 * USDC, short.short, 0, sender=giver)
+    give_atokens(short.market, short.short, 50_000 * USDC, short.stranger)
 
     after = state(short)
     assert after.exposure == before.exposure
@@ -120,11 +109,8 @@ def test_a_gift_of_atokens_counts_for_nothing(short):
 
 def test_a_gift_of_atokens_does_not_come_out_with_the_collateral(short):
     """Beside a gift the Vault's part of the aTokens is rounded down: one scaled unit may stay, until the next trade."""
-    market, giver, idle = short.market, short.stranger, short.vault.idle()
-    equity = state(short).equity // 10**12
-    market.mint(giver, 50_000 * USDC)
-    market.usdc.approve(market.aave, 50_000 * USDC, sender=giver)
-    market.aave.supply(market.usdc, 50_000 * USDC, short.short, 0, sender=giver)
+    idle, equity = short.vault.idle(), state(short).equity // 10**12
+    give_atokens(short.market, short.short, 50_000 * USDC, short.stranger)
 
     short.rebalance(short.leg(SHORT, 4.1))
 
@@ -138,14 +124,11 @@ def test_a_gift_after_a_liquidation_does_not_replace_what_was_lost(short):
     """Attack: Aave liquidates the vault's own position. The next trade notes that less is there than was supplied."""
     market, liquidator = short.market, short.stranger
     market.move(5_600)
-    approve_weth(market, liquidator, 2 * WAD)
-    market.aave.liquidationCall(market.usdc, market.weth, short.short, 2 * WAD, False, sender=liquidator)
+    liquidate(market, short.short, 2 * WAD, liquidator)
     short.rebalance(short.leg(SHORT, 0))
     before = state(short, 5_600)
-    market.mint(liquidator, 5_000 * USDC)
-    market.usdc.approve(market.aave, 5_000 * USDC, sender=liquidator)
 
-    market.aave.supply(market.usdc, 5_000 * USDC, short.short, 0, sender=liquidator)
+    give_atokens(market, short.short, 5_000 * USDC, liquidator)
 
     assert 0 <= before.equity - state(short, 5_600).equity <= 10**12
 
@@ -156,10 +139,7 @@ def worthless_gift(short):
     market = short.market
     approve_weth(market, short.stranger, WAD // 100)
     market.aave.supply(market.weth, WAD // 100, short.short, 0, sender=short.stranger)
-    (configuration,) = market.aave.getConfiguration(market.weth)
-    provider = boa.env.raw_call(market.aave.ADDRESSES_PROVIDER(), data=boa.eval('method_id("getPoolConfigurator()")'))
-    configurator = to_checksum_address(provider.output[-20:])
-    market.aave.setConfiguration(market.weth, (configuration >> 16 << 16,), sender=configurator)
+    configure(market, market.weth, 0, 0, bits=16)  # loan to value
     return short
 
 
