@@ -22,15 +22,16 @@
         maintenance margin. The turnover bucket rations what is traded away from neutral.
 
         Breach. A limit is in breach when it is exceeded at middle marks on the present surface, without oracle doubt, or when
-        a venue's health is below 1.3; bands are shares of NAV, or of maintenance margin where that is more. Anyone records it, confirms it, and clears it when it is over (modules/dead_man.vy).
-        Nothing is told while a venue does not answer or an expired series is not settled.
+        a venue's health is below 1.3. Bands are shares of NAV, or of maintenance margin where that is more. Anyone records
+        a breach, confirms it, and clears it when it is over (modules/dead_man.vy). Nothing is told while a venue does not
+        answer or an expired series is not settled.
 
         De-risk. Once a breach has lasted, anyone may trade in the keeper's place: a step a minute, of at most a quarter of the
-        excess or half a per cent of NAV, but what repays a venue's debt for its health is not rationed. A leg must go towards neutral, in an underlying whose delta is in breach or while
-        margin is; or shrink a venue's position while leverage or that venue's health is in breach; or trade nothing and
-        restore the collateral of an unhealthy venue. No limit may end farther from its band, one must end closer. What legs
-        may lose grows from 0.5 % to 3 % in half an hour. Losses and the bounty, 5 bp of what was moved where that is at
-        least half a per cent of NAV, come from the emergency bucket.
+        excess or half a per cent of NAV. A leg must go towards neutral, in an underlying whose delta is in breach or while
+        margin is; or shrink a venue's position while leverage or that venue's health is in breach, for its health by as
+        much as it takes; or trade nothing and restore the collateral of an unhealthy venue. No limit may end farther from its
+        band, one must end closer. What legs may lose grows from 0.5 % to 3 % in half an hour. Losses and the bounty, 5 bp
+        of what was moved where that is at least half a per cent of NAV, come from the emergency bucket.
 @custom:kill Revoke KEEPER: guardian or governor. Positions stay as they are, and the Vault's exits go on; de_risk stays open.
 """
 
@@ -313,6 +314,15 @@ def de_risk(legs: DynArray[hedges.Leg, 8]):
 
 @external
 @view
+def limits_hold() -> bool:
+    """
+    @notice Whether every limit holds now; False, too, while that cannot be told.
+    """
+    return self._holds(staticcall VAULT.assessment(), staticcall VAULT.all_venues())
+
+
+@external
+@view
 def breach() -> dead_man.Breach:
     """
     @notice The breach that is on record.
@@ -402,20 +412,32 @@ def _require_known(a: IRiskEngine.Assessment):
 
 
 @internal
-def _look(a: IRiskEngine.Assessment, venues: DynArray[IRiskEngine.Listed, 8], beats: bool) -> bool:
+@view
+def _holds(a: IRiskEngine.Assessment, venues: DynArray[IRiskEngine.Listed, 8]) -> bool:
     """
-    @notice Record what is the case.
-    @param beats Whether it is a heartbeat when every limit holds.
     @return Whether every limit holds; False when that cannot be told.
     """
     if a.venue_failed or a.unfixed:
         return False
-    holds: bool = True
     for excess: int256 in staticcall RISK.breaches(a, max(a.nav_mid, a.maintenance)):
-        holds = holds and excess == 0
-    if holds:
-        for listed: IRiskEngine.Listed in venues:
-            holds = holds and self._health(listed.venue, a.spot[listed.underlying]) >= hedges.DE_RISK_HEALTH
+        if excess > 0:
+            return False
+    for listed: IRiskEngine.Listed in venues:
+        if self._health(listed.venue, a.spot[listed.underlying]) < hedges.DE_RISK_HEALTH:
+            return False
+    return True
+
+
+@internal
+def _look(a: IRiskEngine.Assessment, venues: DynArray[IRiskEngine.Listed, 8], beats: bool) -> bool:
+    """
+    @notice Record what is the case, where that can be told.
+    @param beats Whether it is a heartbeat when every limit holds.
+    @return Whether every limit holds.
+    """
+    holds: bool = self._holds(a, venues)
+    if a.venue_failed or a.unfixed:
+        return holds
     if holds and beats:
         dead_man._beat()
         log Heartbeat(keeper=msg.sender)

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     SETTLE = "settle"
     FUND = "fund"
     REDEEM = "redeem"
+    HEARTBEAT = "heartbeat"
 
 
 class Result(StrEnum):

@@ -235,3 +235,10 @@ def test_below_maintenance_margin_others_may_act_after_ten_minutes(distressed):
     record(distressed)
 
     assert distressed.hedger.opens_at() == distressed.market.now + 10 * MINUTE
+
+
+def test_anyone_can_ask_whether_every_limit_holds(adrift):
+    while_adrift = adrift.hedger.limits_hold()
+    adrift.rebalance(adrift.leg(SPOT, 32))
+
+    assert (while_adrift, adrift.hedger.limits_hold()) == (False, True)
