@@ -25,7 +25,7 @@ from .modules import roles
 implements: ICircuitBreaker
 initializes: roles
 
-exports: (roles.roles_of, roles.grant_role, roles.revoke_role)
+exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_role, roles.hand_over)
 
 
 # @param kill_drawdown  Fall of the share price that latches REDUCE_ONLY, WAD.
@@ -81,7 +81,9 @@ def set_reduce_only(latched: bool):
     @notice Latch REDUCE_ONLY: guardian or governor. Unlatch: governor; drawdown is then measured from the price at the next
             checkpoint, or it would latch again at once.
     """
-    if not (latched and roles._has(msg.sender, roles.Role.GUARDIAN)):
+    if latched:
+        roles._check_guardian()
+    else:
         roles._check(roles.Role.GOVERNOR)
     self.latched = latched
     if not latched:
@@ -150,6 +152,7 @@ def observe(a: IRiskEngine.Assessment, shares: uint256):
         self.high_water = price
     elif price * _W < self.high_water * (_W - self.thresholds.kill_drawdown) and not self.latched:
         self.latched = True
+        roles._note_tightening()
         log ReduceOnlySet(latched=True)
 
 

@@ -51,7 +51,14 @@ implements: IHedger
 initializes: dead_man
 initializes: roles
 
-exports: (roles.roles_of, roles.grant_role, roles.revoke_role, dead_man.heartbeat_at)
+exports: (
+    roles.roles_of,
+    roles.tightened_at,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.hand_over,
+    dead_man.heartbeat_at,
+)
 
 
 # @notice Budgets, WAD shares of NAV, or of maintenance margin where that is more.
@@ -149,8 +156,7 @@ def tighten_budgets(budgets: Budgets):
     @notice Lower budgets of the keeper's at once. Guardian or governor. The emergency budget stays as it is: it pays for nothing
             but moves towards neutral.
     """
-    if not roles._has(msg.sender, roles.Role.GUARDIAN):
-        roles._check(roles.Role.GOVERNOR)
+    roles._check_guardian()
     b: Budgets = self.budgets
     lower: bool = budgets.loss_capacity <= b.loss_capacity and budgets.loss_per_day <= b.loss_per_day
     lower = lower and budgets.turnover_capacity <= b.turnover_capacity

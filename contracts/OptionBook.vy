@@ -38,8 +38,10 @@ initializes: eip712_domain_separator
 
 exports: (
     roles.roles_of,
+    roles.tightened_at,
     roles.grant_role,
     roles.revoke_role,
+    roles.hand_over,
     eip712_domain_separator.eip712Domain,
 )
 

@@ -33,7 +33,7 @@ from .modules import series
 implements: IRiskEngine
 initializes: roles
 
-exports: (roles.roles_of, roles.grant_role, roles.revoke_role)
+exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_role, roles.hand_over)
 
 
 # @notice What the governor may set; WAD shares of NAV.

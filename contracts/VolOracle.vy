@@ -22,7 +22,7 @@ from .modules import roles
 implements: IVolOracle
 initializes: roles
 
-exports: (roles.roles_of, roles.grant_role, roles.revoke_role)
+exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_role, roles.hand_over)
 
 
 # @notice Bounds and speeds, WAD.

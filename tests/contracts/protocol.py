@@ -249,6 +249,11 @@ class Protocol:
             "AaveV3Short": self.short,
         }
 
+    @property
+    def governed(self) -> list[Any]:
+        """The contracts that have a governor."""
+        return [contract for contract in self.contracts.values() if hasattr(contract, "hand_over")]
+
     # ------------------------------------------------------------------ depositors
 
     def fund(self, who: str, amount: int, spender: Any = None) -> None:

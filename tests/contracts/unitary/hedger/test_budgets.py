@@ -196,3 +196,48 @@ def test_set_budgets_refuses_a_slippage_above_one(protocol):
 def test_set_budgets_refuses_others(protocol, role):
     with reverts("roles: not allowed"):
         protocol.hedger.set_budgets(Budgets(), sender=getattr(protocol, role))
+
+
+TIGHTER = {
+    "loss_capacity": 0,
+    "loss_per_day": wad(0.001),
+    "turnover_capacity": wad(0.04),
+    "turnover_per_day": 0,
+    "leg_slippage": wad(0.005),
+}
+
+
+@pytest.mark.parametrize("role", ["guardian", "governor"])
+def test_the_guardian_rations_the_keeper_at_once(protocol, role):
+    """Invariant 41: risk reductions are instant."""
+    protocol.hedger.tighten_budgets(Budgets(**TIGHTER), sender=getattr(protocol, role))
+
+    (event,) = events(protocol.hedger, "BudgetsSet")
+    assert event.budgets == Budgets(**TIGHTER)
+    assert protocol.hedger.budgets() == Budgets(**TIGHTER)
+    assert protocol.hedger.tightened_at() == protocol.market.now
+
+
+@pytest.mark.parametrize("field", TIGHTER)
+def test_tightening_loosens_no_field(protocol, field):
+    """Invariant 40: the guardian can only reduce risk."""
+    looser = Budgets(**TIGHTER)._replace(**{field: getattr(Budgets(), field) + 1})
+
+    with reverts("rebalance: not tighter"):
+        protocol.hedger.tighten_budgets(looser, sender=protocol.guardian)
+
+
+@pytest.mark.parametrize("change", [1, -1])
+@pytest.mark.parametrize("field", ["emergency_capacity", "emergency_per_day", "distress_per_day"])
+def test_the_guardian_leaves_emergencies_what_they_have(protocol, field, change):
+    """Invariant 40: without them nobody could unwind the vault when the keeper is dead."""
+    other = Budgets()._replace(**{field: getattr(Budgets(), field) + change})
+
+    with reverts("rebalance: not tighter"):
+        protocol.hedger.tighten_budgets(other, sender=protocol.guardian)
+
+
+@pytest.mark.parametrize("role", ["keeper", "stranger"])
+def test_tightening_refuses_others(protocol, role):
+    with reverts("roles: not allowed"):
+        protocol.hedger.tighten_budgets(Budgets(), sender=getattr(protocol, role))

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, fault, load
+from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, ZERO, fault, load
 
 
 @pytest.fixture
@@ -120,9 +120,38 @@ def test_guardian_revokes_keys_at_once(protocol, name):
 
 @pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.parametrize("role", [GOVERNOR, GOVERNOR | KEEPER])
-def test_guardian_cannot_revoke_the_governor(protocol, name, role):
-    with reverts("roles: guardian cannot revoke governor"):
-        getattr(protocol, name).revoke_role(protocol.governor, role, sender=protocol.guardian)
+@pytest.mark.parametrize("who", ["guardian", "governor"])
+def test_nobody_revokes_the_governor(protocol, name, role, who):
+    with reverts("roles: governor is handed over"):
+        getattr(protocol, name).revoke_role(protocol.governor, role, sender=getattr(protocol, who))
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_there_is_one_governor(protocol, name):
+    with reverts("roles: governor is handed over"):
+        getattr(protocol, name).grant_role(protocol.stranger, GOVERNOR | KEEPER, sender=protocol.governor)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_the_governor_hands_over_and_keeps_nothing(protocol, name):
+    contract = getattr(protocol, name)
+
+    contract.hand_over(protocol.stranger, sender=protocol.governor)
+
+    assert [event.account for event in events(contract, "RoleRevoked")] == [protocol.governor]
+    assert [event.account for event in events(contract, "RoleGranted")] == [protocol.stranger]
+    assert contract.roles_of(protocol.governor) == 0
+    assert contract.roles_of(protocol.stranger) == GOVERNOR
+    with reverts("roles: not allowed"):
+        contract.grant_role(protocol.governor, KEEPER, sender=protocol.governor)
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_only_the_governor_hands_over(protocol, name):
+    with reverts("roles: not allowed"):
+        getattr(protocol, name).hand_over(protocol.guardian, sender=protocol.guardian)
+    with reverts("roles: zero governor"):
+        getattr(protocol, name).hand_over(ZERO, sender=protocol.governor)
 
 
 def test_deployment_without_governor_is_refused(protocol):
