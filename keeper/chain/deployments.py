@@ -40,6 +40,7 @@ CORE: Final = (
     "RedemptionQueue",
     "Hedger",
     "CircuitBreaker",
+    "Governance",
 )
 
 
@@ -88,7 +89,7 @@ class Deployment:
         block: Number of the block that the deployment was complete at.
         commit: Of the sources, empty when unknown.
         contracts: By contract name; the core ones are all there, and any venues under names of the deployer's choice.
-        roles: Account by role in lower case: governor, guardian, keeper, quoter, vol_poster.
+        roles: Account by role in lower case: governor (who owns the Governance), guardian, keeper, quoter, vol_poster.
         venues: In index order.
         feeds: Chainlink proxies by symbol.
     """

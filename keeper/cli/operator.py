@@ -67,7 +67,10 @@ def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> No
 
 
 @click.command()
-@click.option("--guardian", required=True, metavar="ADDRESS", help="May make the vault reduce-only.")
+@click.option(
+    "--governor", default="", metavar="ADDRESS", help="Owns the Governance: a Safe. The deploying account by default."
+)
+@click.option("--guardian", required=True, metavar="ADDRESS", help="May stop the vault, tighten limits, revoke calls.")
 @click.option("--keeper", required=True, metavar="ADDRESS", help="May hedge and list series.")
 @click.option("--quoter", required=True, metavar="ADDRESS", help="Signs quotes.")
 @click.option("--vol-poster", required=True, metavar="ADDRESS", help="Posts the volatility surface.")
@@ -81,21 +84,28 @@ def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> No
 @account_option
 @config_option
 def deploy(
-    guardian: str, keeper: str, quoter: str, vol_poster: str, parameters: Path, account: str, config: Path | None
+    governor: str,
+    guardian: str,
+    keeper: str,
+    quoter: str,
+    vol_poster: str,
+    parameters: Path,
+    account: str,
+    config: Path | None,
 ) -> None:
-    """Deploy a vault on the node's chain, wire and verify it, and write its manifest. The account becomes its governor.
+    """Deploy a vault on the node's chain, wire and verify it, hand it over to its Governance, and write its manifest.
 
     When it was interrupted, the same command goes on where it stopped: what was sent is in a log beside the manifest,
     deployments/CHAIN.partial.json.
 
     \b
     Examples:
-      keel deploy --account governor --guardian 0x... --keeper 0x... --quoter 0x... --vol-poster 0x...
+      keel deploy --account deployer --governor 0x... --guardian 0x... --keeper 0x... --quoter 0x... --vol-poster 0x...
     """
     settings = settings_of(config, account)
-    from keeper.operations.deploy import Keys
     from keeper.operations.people import deploy_vault
+    from keeper.operations.roles import Keys
 
-    keys = Keys(guardian, keeper, quoter, vol_poster)
+    keys = Keys(guardian, keeper, quoter, vol_poster, governor)
     deployment, path = deploy_vault(settings, keys, parameters, lambda line: say(line), asking())
     answer(f"Vault {deployment.address('Vault')} on chain {deployment.chain_id}, verified. Manifest: {path}")

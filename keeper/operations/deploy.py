@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict, dataclass
-from enum import IntFlag
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
@@ -21,6 +20,7 @@ from keeper.operations.deployment_log import DeploymentLog, log_path
 from keeper.operations.own_pool import make_pool
 from keeper.operations.parameters import Parameters
 from keeper.operations.readiness import remarks
+from keeper.operations.roles import Keys, governed, grants, wrong_roles
 from keeper.pricing.normal_table import normal_table
 
 if TYPE_CHECKING:
@@ -35,26 +35,6 @@ _ZERO = "0x" + "00" * 20
 _VENUES = ("UniswapV3Spot", "AaveV3Short")
 
 
-class Role(IntFlag):
-    """Flag of ``contracts/modules/roles.vy``."""
-
-    GOVERNOR = 1
-    GUARDIAN = 2
-    KEEPER = 4
-    QUOTER = 8
-    VOL_POSTER = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Who holds which role beside the governor, who is the deployer."""
-
-    guardian: str
-    keeper: str
-    quoter: str
-    vol_poster: str
-
-
 def deploy(
     sender: Sender,
     addresses: AddressBook,
@@ -63,7 +43,7 @@ def deploy(
     progress: Callable[[str], None] = lambda _: None,
     manifest: Path | None = None,
 ) -> Deployment:
-    """Deploy a whole vault from ``sender``, who becomes its governor.
+    """Deploy a whole vault from ``sender``, who is its governor until all is set up, and then nothing any more.
 
     Args:
         progress: Called with a sentence before each step.
@@ -110,7 +90,7 @@ def _inputs(sender: Sender, addresses: AddressBook, keys: Keys, parameters: Para
     """A digest for each thing that decides what is sent."""
     code = [artifact(name).bytecode.hex() for name in (*CORE, *_VENUES)]
     inputs = {
-        "governor": sender.address,
+        "deployer": sender.address,
         "addresses": asdict(addresses),
         "roles": asdict(keys),
         "parameters": asdict(parameters),
@@ -137,14 +117,15 @@ class _Deployer:
             progress,
             log,
         )
-        self.governor = sender.address
+        self.deployer = sender.address
+        self.governor = keys.governor or sender.address
         self.contracts: dict[str, DeployedContract] = {}
         self.venues: list[DeployedVenue] = []
 
     @property
     def account(self) -> str:
         """The deployer."""
-        return self.governor
+        return self.deployer
 
     def done(self, step: str) -> bool:
         """Whether a step has been come to."""
@@ -169,31 +150,34 @@ class _Deployer:
             for m, age in zip(book.markets, p.max_price_age, strict=False)
         ]
         oracle = self._create("PriceOracle", markets, book.usdc_feed, p.max_usdc_age, book.sequencer or _ZERO)
-        vol_oracle = self._create("VolOracle", self.governor, p.vol_bounds())
+        vol_oracle = self._create("VolOracle", self.deployer, p.vol_bounds())
         pricer = self._create("OptionPricer", oracle, vol_oracle, len(book.markets), list(normal_table()))
-        risk = self._create("RiskEngine", self.governor, pricer, p.limits())
-        vault = self._create("Vault", self.governor, book.usdc, risk)
+        risk = self._create("RiskEngine", self.deployer, pricer, p.limits())
+        vault = self._create("Vault", self.deployer, book.usdc, risk)
         listings = p.listings(len(book.markets))
-        option_book = self._create("OptionBook", self.governor, vault, pricer, oracle, book.usdc, listings)
+        option_book = self._create("OptionBook", self.deployer, vault, pricer, oracle, book.usdc, listings)
         token = self._create("OptionToken", option_book, TOKEN_URI)
         self._call("OptionBook", "wire", token)
         queue = self._create("RedemptionQueue", vault, oracle, len(book.markets))
-        hedger = self._create("Hedger", self.governor, vault, option_book, risk, p.budgets())
-        breaker = self._create("CircuitBreaker", self.governor, vault, p.thresholds())
+        hedger = self._create("Hedger", self.deployer, vault, option_book, risk, p.budgets())
+        breaker = self._create("CircuitBreaker", self.deployer, vault, p.thresholds())
         self._call("Vault", "wire", option_book, queue, hedger, _ZERO, breaker)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
         self._call("Vault", "set_fees", (self.governor, *p.fees()))
-        for contract, account, role in self._grants():
+        governance = self._create("Governance", self.governor, [self.keys.guardian])
+        for contract, account, role in grants(self.keys, self.governor):
             self._call(contract, "grant_role", account, int(role))
+        for contract in governed():
+            self._call(contract, "hand_over", governance)
         return Deployment(
             chain_id=book.chain_id,
             block=self.sender.w3.eth.block_number,
             commit=_commit(),
             contracts=self.contracts,
             roles={
-                "governor": to_checksum_address(self.governor),
-                **{name: to_checksum_address(account) for name, account in asdict(self.keys).items()},
+                name: to_checksum_address(account)
+                for name, account in (asdict(self.keys) | {"governor": self.governor}).items()
             },
             venues=tuple(self.venues),
             feeds={
@@ -201,20 +185,6 @@ class _Deployer:
                 **{market.symbol: to_checksum_address(market.feed) for market in book.markets},
             },
         )
-
-    def _grants(self) -> list[tuple[str, str, Role]]:
-        keys = self.keys
-        return [
-            ("Vault", keys.guardian, Role.GUARDIAN),
-            ("CircuitBreaker", keys.guardian, Role.GUARDIAN),
-            ("Hedger", keys.guardian, Role.GUARDIAN),
-            ("Hedger", keys.keeper, Role.KEEPER),
-            ("OptionBook", keys.guardian, Role.GUARDIAN),
-            ("OptionBook", keys.keeper, Role.KEEPER),
-            ("OptionBook", keys.quoter, Role.QUOTER),
-            ("VolOracle", keys.guardian, Role.GUARDIAN),
-            ("VolOracle", keys.vol_poster, Role.VOL_POSTER),
-        ]
 
     def _list_venues(self, underlying: int, market: MarketAddresses) -> None:
         book = self.book
@@ -315,25 +285,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     listed = [(venue.address, venue.underlying) for venue in deployment.venues]
     if [tuple(entry) for entry in read("Vault", "all_venues")] != listed:
         wrong.append("Vault.all_venues")
-    roles = deployment.roles
-    expected = [
-        ("Vault", "governor", Role.GOVERNOR),
-        ("Vault", "guardian", Role.GUARDIAN),
-        ("CircuitBreaker", "governor", Role.GOVERNOR),
-        ("CircuitBreaker", "guardian", Role.GUARDIAN),
-        ("Hedger", "governor", Role.GOVERNOR),
-        ("Hedger", "guardian", Role.GUARDIAN),
-        ("Hedger", "keeper", Role.KEEPER),
-        ("RiskEngine", "governor", Role.GOVERNOR),
-        ("OptionBook", "governor", Role.GOVERNOR),
-        ("OptionBook", "guardian", Role.GUARDIAN),
-        ("OptionBook", "keeper", Role.KEEPER),
-        ("OptionBook", "quoter", Role.QUOTER),
-        ("VolOracle", "governor", Role.GOVERNOR),
-        ("VolOracle", "guardian", Role.GUARDIAN),
-        ("VolOracle", "vol_poster", Role.VOL_POSTER),
-    ]
-    wrong += [f"{who}: role of {name}" for who, name, role in expected if not read(who, "roles_of", roles[name]) & role]
+    wrong += wrong_roles(read, deployment, sender.address)
     if wrong:
         raise KeelError(
             f"The deployment is not what was asked for: {', '.join(wrong)}.",

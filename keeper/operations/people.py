@@ -19,8 +19,9 @@ from keeper.domain.units import USDC, WAD, to_usdc, to_wad
 from keeper.errors import ConfigError, KeelError, ManifestError, RpcUnavailableError
 from keeper.operations import queue, vault
 from keeper.operations.contracts import bind
-from keeper.operations.deploy import Keys, deploy
+from keeper.operations.deploy import deploy
 from keeper.operations.parameters import load_parameters
+from keeper.operations.roles import Keys
 from keeper.operations.session import connect, manifest_of, open_session, unlock
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Queued:
 def deploy_vault(
     settings: Settings, keys: Keys, parameters: Path, progress: Callable[[str], None], ask: Ask = None
 ) -> tuple[Deployment, Path]:
-    """Deploy with the configured key as governor, or go on with a deployment that was interrupted.
+    """Deploy with the configured key, or go on with a deployment that was interrupted.
 
     Args:
         parameters: The reviewed file of parameters.
@@ -64,7 +65,8 @@ def deploy_vault(
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    checked = Keys(**{name: _account(name, address) for name, address in asdict(keys).items()})
+    given_keys = {name: address for name, address in asdict(keys).items() if name != "governor" or address}
+    checked = Keys(**{name: _account(name, address) for name, address in given_keys.items()})
     given = load_parameters(parameters)
     connection = connect(settings)
     addresses = address_book(connection.chain_id)

@@ -1,4 +1,4 @@
-"""What whoever deployed a vault should know before it is used: where its prices are not what they will be."""
+"""What whoever deployed a vault should know before it is used: odd prices, and a governor of one key."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ _AAVE_UNIT: Final = 10**8
 
 
 def remarks(w3: Web3, deployment: Deployment, book: AddressBook) -> list[str]:
-    """A sentence for each underlying without a TWAP yet, and for each that Aave prices in its own way."""
+    """A sentence for a governor of one key, each underlying without a TWAP yet, each that Aave prices otherwise."""
     oracle = bind(w3, deployment, "PriceOracle").functions
     found = []
+    governor = deployment.roles["governor"]
+    if not w3.eth.get_code(governor):
+        found.append(f"The governor {governor} is one key. Where there is money, hand its Governance to a Safe.")
     for underlying, market in enumerate(book.markets):
         price, twap, _, _ = oracle.read(underlying).call()
         if twap == 0:

@@ -12,7 +12,7 @@ from keeper.chain.multicall import Batch
 from keeper.config import Settings
 from keeper.errors import AccountError, ConfigError
 from keeper.execution.records import Record
-from keeper.operations.deploy import Role
+from keeper.operations.roles import Role
 from keeper.operations.session import Session, open_session
 from keeper.runtime.loop import Keeper
 

@@ -1,13 +1,12 @@
 """A vault after its hand-over: the Governance is the governor of every contract, and its owner decides."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import boa
 from eth_utils.crypto import keccak
 
-from tests.contracts.chain import account
-from tests.contracts.protocol import GUARDIAN, Protocol, load
+from tests.contracts.protocol import Protocol
 
 Call = tuple[str, bytes]  # target and data
 
@@ -24,18 +23,25 @@ def call(contract: Any, function: str, *args: Any) -> Call:
 
 @dataclass
 class Governed:
-    """A protocol handed over to a Governance, whose owner is a guardian of every contract too."""
+    """A protocol that is handed over, and what its owner does."""
 
     protocol: Protocol
-    owner: str = field(default_factory=lambda: account("owner"))
-    guardian: str = field(default_factory=lambda: account("guardian of the governance"))
-    governance: Any = None
 
     def __post_init__(self) -> None:
-        self.governance = load("Governance").deploy(self.owner, [self.guardian])
-        for contract in self.protocol.governed:
-            contract.grant_role(self.owner, GUARDIAN, sender=self.protocol.governor)
-            contract.hand_over(self.governance, sender=self.protocol.governor)
+        self.protocol.hand_over()
+
+    @property
+    def governance(self) -> Any:
+        return self.protocol.governance
+
+    @property
+    def owner(self) -> str:
+        """Of the Governance; a guardian of every contract too."""
+        return self.protocol.governor
+
+    @property
+    def guardian(self) -> str:
+        return self.protocol.guardian
 
     def submit(self, what: Call) -> bytes:
         """Announce a call. Returns its id."""

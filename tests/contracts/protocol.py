@@ -194,6 +194,7 @@ class Protocol:
         thresholds = Thresholds(min_deposit=100 * self.unit)
         self.breaker = load("CircuitBreaker").deploy(governor, self.vault, thresholds)
         self.vault.wire(self.book, self.queue, self.hedger, ZERO, self.breaker)
+        self.governance = load("Governance").deploy(governor, [self.guardian])
 
     def _deploy_venues(self) -> None:
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
@@ -238,6 +239,7 @@ class Protocol:
             "Vault": self.vault,
             "CircuitBreaker": self.breaker,
             "Hedger": self.hedger,
+            "Governance": self.governance,
             "OptionBook": self.book,
             "OptionToken": self.token,
             "RedemptionQueue": self.queue,
@@ -253,6 +255,12 @@ class Protocol:
     def governed(self) -> list[Any]:
         """The contracts that have a governor."""
         return [contract for contract in self.contracts.values() if hasattr(contract, "hand_over")]
+
+    def hand_over(self) -> None:
+        """From now on the Governance is governor of every contract; its owner has become a guardian."""
+        for contract in self.governed:
+            contract.grant_role(self.governor, GUARDIAN, sender=self.governor)
+            contract.hand_over(self.governance, sender=self.governor)
 
     # ------------------------------------------------------------------ depositors
 

@@ -8,6 +8,7 @@ NAMES = (
     "Vault",
     "CircuitBreaker",
     "Hedger",
+    "Governance",
     "OptionBook",
     "OptionToken",
     "RedemptionQueue",

@@ -17,8 +17,9 @@ from keeper.chain.rpc import Connection
 from keeper.chain.sender import Sender
 from keeper.domain.series import WEEK, Series, next_expiry
 from keeper.operations.contracts import bind
-from keeper.operations.deploy import Keys, deploy
+from keeper.operations.deploy import deploy
 from keeper.operations.options import fill, list_series, make_quote, post_vol
+from keeper.operations.roles import Keys
 from keeper.operations.vault import deposit
 from keeper.simulation.driver import MarketDriver
 

@@ -17,9 +17,10 @@ from keeper.domain.units import DAY, HOUR, USDC, WAD, from_wad
 from keeper.errors import KeelError
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
-from keeper.operations.deploy import Keys, deploy
+from keeper.operations.deploy import deploy
 from keeper.operations.options import claim, fill, list_series, make_quote, post_vol, vol_call
 from keeper.operations.queue import claim_redemption, read_request, request_redeem
+from keeper.operations.roles import Keys
 from keeper.operations.vault import deposit, redeem
 from keeper.simulation.demo.accounting import Ledger
 from keeper.simulation.demo.cast import DEPOSITS, EXPIRIES, PURCHASES, QUEUES, REDEEMS, TAKER_USDC, Cast, Purchase

@@ -1,16 +1,28 @@
 """Deployment: wired as asked for, verified, and refused on the wrong chain."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from keeper.chain.address_book import MAINNET, address_book
 from keeper.domain.snapshot import VenueKind
 from keeper.errors import KeelError
-from keeper.operations.deploy import Keys, deploy, verify
-from tests.keeper.vault_on_fork import VaultOnFork
+from keeper.operations.deploy import deploy, verify
+from keeper.operations.roles import Keys, Role, governed
+from tests.keeper.vault_on_fork import VaultOnFork, account_of
 
 NOBODY = "0x" + "00" * 19 + "01"
+
+
+def pass_through(vault: VaultOnFork, name: str, function: str, *args: Any) -> None:
+    """A call of the Governance that has waited for as long as any does."""
+    call = vault.contract(name).functions[function](*args)
+    target = (vault.deployment.address(name), call._encode_transaction_data())
+    vault.send("governor", "Governance", "submit", *target)
+    vault.market.rpc.call("evm_increaseTime", 7 * 86_400)
+    vault.market.rpc.call("evm_mine")
+    vault.send("governor", "Governance", "accept", *target)
 
 
 def test_a_deployment_verifies(vault: VaultOnFork) -> None:
@@ -28,10 +40,45 @@ def test_contracts_stay_under_the_limit_of_size(vault: VaultOnFork) -> None:
 
 
 def test_a_revoked_role_does_not_verify(vault: VaultOnFork) -> None:
-    vault.send("governor", "Hedger", "revoke_role", vault.keeper.address, 4)
+    vault.send("guardian", "Hedger", "revoke_role", vault.keeper.address, int(Role.KEEPER))
 
-    with pytest.raises(KeelError, match="Hedger: role of keeper"):
+    with pytest.raises(KeelError, match="Hedger: roles of keeper"):
         verify(vault.sender("stranger"), vault.deployment)
+
+
+def test_the_deployer_keeps_nothing_but_what_a_governor_has(vault: VaultOnFork) -> None:
+    """Here the deployer owns the Governance; another owner would leave it no role at all."""
+    account, governance = account_of("governor").address, vault.deployment.address("Governance")
+
+    for name in governed():
+        assert vault.read(name, "roles_of", account) == Role.GUARDIAN
+        assert vault.read(name, "roles_of", governance) == Role.GOVERNOR
+        with pytest.raises(KeelError, match="roles: not allowed"):
+            vault.send("governor", name, "grant_role", account, int(Role.KEEPER))
+
+
+def test_a_role_too_many_does_not_verify(vault: VaultOnFork) -> None:
+    pass_through(vault, "Hedger", "grant_role", account_of("quoter").address, int(Role.KEEPER))
+
+    with pytest.raises(KeelError, match="Hedger: roles of quoter"):
+        verify(vault.sender("depositor"), vault.deployment)
+
+
+def test_a_role_of_the_verifying_deployer_does_not_verify(vault: VaultOnFork) -> None:
+    pass_through(vault, "Hedger", "grant_role", account_of("stranger").address, int(Role.KEEPER))
+
+    with pytest.raises(KeelError, match="Hedger: roles of the deployer"):
+        verify(vault.sender("stranger"), vault.deployment)
+
+
+def test_another_governor_or_owner_does_not_verify(vault: VaultOnFork) -> None:
+    pass_through(vault, "VolOracle", "hand_over", account_of("stranger").address)
+    pass_through(vault, "Governance", "set_owner", account_of("stranger").address)
+    vault.send("stranger", "Governance", "drop_guardian", account_of("guardian").address)
+
+    wrong = r"VolOracle: roles of the Governance, Governance\.owner, Governance: guardian"
+    with pytest.raises(KeelError, match=wrong):
+        verify(vault.sender("depositor"), vault.deployment)
 
 
 def test_other_code_at_an_address_does_not_verify(vault: VaultOnFork) -> None:

@@ -11,9 +11,10 @@ from keeper.chain.deployments import load
 from keeper.chain.sender import Sender
 from keeper.domain.units import WAD
 from keeper.errors import KeelError, ManifestError
-from keeper.operations.deploy import Keys, deploy, verify
+from keeper.operations.deploy import deploy, verify
 from keeper.operations.deployment_log import log_path
 from keeper.operations.parameters import Parameters
+from keeper.operations.roles import Keys
 from tests.keeper.interruption import (
     AFTER_BROADCAST,
     AFTER_RECEIPT,
@@ -23,7 +24,7 @@ from tests.keeper.interruption import (
 )
 from tests.keeper.vault_on_fork import account_of
 
-TRANSACTIONS = 30
+TRANSACTIONS = 44
 KEYS = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
 DEPLOYER = account_of("deployer")
 

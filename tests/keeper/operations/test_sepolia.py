@@ -20,9 +20,10 @@ from keeper.domain.series import next_expiry
 from keeper.domain.units import USDC, WAD
 from keeper.errors import KeelError
 from keeper.operations.contracts import ERC20_ABI, bind
-from keeper.operations.deploy import Keys, deploy, verify
+from keeper.operations.deploy import deploy, verify
 from keeper.operations.options import fill, list_series, make_quote, post_vol
 from keeper.operations.parameters import Parameters
+from keeper.operations.roles import Keys
 from keeper.simulation.chain import sepolia
 from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.fork import start_snapshot
@@ -33,7 +34,8 @@ from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
-TRANSACTIONS = 41  # 15 for the pool; 10 contracts, 2 wires, fees, 2 venues created and listed, 9 roles
+# 15 for the pool; 11 contracts, 2 wires, fees, 2 venues created and listed, 16 roles, 6 contracts handed over
+TRANSACTIONS = 55
 TWAP_WINDOW = 300  # seconds
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 KEYS = Keys(*(account_of(role).address for role in ROLES))

@@ -148,7 +148,7 @@ def test_others_neither_announce_nor_make_nor_revoke(governed, pending):
     id = governed.governance.id_of(*pending)
     governed.pass_time(48 * HOUR)
 
-    for stranger in (governed.protocol.stranger, governed.protocol.governor, governed.protocol.guardian):
+    for stranger in (governed.protocol.stranger, governed.protocol.keeper):
         with reverts("governance: not the owner"):
             governed.governance.submit(*pending, sender=stranger)
         with reverts("governance: not the owner"):
@@ -286,7 +286,7 @@ def test_a_revoked_key_is_not_granted_by_a_call_that_waits_already(governed):
     parked = call(hedger, "grant_role", keeper, KEEPER)
     governed.submit(parked)
     governed.pass_time(48 * HOUR)
-    hedger.revoke_role(keeper, KEEPER, sender=governed.protocol.guardian)
+    hedger.revoke_role(keeper, KEEPER, sender=governed.guardian)
 
     with reverts("timelock: tightened since"):
         governed.accept(parked)
@@ -316,7 +316,7 @@ def test_a_tightening_of_one_contract_voids_nothing_of_another(governed, pending
 
 def test_the_governance_revokes_a_key_at_once(governed):
     """Invariant 41: also where a hostile guardian has taken the owner's own role."""
-    hedger, hostile = governed.protocol.hedger, governed.protocol.guardian
+    hedger, hostile = governed.protocol.hedger, governed.guardian
     hedger.revoke_role(governed.owner, 2, sender=hostile)
     revocation = call(hedger, "revoke_role", hostile, 2)
 

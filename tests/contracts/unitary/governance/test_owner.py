@@ -36,11 +36,11 @@ def test_the_owner_is_changed_by_a_call_that_waits(governed):
 
 
 def test_a_guardian_is_added_by_a_call_that_waits(governed):
-    governed.do(governed.governance, "add_guardian", governed.protocol.guardian)
+    governed.do(governed.governance, "add_guardian", governed.protocol.stranger)
 
     (event,) = events(governed.governance, "GuardianSet")
-    assert (event.guardian, event.is_guardian) == (governed.protocol.guardian, True)
-    assert governed.governance.is_guardian(governed.protocol.guardian)
+    assert (event.guardian, event.is_guardian) == (governed.protocol.stranger, True)
+    assert governed.governance.is_guardian(governed.protocol.stranger)
 
 
 def test_the_owner_drops_a_guardian_at_once(governed):
