@@ -1,4 +1,4 @@
-"""The duty to show that the keeper lives: on time, only while every limit holds, and not when a rebalance has just done it."""
+"""The duty to show that the keeper lives: on time, and only while every limit holds."""
 
 import pytest
 
