@@ -61,8 +61,8 @@ class Books:
 
     @property
     def is_healthy(self) -> bool:
-        a = self.assessment
-        return bool(a.nav_bid >= a.initial and a.gap_headroom >= 0)
+        """By initial margin. Gap solvency is a condition of trades, not of exits."""
+        return bool(self.assessment.nav_bid >= self.assessment.initial)
 
 
 @dataclass
