@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MAKEFLAGS += --no-print-directory
 
 CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi')
-FAST_TESTS := tests/contracts tests/keeper tests/stateful
+FAST_TESTS := tests/contracts tests/keeper tests/stateful tests/attacks
 FORK_TESTS := tests/fork tests/e2e
 
 .DEFAULT_GOAL := help

@@ -154,6 +154,7 @@ class Protocol:
     market: Market
     asset: Any = None  # USDC when nothing else is given
     has_btc: bool = False
+    sequencer: str = ZERO  # uptime feed of a rollup
     governor: str = field(default_factory=lambda: account("governor"))
     guardian: str = field(default_factory=lambda: account("guardian"))
     keeper: str = field(default_factory=lambda: account("keeper"))
@@ -178,7 +179,7 @@ class Protocol:
         markets = [(addresses.ETH_USD_FEED, 3900, addresses.POOL_USDC_WETH_500, True, 18)]
         if self.has_btc:
             markets.append((addresses.BTC_USD_FEED, 3900, addresses.POOL_WBTC_USDC_3000, False, 8))
-        self.price_oracle = load("PriceOracle").deploy(markets, addresses.USDC_USD_FEED, 90_000, ZERO)
+        self.price_oracle = load("PriceOracle").deploy(markets, addresses.USDC_USD_FEED, 90_000, self.sequencer)
         self.vol_oracle = load("VolOracle").deploy(governor, Bounds())
         self.pricer = load("OptionPricer").deploy(
             self.price_oracle, self.vol_oracle, len(markets), list(normal_table())
