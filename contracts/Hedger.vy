@@ -21,6 +21,10 @@
         both. Where it is empty, losses towards neutral are paid by the emergency bucket, which refills faster below
         maintenance margin. The turnover bucket rations what is traded away from neutral.
 
+        Towards neutral nothing is rationed, but what the hedging bucket does not cover counts as losing half a per cent more:
+        that far the oracle price may be from the market, and hide what a leg really loses. Delta to hedge is easily made, by
+        trades of options or posts of the surface. Below maintenance margin this does not count.
+
         Breach. A limit is in breach when it is exceeded at middle marks on the present surface, without oracle doubt, or when
         a venue's health is below 1.3. Bands are shares of NAV, or of maintenance margin where that is more. Anyone records
         a breach, confirms it, and clears it when it is over (modules/dead_man.vy). Nothing is told while a venue does not
@@ -64,6 +68,7 @@ exports: (
 # @notice Budgets, WAD shares of NAV, or of maintenance margin where that is more.
 # @param loss_capacity, loss_per_day            Losses of legs.
 # @param turnover_capacity, turnover_per_day    Turnover away from neutral.
+# @param hedging_capacity, hedging_per_day      Turnover towards neutral that costs what it costs by the oracle price.
 # @param emergency_capacity, emergency_per_day  Losses of legs towards neutral once the loss bucket is empty; de_risk.
 # @param distress_per_day                       Refill of the emergency bucket while `nav_bid` is below maintenance margin.
 # @param leg_slippage                           Largest loss of one leg against the oracle price, share of its notional.
@@ -72,6 +77,8 @@ struct Budgets:
     loss_per_day: uint256
     turnover_capacity: uint256
     turnover_per_day: uint256
+    hedging_capacity: uint256
+    hedging_per_day: uint256
     emergency_capacity: uint256
     emergency_per_day: uint256
     distress_per_day: uint256
@@ -110,6 +117,7 @@ _STEP: constant(uint256) = 60  # seconds from one de_risk to the next
 _STEPS: constant(int256) = 4  # of an excess one takes at most the fourth part
 _LEAST: constant(int256) = 200  # half a per cent: what one may move in any case, and what is worth a bounty
 _BOUNTY: constant(uint256) = 2000  # 5 bp
+_HIDDEN: constant(uint256) = 200  # half a per cent: what Chainlink's price may be from the market before it is renewed
 _MARGIN: constant(uint256) = 0  # in RiskEngine.breaches
 _GAP: constant(uint256) = 1
 _LEVERAGE: constant(uint256) = 2
@@ -126,6 +134,7 @@ sequence: public(uint256)
 stepped_at: public(uint256)
 _losses: leaky_bucket.Bucket
 _turnover: leaky_bucket.Bucket
+_hedging: leaky_bucket.Bucket
 _emergency: leaky_bucket.Bucket
 
 
@@ -153,15 +162,16 @@ def set_budgets(budgets: Budgets):
 @external
 def tighten_budgets(budgets: Budgets):
     """
-    @notice Lower budgets of the keeper's at once. Guardian or governor. The emergency budget stays as it is: it pays for nothing
-            but moves towards neutral.
+    @notice Lower budgets of the keeper's at once. Guardian or governor. The emergency budget and that of hedging stay as they
+            are: they are for nothing but moves towards neutral.
     """
     roles._check_guardian()
     b: Budgets = self.budgets
     lower: bool = budgets.loss_capacity <= b.loss_capacity and budgets.loss_per_day <= b.loss_per_day
     lower = lower and budgets.turnover_capacity <= b.turnover_capacity
     lower = lower and budgets.turnover_per_day <= b.turnover_per_day and budgets.leg_slippage <= b.leg_slippage
-    kept: bool = budgets.emergency_capacity == b.emergency_capacity
+    kept: bool = budgets.hedging_capacity == b.hedging_capacity and budgets.hedging_per_day == b.hedging_per_day
+    kept = kept and budgets.emergency_capacity == b.emergency_capacity
     kept = kept and budgets.emergency_per_day == b.emergency_per_day
     kept = kept and budgets.distress_per_day == b.distress_per_day
     assert lower and kept, "rebalance: not tighter"
@@ -203,11 +213,13 @@ def rebalance(legs: DynArray[hedges.Leg, 8], sequence: uint256, deadline: uint25
         delta[u] += units
         charge.lost_towards += cost.lost_towards
         charge.lost_away += cost.lost_away
+        charge.hedged += cost.hedged
         charge.turnover += cost.turnover
         restores = restores and self._health(venue, before.spot[u]) > was
     after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     if not restores:
         assert staticcall RISK.check_rebalance(before, after)
+    charge.lost_towards += self._hidden(charge.hedged, before)
     self._spend(charge, before)
     extcall VAULT.observe(after)
     extcall VAULT.release()
@@ -300,6 +312,7 @@ def de_risk(legs: DynArray[hedges.Leg, 8]):
         loss += cost.lost_towards + cost.lost_away
     allowed: int256 = max(self._excess(before, was) // _STEPS, hedges._base(before) // _LEAST)
     assert convert(rationed, int256) <= allowed, "derisk: too much at once"
+    loss += self._hidden(moved, before)
     bounty: uint256 = self._pay_bounty(moved, loss, before)
 
     after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
@@ -370,6 +383,15 @@ def turnover_budget() -> uint256:
     @notice What may still be traded away from neutral, WAD share of NAV.
     """
     return leaky_bucket._available(self._turnover, self.budgets.turnover_capacity, self.budgets.turnover_per_day)
+
+
+@external
+@view
+def hedging_budget() -> uint256:
+    """
+    @notice What may still be traded towards neutral without counting as losing half a per cent more, WAD share of NAV.
+    """
+    return leaky_bucket._available(self._hedging, self.budgets.hedging_capacity, self.budgets.hedging_per_day)
 
 
 @external
@@ -501,6 +523,21 @@ def _pay_bounty(moved: uint256, loss: uint256, a: IRiskEngine.Assessment) -> uin
 @view
 def _emergency_refill(a: IRiskEngine.Assessment) -> uint256:
     return self.budgets.distress_per_day if a.nav_bid < a.maintenance else self.budgets.emergency_per_day
+
+
+@internal
+def _hidden(hedged: uint256, a: IRiskEngine.Assessment) -> uint256:
+    """
+    @notice Take trades towards neutral from their bucket.
+    @return What those beyond it count as losing, USDC in WAD.
+    """
+    b: Budgets = self.budgets
+    share: uint256 = hedges._share(hedged, hedges._base(a))
+    free: uint256 = min(share, leaky_bucket._available(self._hedging, b.hedging_capacity, b.hedging_per_day))
+    self._hedging = leaky_bucket._spend(self._hedging, free, b.hedging_capacity, b.hedging_per_day)
+    if share == free or a.nav_bid < a.maintenance:
+        return 0
+    return hedged * (share - free) // share // _HIDDEN
 
 
 @internal

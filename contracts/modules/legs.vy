@@ -22,10 +22,11 @@ struct Leg:
     limit_price: uint256
 
 
-# @notice What legs have cost so far, USDC in WAD.
+# @notice What legs have cost so far, USDC in WAD; `hedged` was traded towards neutral, `turnover` away from it.
 struct Charge:
     lost_towards: uint256
     lost_away: uint256
+    hedged: uint256
     turnover: uint256
 
 
@@ -76,6 +77,7 @@ def _trade(
         if twap > 0:
             edge = self._usdc(away, spot - min(spot, twap) if units > 0 else twap - min(spot, twap))
         cost.lost_away = convert(max(shortfall - part + convert(edge, int256), 0), uint256)
+        cost.hedged = self._usdc(towards, spot)
         cost.turnover = self._usdc(away, spot)
     log LegTraded(
         sequence=sequence, venue=leg.venue, units=units, usdc=usdc, loss=cost.lost_towards + cost.lost_away

@@ -156,6 +156,8 @@ class Budgets:
     loss_per_day: int
     turnover_capacity: int
     turnover_per_day: int
+    hedging_capacity: int
+    hedging_per_day: int
     emergency_capacity: int
     emergency_per_day: int
     distress_per_day: int
@@ -177,6 +179,7 @@ class VaultState:
     mode: Mode
     loss_budget: int
     turnover_budget: int
+    hedging_budget: int
     emergency_budget: int
     budgets: Budgets
 

@@ -21,6 +21,7 @@ subject to the limits that the contracts check after a rebalance, each "inside, 
     loss        what the contract will record as loss, sum_i loss_i (b_i + s_i) + sum_u edge_u away_u, <= the part of
                 the loss bucket that one rebalance may use; where that bucket is almost empty, nothing is traded away
                 from neutral, and the emergency bucket pays too
+    hedging     the same with half a per cent of what is traded against the sign of d_u and not in the hedging bucket
 
 Scenario P&L is linear in the trades because options are only revalued by the market, so each row is exact; but a loss
 l x + impact x^2 counts as the line that meets it where it would fill the bucket alone, which is above it before that.
@@ -50,6 +51,7 @@ _MARGIN_DAMPING = DAMPING_FACTORS[:ONE_AND_A_HALF]
 _LEG_ROUNDING = 8e-6  # units: of eight legs, each rounded to 1e-6
 _ROUNDING = 1e-9  # share of NAV, more than the solver's tolerance for a row
 _EMPTY = 0.1  # of the loss bucket's capacity: with less it is left to emergencies
+_HIDDEN = 0.005  # what a trade towards neutral counts as losing beyond the hedging bucket, share of its size
 _BAND_PENALTY = 0.05  # USDC per USDC of delta outside the band: above any cost of trading, below any loss of margin
 
 
@@ -80,8 +82,8 @@ class Book:
     """What the problem needs to know of the vault; USDC, shares where named.
 
     ``initial_factor`` is initial per maintenance margin; ``margin_excess`` and ``gap_excess`` are how far these limits
-    are exceeded already, zero inside; ``gross_limit``, ``delta_band``, ``loss_budget`` and ``turnover_budget`` are
-    shares of NAV.
+    are exceeded already, zero inside; ``gross_limit``, ``delta_band``, ``loss_budget``, ``turnover_budget`` and
+    ``hedging_budget`` are shares of NAV.
     """
 
     nav: float
@@ -94,6 +96,7 @@ class Book:
     delta_band: float
     loss_budget: float
     turnover_budget: float
+    hedging_budget: float
     exposures: tuple[Exposure, ...]
 
 
@@ -130,8 +133,14 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
         delta_band=snapshot.limits.delta_target / WAD,
         loss_budget=policy.max_loss_use * loss_budget,
         turnover_budget=policy.max_loss_use * turnover_budget,
+        hedging_budget=_free_hedging(snapshot.vault, nav < now.maintenance),
         exposures=tuple(exposures),
     )
+
+
+def _free_hedging(vault: VaultState, is_distressed: bool) -> float:
+    """What may be traded towards neutral without counting as losing more than it does, share of NAV."""
+    return math.inf if is_distressed else vault.hedging_budget / WAD
 
 
 def _budgets(vault: VaultState) -> tuple[float, float]:
@@ -299,6 +308,7 @@ def _add_budgets(rows: _Rows, book: Book, net: Array, oracle_loss: Array) -> Non
     """What is traded away from neutral, and lost: an absolute value is the larger of two lines, one row for each."""
     starts = [exposure.delta / book.nav for exposure in book.exposures]
     traded = abs(net)
+    hedged = sum((traded[u] - math.copysign(1.0, start) * net[u]) / 2 for u, start in enumerate(starts))
     for signs in itertools.product((1.0, -1.0), repeat=len(starts)):
         away = np.zeros_like(oracle_loss)
         loss = oracle_loss.copy()
@@ -312,6 +322,8 @@ def _add_budgets(rows: _Rows, book: Book, net: Array, oracle_loss: Array) -> Non
             saved_loss += exposure.edge * toward
         rows.add("turnover", away, at_most=book.turnover_budget + saved)
         rows.add("loss bucket", loss, at_most=book.loss_budget + saved_loss)
+        covered = book.loss_budget + saved_loss + _HIDDEN * book.hedging_budget
+        rows.add("hedging bucket", loss + _HIDDEN * hedged, at_most=covered)
 
 
 def _impact(side: Side, spot: float, nav: float) -> float:

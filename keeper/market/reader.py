@@ -37,7 +37,7 @@ from keeper.errors import SnapshotError
 _RAY: Final = 10**27
 _MAX_POOLS: Final = 4
 _VAULT: Final = ("idle", "owed", "totalSupply", "effective_supply", "mode")
-_HEDGER: Final = ("sequence", "loss_budget", "turnover_budget", "emergency_budget", "budgets")
+_HEDGER: Final = ("sequence", "loss_budget", "turnover_budget", "hedging_budget", "emergency_budget", "budgets")
 _MODES: Final = {1: Mode.NORMAL, 2: Mode.REDUCE_ONLY, 4: Mode.FROZEN}  # a Vyper flag
 
 _TIMESTAMP = signature("getCurrentBlockTimestamp()(uint256)")
@@ -132,7 +132,7 @@ class _FirstBatch:
 
     def vault_state(self) -> VaultState:
         idle, owed, total_supply, effective_supply, mode = (answer.value for answer in self._vault)
-        sequence, loss, turnover, emergency, budgets = (answer.value for answer in self._hedger)
+        sequence, loss, turnover, hedging, emergency, budgets = (answer.value for answer in self._hedger)
         return VaultState(
             idle=idle,
             owed=owed,
@@ -142,6 +142,7 @@ class _FirstBatch:
             mode=_MODES[mode],
             loss_budget=loss,
             turnover_budget=turnover,
+            hedging_budget=hedging,
             emergency_budget=emergency,
             budgets=Budgets(*budgets),
         )

@@ -50,6 +50,8 @@ class Parameters:
     loss_per_day: float = 0.0020
     turnover_capacity: float = 0.08
     turnover_per_day: float = 0.08
+    hedging_capacity: float = 0.20
+    hedging_per_day: float = 0.20
     emergency_capacity: float = 0.0010
     emergency_per_day: float = 0.0005
     distress_per_day: float = 0.01
@@ -100,6 +102,8 @@ class Parameters:
             self.loss_per_day,
             self.turnover_capacity,
             self.turnover_per_day,
+            self.hedging_capacity,
+            self.hedging_per_day,
             self.emergency_capacity,
             self.emergency_per_day,
             self.distress_per_day,
@@ -146,6 +150,7 @@ _KINDS: Final[dict[str, Any]] = {
     "gross_leverage": Annotated[float, _BANDS],
     **dict.fromkeys(("loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown"), Annotated[float, _SHARE]),
     **dict.fromkeys(("turnover_capacity", "turnover_per_day"), Annotated[float, _BANDS]),
+    **dict.fromkeys(("hedging_capacity", "hedging_per_day"), Annotated[float, _BANDS]),
     **dict.fromkeys(("emergency_capacity", "emergency_per_day", "distress_per_day"), Annotated[float, _SHARE]),
     "min_deposit": Annotated[float, Field(ge=0)],
     "management_fee": Annotated[float, Field(ge=0, le=0.02)],

@@ -93,6 +93,7 @@ class Status:
     gap_headroom: float
     loss_budget: float
     turnover_budget: float
+    hedging_budget: float
     emergency_budget: float
     oracle_doubt: bool
     keeper: str
@@ -171,6 +172,7 @@ def _status(
         gap_headroom=chain.gap_headroom / WAD,
         loss_budget=account.loss_budget / WAD,
         turnover_budget=account.turnover_budget / WAD,
+        hedging_budget=account.hedging_budget / WAD,
         emergency_budget=account.emergency_budget / WAD,
         oracle_doubt=chain.doubt,
         keeper=keeper,
@@ -238,7 +240,9 @@ def render(status: Status) -> Group:
 
 def _budgets(status: Status) -> str:
     losses = f"{status.loss_budget * 1e4:.2f} bp of NAV for losses, {status.emergency_budget * 1e4:.2f} for emergencies"
-    return f"{losses}; {status.turnover_budget:.2%} for trades away from neutral"
+    return (
+        f"{losses}; {status.turnover_budget:.2%} for trades away from neutral, {status.hedging_budget:.2%} towards it"
+    )
 
 
 def _fees(fees: FeeLine) -> str:

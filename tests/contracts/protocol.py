@@ -70,6 +70,8 @@ class Budgets(NamedTuple):
     loss_per_day: int = wad(0.002)
     turnover_capacity: int = wad(0.08)
     turnover_per_day: int = wad(0.08)
+    hedging_capacity: int = wad(0.20)
+    hedging_per_day: int = wad(0.20)
     emergency_capacity: int = wad(0.001)
     emergency_per_day: int = wad(0.0005)
     distress_per_day: int = wad(0.01)
@@ -447,7 +449,7 @@ class Protocol:
     def loosen(self, **budgets: int) -> None:
         """No bands and no ration of turnover, for tests of the trade itself; `budgets` replace others."""
         self.risk.set_limits(LOOSE, sender=self.governor)
-        ample = Budgets(turnover_capacity=1_000 * WAD)
+        ample = Budgets(turnover_capacity=1_000 * WAD, hedging_capacity=1_000 * WAD)
         self.hedger.set_budgets(ample._replace(**budgets), sender=self.governor)
 
     # ------------------------------------------------------------------ what must hold

@@ -21,7 +21,7 @@ CUTS = st.lists(st.integers(1, 999), min_size=1, max_size=3, unique=True).map(so
 def loose(hedged):
     """With a pool price above the oracle's and a TWAP below both: every cost is there, in both directions."""
     hedged.risk.set_limits((100 * WAD,) * 8, sender=hedged.governor)
-    hedged.hedger.set_budgets((WAD,) * 7 + (wad(0.05),), sender=hedged.governor)
+    hedged.hedger.set_budgets((WAD,) * 9 + (wad(0.05),), sender=hedged.governor)
     hedged.rebalance(hedged.leg(SPOT, 10), hedged.leg(SHORT, -10))
     hedged.market.push_pool(2_991)
     hedged.market.wait(240)

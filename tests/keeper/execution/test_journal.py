@@ -96,7 +96,7 @@ snapshots = st.builds(
     vault=st.builds(
         VaultState,
         **dict.fromkeys(("idle", "owed", "total_supply", "effective_supply", "sequence"), uints),
-        **dict.fromkeys(("loss_budget", "turnover_budget", "emergency_budget"), uints),
+        **dict.fromkeys(("loss_budget", "turnover_budget", "hedging_budget", "emergency_budget"), uints),
         mode=st.sampled_from(Mode),
         budgets=budgets,
     ),

@@ -88,6 +88,7 @@ def make_snapshot(
     health: float = 1.8,
     loss_budget: float = 0.002,
     turnover_budget: float = 0.08,
+    hedging_budget: float = 0.20,
     emergency_budget: float = 0.001,
     base_fee_gwei: float = 1.0,
     depth: float = 40e6,
@@ -95,7 +96,7 @@ def make_snapshot(
 ) -> Snapshot:
     """A vault with ``idle`` USDC, ``held`` ETH of spot and a short of ``debt`` ETH at health factor ``health``; with
     ``btc`` it trades BTC as well."""
-    budgets = (loss_budget, turnover_budget, emergency_budget)
+    budgets = (loss_budget, turnover_budget, hedging_budget, emergency_budget)
     readings = [Reading(to_wad(spot), to_wad(twap if twap is not None else spot), NOW - 60, False)]
     venues = list(_venues(ETH, spot, pool_at(pool or spot, depth), held, debt, health, borrow_rate=0.027))
     if btc is not None:

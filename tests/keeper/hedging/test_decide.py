@@ -218,6 +218,21 @@ def test_what_is_traded_away_from_neutral_fits_in_the_turnover_bucket(snapshot_o
     assert "turnover" in dict(rationed.binding)
 
 
+def test_hedges_beyond_their_bucket_leave_room_for_what_they_count_as(snapshot_of: SNAPSHOTS) -> None:
+    """They count as losing half a per cent more: 0.1 % of NAV pays for 20 % of NAV at most."""
+    book = (option(False, 3_000, -240),)
+    free = decide(snapshot_of(book, loss_budget=0.001), BOLD)
+    counted = decide(snapshot_of(book, loss_budget=0.001, hedging_budget=0.0), BOLD)
+
+    def hedged(decision: Decision) -> float:
+        return sum(abs(leg.delta_change) for leg in decision.legs) / WAD * 3_000
+
+    nav = snapshot_of(book).assessment.nav_bid / WAD
+    assert hedged(counted) < hedged(free)
+    assert hedged(counted) * 0.005 <= BOLD.max_loss_use * 0.001 * nav
+    assert "hedging bucket" in dict(counted.binding)
+
+
 @pytest.mark.parametrize(("loss_budget", "depth"), [(0.0005, 40e6), (0.002, 50e6), (0.002, 4e9)])
 def test_the_loss_that_the_contract_records_fits_in_the_bucket(
     snapshot_of: SNAPSHOTS, loss_budget: float, depth: float

@@ -38,7 +38,7 @@ def test_the_snapshot_equals_direct_reads(vault):
     assert snapshot.keeper_balance_wei == vault.w3.eth.get_balance(vault.keeper.address)
     for name in ("idle", "owed"):
         assert getattr(snapshot.vault, name) == vault.read("Vault", name)
-    for name in ("sequence", "loss_budget", "turnover_budget", "emergency_budget"):
+    for name in ("sequence", "loss_budget", "turnover_budget", "hedging_budget", "emergency_budget"):
         assert getattr(snapshot.vault, name) == vault.read("Hedger", name)
     assert snapshot.vault.total_supply == vault.read("Vault", "totalSupply")
     assert snapshot.vault.mode is Mode.NORMAL

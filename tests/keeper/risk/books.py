@@ -81,7 +81,7 @@ def snapshot_of(
         timestamp=timestamp,
         base_fee_wei=10**9,
         keeper_balance_wei=WAD,
-        vault=VaultState(idle, owed, 0, 0, 0, Mode.NORMAL, 0, 0, 0, Budgets(*[0] * 8)),
+        vault=VaultState(idle, owed, 0, 0, 0, Mode.NORMAL, 0, 0, 0, 0, Budgets(*[0] * 10)),
         limits=LIMITS,
         readings=tuple(readings),
         book=tuple(book),

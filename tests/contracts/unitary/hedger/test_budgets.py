@@ -1,6 +1,6 @@
-"""Hedger.loss_budget, turnover_budget, emergency_budget, set_budgets: what hedges may cost.
+"""Hedger.loss_budget, turnover_budget, hedging_budget, emergency_budget, set_budgets: what hedges may cost.
 
-At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000 and the emergency bucket 1,000. A trade of ETH at
+At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000, that of hedging 200,000 and the emergency bucket 1,000. A trade of ETH at
 3,000 in the first pool costs 0.05 %: 1.50 a unit.
 """
 
@@ -113,6 +113,44 @@ def test_turnover_away_from_neutral_is_rationed(funded):
     funded.rebalance(funded.leg(SPOT, -20))  # the way back is free
     funded.market.wait(DAY)
     funded.rebalance(funded.leg(SPOT, 20))
+
+
+# ---------------------------------------------------------------- hedging
+
+
+def test_hedges_beyond_their_bucket_count_as_losing_half_a_per_cent_more(funded, sold):
+    """Attack A29. Chainlink may be that far from the market; 6,000 USDC of delta are covered, 6,000 are not."""
+    funded.loosen(hedging_capacity=wad(0.006), hedging_per_day=0)
+
+    funded.rebalance(funded.leg(SPOT, 2))
+    (covered,) = events(funded.hedger, "Rebalanced")
+    funded.rebalance(funded.leg(SPOT, 2))
+    (beyond,) = events(funded.hedger, "Rebalanced")
+
+    assert beyond.loss - covered.loss == pytest.approx(30 * WAD, rel=1e-3)
+    assert funded.hedger.hedging_budget() == 0
+    assert funded.hedger.loss_budget() == pytest.approx(wad(0.002) - (covered.loss + beyond.loss) // 10**6, rel=1e-4)
+
+
+def test_what_goes_away_from_neutral_takes_nothing_from_the_hedging_bucket(funded, sold):
+    funded.loosen(hedging_capacity=wad(0.2))
+    delta = funded.vault.assessment().delta[ETH]
+
+    funded.rebalance(funded.leg(SPOT, 9))
+
+    assert wad(0.2) - funded.hedger.hedging_budget() == pytest.approx(-delta * 3_000 // 10**6, rel=1e-3)
+
+
+def test_below_maintenance_margin_hedges_count_as_what_they_cost(funded, sold):
+    funded.loosen(hedging_capacity=0, hedging_per_day=0)
+    funded.overwrite("idle", 10_500 * USDC)
+    a = funded.vault.assessment()
+    assert 0 < a.nav_bid < a.maintenance
+
+    funded.rebalance(funded.leg(SPOT, 1))
+
+    (total,) = events(funded.hedger, "Rebalanced")
+    assert total.loss < 2 * WAD
 
 
 # ---------------------------------------------------------------- losses and emergencies

@@ -429,3 +429,15 @@ def test_the_guardian_takes_nothing_from_emergencies(protocol, field):
 def test_others_tighten_nothing(protocol, role):
     with reverts("roles: not allowed"):
         protocol.hedger.tighten_budgets(Budgets(), sender=getattr(protocol, role))
+
+
+def test_what_anyone_trades_counts_as_hedging_too(open_to_all):
+    """Attack A29. Or the keeper would lend himself strangers' hands."""
+    open_to_all.hedger.set_budgets(
+        Budgets(hedging_capacity=0, hedging_per_day=0, emergency_capacity=wad(0.01)), sender=open_to_all.governor
+    )
+
+    open_to_all.de_risk(open_to_all.leg(SPOT, 1))
+
+    (event,) = events(open_to_all.hedger, "DeRisked")
+    assert event.loss == pytest.approx((15 + 1.5) * WAD, rel=0.01)
