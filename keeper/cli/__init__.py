@@ -13,6 +13,7 @@ from keeper.cli.common import log_to_terminal, told
 from keeper.cli.data import data
 from keeper.cli.demo import demo
 from keeper.cli.depositor import deposit, queue, redeem, status
+from keeper.cli.governor import governance
 from keeper.cli.operator import deploy, explain, run
 
 _EPILOG: Final = """\b
@@ -46,7 +47,7 @@ def cli(debug: bool) -> None:
     log_to_terminal(debug)
 
 
-for _command in (run, demo, data, deploy, deposit, redeem, queue, status, explain):
+for _command in (run, demo, data, deploy, deposit, redeem, queue, status, explain, governance):
     cli.add_command(_command)
 
 

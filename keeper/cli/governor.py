@@ -1,0 +1,147 @@
+"""What the owner of the Governance does: announce a call, make it, drop it, give a function up; what anyone may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from keeper.cli.common import answer, asking, config_option, json_option, settings_of, show
+from keeper.errors import ConfigError
+
+if TYPE_CHECKING:
+    from keeper.operations.governors import Done
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ARGUMENTS: Final = (
+    "ARGUMENTS are texts as the contract has them: numbers may be written 0.12e18, addresses as names of contracts or"
+    " roles, a struct as a JSON list."
+)
+
+
+@click.group()
+def governance() -> None:
+    """The Governance: calls of the vault's contracts that are announced, wait, and are made.
+
+    Its owner is the governor of the manifest, who may be a Safe: with --for-safe a command prints the transaction that
+    the Safe's owners sign, and sends nothing.
+    """
+
+
+def _signed(function: F) -> F:
+    """`--account` or `--for-safe`, one of them."""
+    function = click.option("--for-safe", is_flag=True, help="Print the transaction for a Safe; send nothing.")(
+        function
+    )
+    return click.option("--account", default="", metavar="ALIAS|FILE", help="Key of the Governance's owner.")(function)
+
+
+def _check_signer(account: str, for_safe: bool) -> None:
+    if bool(account.strip()) == for_safe:
+        raise ConfigError("Who signs?", kept="Nothing was sent.", todo="Give either --account or --for-safe.")
+
+
+def _told(done: Done) -> None:
+    if done.transaction is None:
+        show(done.call.to_json())
+    else:
+        answer(f"{done.said} {done.transaction}")
+
+
+@governance.command("pending")
+@json_option
+@config_option
+def pending_calls(as_json: bool, config: Path | None) -> None:
+    """What has been announced and is neither made nor dropped, in words, and when it can be made.
+
+    \b
+    Examples:
+      keel governance pending --json
+    """
+    settings = settings_of(config)
+    from keeper.operations.governors import read_pending, render
+
+    found = read_pending(settings)
+    show({"pending": [one.to_json() for one in found]} if as_json else render(found))
+
+
+@governance.command(epilog=_ARGUMENTS)
+@click.argument("contract")
+@click.argument("function")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@_signed
+@config_option
+def submit(
+    contract: str, function: str, arguments: tuple[str, ...], account: str, for_safe: bool, config: Path | None
+) -> None:
+    """Announce a call of FUNCTION of CONTRACT. It can be made after 48 hours or 7 days, for two weeks.
+
+    \b
+    Examples:
+      keel governance submit Hedger grant_role 0x... KEEPER --account governor
+      keel governance submit CircuitBreaker set_thresholds '[0.2e18, 50e6]' --for-safe
+    """
+    _check_signer(account, for_safe)
+    settings = settings_of(config, account)
+    from keeper.operations import governors
+
+    _told(governors.submit(settings, contract, function, arguments, for_safe, asking()))
+
+
+@governance.command()
+@click.argument("identifier", metavar="ID")
+@_signed
+@config_option
+def accept(identifier: str, account: str, for_safe: bool, config: Path | None) -> None:
+    """Make the pending call whose id begins with ID.
+
+    \b
+    Examples:
+      keel governance accept 0x1f2e3d --account governor
+    """
+    _check_signer(account, for_safe)
+    settings = settings_of(config, account)
+    from keeper.operations import governors
+
+    _told(governors.accept(settings, identifier, for_safe, asking()))
+
+
+@governance.command()
+@click.argument("identifier", metavar="ID")
+@_signed
+@config_option
+def revoke(identifier: str, account: str, for_safe: bool, config: Path | None) -> None:
+    """Drop the pending call whose id begins with ID, at once. Its owner may, and each guardian.
+
+    \b
+    Examples:
+      keel governance revoke 0x1f2e3d --account guardian
+    """
+    _check_signer(account, for_safe)
+    settings = settings_of(config, account)
+    from keeper.operations import governors
+
+    _told(governors.revoke(settings, identifier, for_safe, asking()))
+
+
+@governance.command()
+@click.argument("contract")
+@click.argument("function")
+@_signed
+@config_option
+def abdicate(contract: str, function: str, account: str, for_safe: bool, config: Path | None) -> None:
+    """Announce that FUNCTION of CONTRACT is given up for good. After 7 days `keel governance accept` does it.
+
+    With it goes handing CONTRACT over to another governor. It cannot be undone.
+
+    \b
+    Examples:
+      keel governance abdicate Vault list_venue --account governor
+    """
+    _check_signer(account, for_safe)
+    settings = settings_of(config, account)
+    from keeper.operations import governors
+
+    _told(governors.abdicate(settings, contract, function, for_safe, asking()))
