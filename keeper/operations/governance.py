@@ -258,17 +258,18 @@ def _value(deployment: Deployment, parameter: Mapping[str, Any], given: Any) -> 
 
 
 def _plain(deployment: Deployment, kind: str, name: str, given: Any) -> Any:
+    text = str(given)
     if kind == "address":
-        if given in deployment.contracts:
-            return deployment.contracts[given].address
-        return deployment.roles[given] if given in deployment.roles else checked_address(str(given))
+        if text in deployment.contracts:
+            return deployment.contracts[text].address
+        return deployment.roles[text] if text in deployment.roles else checked_address(text)
     if kind == "bool":
-        return {"true": True, "false": False}[str(given).lower()]
+        return {"true": True, "false": False}[text.lower()]
     if kind.startswith("bytes"):
-        return bytes.fromhex(str(given).removeprefix("0x"))
-    if name == "role" and not str(given).isdecimal():
-        return int(Role[str(given).upper()])
-    number = Decimal(str(given))
+        return bytes.fromhex(text.removeprefix("0x"))
+    if name == "role" and not text.isdecimal():
+        return int(Role[text.upper()])
+    number = Decimal(text)
     if number != int(number):
         raise ValueError
     return int(number)
