@@ -1,0 +1,277 @@
+"""Who may call what: every function of every deployable that changes anything has its class here, and keeps to it.
+
+A function that is new fails these tests until somebody has thought about who may call it, and how long a governor waits.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import boa
+import pytest
+from boa.contracts.base_evm_contract import BoaError
+
+from vyper.compiler.output import build_abi_output
+
+from tests.contracts.chain import DAY, HOUR, WAD, reason
+from tests.contracts.governed import Governed
+from tests.contracts.protocol import Budgets, load
+
+_CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+_NOBODY = "0x" + "00" * 19 + "01"
+
+# Classes. ANYONE: what it moves is the caller's, or the same for whoever calls. ITSELF: a contract of the vault, or a holder.
+ANYONE, ITSELF = "anyone", "itself"
+KEEPER, VOL_POSTER, GUARDIAN = "keeper", "vol_poster", "guardian"
+OWNER, SELF = "owner", "governance"
+DAYS_2, WEEK, ONCE = "governor, 48 h", "governor, 7 days", "governor, before the hand-over"
+GOVERNORS = (DAYS_2, WEEK, ONCE)
+
+_ROLES = {"grant_role": DAYS_2, "revoke_role": GUARDIAN, "hand_over": WEEK}
+PERMISSIONS: dict[str, dict[str, str]] = {
+    "Vault": {
+        **_ROLES,
+        "wire": ONCE,
+        "list_venue": WEEK,
+        "set_fees": DAYS_2,
+        **dict.fromkeys(("transfer", "approve", "transferFrom", "permit"), ANYONE),
+        **dict.fromkeys(("deposit", "mint", "withdraw", "redeem", "crystallise", "checkpoint"), ANYONE),
+        **dict.fromkeys(("acquire", "release", "on_fill", "hedge", "observe", "pay_out", "book_owed"), ITSELF),
+        **dict.fromkeys(("pay_owed", "settle_queue"), ITSELF),
+    },
+    "CircuitBreaker": {
+        **_ROLES,
+        "set_thresholds": DAYS_2,
+        "set_reduce_only": GUARDIAN,  # to latch; to unlatch is the governor's
+        **dict.fromkeys(("on_deposit", "observe"), ITSELF),
+    },
+    "Hedger": {
+        **_ROLES,
+        "set_budgets": DAYS_2,
+        "tighten_budgets": GUARDIAN,
+        "rebalance": KEEPER,
+        "heartbeat": KEEPER,
+        **dict.fromkeys(("record_breach", "clear_breach", "de_risk"), ANYONE),
+    },
+    "OptionBook": {
+        **_ROLES,
+        "wire": ONCE,
+        "list_series": KEEPER,
+        "delist_series": ANYONE,  # what no one holds and is in the way; else keeper
+        **dict.fromkeys(("fill", "raise_nonce_floor", "settle", "fund", "claim"), ANYONE),
+    },
+    "VolOracle": {**_ROLES, "set_bounds": DAYS_2, "post": VOL_POSTER},
+    "RiskEngine": {**_ROLES, "set_limits": DAYS_2},
+    "OptionToken": {
+        **dict.fromkeys(("setApprovalForAll", "safeTransferFrom", "safeBatchTransferFrom"), ANYONE),
+        **dict.fromkeys(("mint", "burn"), ITSELF),
+    },
+    "RedemptionQueue": dict.fromkeys(
+        ("setOperator", "requestRedeem", "cancel", "settle_epoch", "redeem", "withdraw"), ANYONE
+    ),
+    "PriceOracle": {"fix": ANYONE},
+    "OptionPricer": {},
+    "Governance": {
+        **dict.fromkeys(("submit", "accept", "drop_guardian"), OWNER),
+        "revoke": "owner or its guardians",
+        **dict.fromkeys(("add_guardian", "set_owner"), SELF),
+        "abdicate": SELF,
+    },
+    "UniswapV3Spot": dict.fromkeys(("trade", "uniswapV3SwapCallback"), ITSELF),
+    "AaveV3Short": {**dict.fromkeys(("trade", "uniswapV3SwapCallback"), ITSELF), "disown": ANYONE},
+    "AaveV3Lending": dict.fromkeys(("lend", "recall"), ITSELF),
+}
+# What a call of the Governance to itself waits.
+OWN_DELAYS = {"add_guardian": 48 * HOUR, "set_owner": 48 * HOUR, "abdicate": 7 * DAY}
+REFUSED = "roles: not allowed"
+
+
+_RATIONED = ("loss_capacity", "loss_per_day", "turnover_capacity", "turnover_per_day", "leg_slippage")
+# What a guardian can do at worst, by function; who loosens instead is refused in the contract's own tests.
+HARSHEST: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("CircuitBreaker", "set_reduce_only"): (True,),
+    ("Hedger", "tighten_budgets"): (Budgets()._replace(**dict.fromkeys(_RATIONED, 0)),),
+}
+
+
+def deployables() -> dict[str, str]:
+    """Path under contracts/ by name."""
+    found = [*_CONTRACTS.glob("*.vy"), *_CONTRACTS.glob("venues/*.vy")]
+    return {path.stem: str(path.relative_to(_CONTRACTS).with_suffix("")) for path in found}
+
+
+def changing(abi: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The functions that change something."""
+    return [e for e in abi if e["type"] == "function" and e["stateMutability"] not in ("view", "pure")]
+
+
+def empty(parameter: dict[str, Any]) -> Any:
+    """A value of a parameter that says nothing."""
+    kind = parameter["type"]
+    if kind.endswith("]"):
+        length = kind[kind.rindex("[") + 1 : -1]
+        return [empty({**parameter, "type": kind[: kind.rindex("[")]})] * int(length or 0)
+    if kind == "tuple":
+        return tuple(empty(field) for field in parameter["components"])
+    if kind == "address":
+        return _NOBODY
+    if kind == "bool":
+        return False
+    if kind.startswith("bytes"):
+        return bytes(int(kind[5:] or 0))
+    return "" if kind == "string" else 0
+
+
+def arguments(contract: str, entry: dict[str, Any]) -> tuple[Any, ...]:
+    return HARSHEST.get((contract, entry["name"])) or tuple(empty(parameter) for parameter in entry["inputs"])
+
+
+def refusal(contract: Any, name: str, entry: dict[str, Any], sender: str) -> str | None:
+    """The reason for which a call is refused, None when it is not, or for another reason than who calls."""
+    with boa.env.anchor():
+        try:
+            getattr(contract, entry["name"])(*arguments(name, entry), sender=sender)
+        except BoaError as error:
+            return reason(error)
+    return None
+
+
+def entries(*classes: str) -> list[tuple[str, str]]:
+    return [(name, function) for name, table in PERMISSIONS.items() for function, kind in table.items() if kind in classes]
+
+
+def entry_of(contract: Any, function: str) -> dict[str, Any]:
+    (entry,) = (entry for entry in changing(contract.abi) if entry["name"] == function)
+    return entry
+
+
+def test_every_deployable_has_its_permissions_here():
+    assert set(PERMISSIONS) == set(deployables())
+
+
+@pytest.mark.parametrize(("name", "path"), deployables().items())
+def test_every_function_that_changes_anything_has_a_class(name, path):
+    """And one selector: an argument with a default would give a function a second one, with a delay of its own."""
+    functions = changing(build_abi_output(load(path).compiler_data))
+
+    assert sorted(entry["name"] for entry in functions) == sorted(PERMISSIONS[name])
+    assert {entry["stateMutability"] for entry in functions} <= {"nonpayable"}
+
+
+@pytest.mark.parametrize("who", ["stranger", "guardian", "keeper", "vol_poster", "quoter"])
+@pytest.mark.parametrize(("name", "function"), entries(*GOVERNORS))
+def test_what_is_the_governors_is_nobody_elses(deployed, name, function, who):
+    """Invariant 40: nor the guardian's."""
+    contract = deployed.contracts[name]
+    sender = getattr(deployed, who)
+
+    assert refusal(contract, name, entry_of(contract, function), getattr(sender, "address", sender)) == REFUSED
+
+
+@pytest.mark.parametrize("who", ["stranger", "keeper", "vol_poster", "quoter"])
+@pytest.mark.parametrize(("name", "function"), entries(GUARDIAN))
+def test_what_is_the_guardians_is_nobody_elses_but_the_governors(deployed, name, function, who):
+    contract = deployed.contracts[name]
+    entry = entry_of(contract, function)
+    sender = getattr(deployed, who)
+
+    assert refusal(contract, name, entry, getattr(sender, "address", sender)) == REFUSED
+    for allowed in (deployed.guardian, deployed.governor):
+        assert refusal(contract, name, entry, allowed) is None
+
+
+@pytest.mark.parametrize("role", [KEEPER, VOL_POSTER])
+def test_what_is_a_keys_is_nobody_elses(deployed, role):
+    for name, function in entries(role):
+        contract = deployed.contracts[name]
+        for other in {"stranger", "guardian", KEEPER, VOL_POSTER} - {role}:
+            assert refusal(contract, name, entry_of(contract, function), getattr(deployed, other)) == REFUSED
+
+
+def test_components_listen_to_each_other_only(deployed):
+    listening = [(name, function) for name, function in entries(ITSELF) if name in deployed.contracts]
+    assert len(listening) > 12
+    for name, function in listening:
+        contract = deployed.contracts[name]
+        for sender in ("stranger", "governor", "guardian", "keeper"):
+            with boa.env.anchor(), pytest.raises(BoaError):
+                given = arguments(name, entry_of(contract, function))
+                getattr(contract, function)(*given, sender=getattr(deployed, sender))
+
+
+@pytest.mark.parametrize(("name", "function"), entries(*GOVERNORS, GUARDIAN))
+def test_a_call_of_the_governance_waits_as_long_as_its_class_says(deployed, name, function):
+    """Invariant 41. A selector has one delay, whichever contract it is called of."""
+    kind = PERMISSIONS[name][function]
+    waits = {DAYS_2: 48 * HOUR, ONCE: 48 * HOUR, WEEK: 7 * DAY}.get(kind, 0 if function == "revoke_role" else 48 * HOUR)
+    contract = deployed.contracts[name]
+    selector = getattr(contract, function).prepare_calldata(*arguments(name, entry_of(contract, function)))[:4]
+
+    assert deployed.governance.delay_of(selector) == waits
+
+
+def test_the_governance_waits_for_what_concerns_itself(deployed):
+    assert set(OWN_DELAYS) == {function for _, function in entries(SELF)}
+    for function, delay in OWN_DELAYS.items():
+        entry = entry_of(deployed.governance, function)
+        selector = getattr(deployed.governance, function).prepare_calldata(*arguments("Governance", entry))[:4]
+        assert deployed.governance.delay_of(selector) == delay
+
+
+@pytest.mark.parametrize(("name", "function"), entries(ONCE))
+def test_what_is_set_once_is_set_before_the_hand_over(deployed, name, function):
+    """Attack A27: no component can be replaced, whoever waits for whatever."""
+    contract = deployed.contracts[name]
+
+    assert "already wired" in str(refusal(contract, name, entry_of(contract, function), deployed.governor))
+
+
+# ---------------------------------------------------------------- the guardian at his worst
+
+
+def guardians_worst(protocol):
+    """Everything that a guardian can do, as harshly as he can."""
+    for name, function in entries(GUARDIAN):
+        contract = protocol.contracts[name]
+        if function == "revoke_role":
+            for account in (protocol.keeper, protocol.quoter.address, protocol.vol_poster, protocol.governor):
+                contract.revoke_role(account, 2 + 4 + 8 + 16, sender=protocol.guardian)
+        else:
+            getattr(contract, function)(*HARSHEST[name, function], sender=protocol.guardian)
+
+
+def test_the_worst_a_guardian_can_do_leaves_every_exit_open(hedged):
+    """Invariants 40 and 42: the share price and what can be redeemed do not change, the queue pays, holders are paid."""
+    can_redeem, price = hedged.vault.maxRedeem(hedged.depositor), hedged.vault.convertToAssets(WAD)
+    assert can_redeem > 100_000 * WAD
+
+    guardians_worst(hedged)
+
+    assert hedged.vault.maxRedeem(hedged.depositor) == can_redeem
+    assert hedged.vault.convertToAssets(WAD) == price
+    assert hedged.vault.redeem(can_redeem // 4, hedged.depositor, hedged.depositor, sender=hedged.depositor) > 0
+    hedged.request(can_redeem // 4)
+    hedged.close_epoch()
+    shares, _ = hedged.settle_epoch()
+    assert shares == can_redeem // 4
+    hedged.queue.redeem(shares, hedged.depositor, hedged.depositor, sender=hedged.depositor)
+
+
+def test_the_worst_a_guardian_can_do_lets_nobody_in(hedged):
+    """Invariant 40."""
+    guardians_worst(hedged)
+
+    assert hedged.vault.maxDeposit(hedged.stranger) == 0
+    assert not hedged.vault.accepts_new_risk()
+
+
+def test_what_a_guardian_did_the_governor_undoes_after_the_timelock(hedged):
+    """Invariant 41."""
+    guardians_worst(hedged)
+    governed = Governed(hedged)
+    governed.pass_time(1)
+
+    governed.do(hedged.breaker, "set_reduce_only", False)
+    governed.do(hedged.hedger, "set_budgets", Budgets())
+
+    assert not hedged.breaker.latched()
+    assert hedged.hedger.budgets() == Budgets()
