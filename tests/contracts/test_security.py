@@ -23,7 +23,7 @@ def test_no_test_names_a_row_that_there_is_not():
     [
         ("Invariant 22.", {"22"}),
         ("Invariants 1, 19 and 47: the ledger.", {"1", "19", "47"}),
-        ("Rows 9 to 11 hold.", {"9", "10", "11"}),
+        ("Both invariants 9 to 11 hold.", {"9", "10", "11"}),
         ("Attacks A6 and A7.", {"A6", "A7"}),
         ("Attack: none by number; 5 units.", set()),
     ],

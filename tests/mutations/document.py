@@ -12,7 +12,7 @@ from tests.mutations import guards
 DOCUMENT = guards.PROJECT / "docs" / "security.md"
 _BEGIN, _END = "<!-- made by `make mutants`: do not edit below -->", "<!-- end -->"
 _NUMBER = r"A?\d+"
-_NAMED = re.compile(rf"\b(?:[Ii]nvariant|[Rr]ow|[Aa]ttack)s?:? ({_NUMBER}(?:(?:, | and | or |, and | to ){_NUMBER})*)")
+_NAMED = re.compile(rf"\b(?:[Ii]nvariant|[Aa]ttack)s? ({_NUMBER}(?:(?:, | and | or |, and | to ){_NUMBER})*)")
 _RANGE = re.compile(rf"({_NUMBER}) to ({_NUMBER})")
 
 

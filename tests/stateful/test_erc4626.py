@@ -1,7 +1,7 @@
 """The shares under any sequence of deposits, exits, transfers, gifts, option trades, hedges, price moves and expiries,
 with fees, and with redemptions through the queue.
 
-Rows 1 to 11 of the invariants hold after every step. `make stress` runs it long; the fast run is a slice.
+Invariants 1 to 11 of the invariants hold after every step. `make stress` runs it long; the fast run is a slice.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ FLOOR, CEILING = 2_400.0, 3_700.0  # USD; so that the strikes stay within reach
 NORMAL = 1  # Vault.Mode
 STEPS = 25
 PERIOD = 30 * DAY  # between two crystallisations
-MOST = (wad(0.02), wad(0.20))  # row 11: management a year, performance
+MOST = (wad(0.02), wad(0.20))  # invariant 11: management a year, performance
 YEAR = 365 * DAY
 
 holders = st.sampled_from(HOLDERS)
@@ -83,9 +83,9 @@ class Shares(RuleBasedStateMachine):
     def attempt(self, name: str, call, may_lose: bool = False) -> bool:
         """Make a call as a rule.
 
-        Row 10: it earns no more fee than the agreed part of what it adds to `nav_bid`; none on principal, but on what
-        rounding leaves to the vault: a unit of the asset from NAV and one from the amount. Row 7: no price of a share
-        falls but by a loss, or by that fee where a side gains less than the bid.
+        Invariant 10: it earns no more fee than the agreed part of what it adds to `nav_bid`; none on principal, but on
+        what rounding leaves to the vault: a unit of the asset from NAV and one from the amount. Invariant 7: no price of
+        a share falls but by a loss, or by that fee where a side gains less than the bid.
         """
         if self.vault.totalSupply() == 0:
             return self.rates.attempt(name, call)
@@ -155,7 +155,7 @@ class Shares(RuleBasedStateMachine):
 
     @rule(who=holders)
     def cancel(self, who):
-        """Row 18."""
+        """Invariant 18."""
         request, before = self.queue.request_of(who), self.vault.balanceOf(who)
         if request.waiting > 0 and request.epoch == self.queue.epoch():
             self.attempt("cancel", lambda: self.queue.cancel(who, who, sender=who))
@@ -188,7 +188,7 @@ class Shares(RuleBasedStateMachine):
     @precondition(lambda self: self.vault.maxDeposit(HOLDERS[0]) > 0)
     @rule(amount=st.integers(200, 50_000))
     def a_round_trip_by_the_queue_gains_nothing(self, amount):
-        """Row 2: who deposits and leaves by the queue gets at most what the price of a share makes of his deposit."""
+        """Invariant 2: who deposits and leaves by the queue gets at most what the price of a share makes of it."""
         who, paid = self.p.keeper, amount * self.p.unit
         with boa.env.anchor():
             self.p.fund(who, paid)
@@ -228,7 +228,7 @@ class Shares(RuleBasedStateMachine):
 
     @rule(management=st.integers(0, 3), performance=st.integers(0, 3))
     def the_fees_change(self, management, performance):
-        """Row 11: half as much again as the cap is refused."""
+        """Invariant 11: half as much again as the cap is refused."""
         terms = (RECIPIENT, MOST[0] * management // 2, MOST[1] * performance // 2)
         if 3 in (management, performance):
             with reverts("fees: above the cap"):
@@ -242,7 +242,7 @@ class Shares(RuleBasedStateMachine):
 
     @rule(amount=st.integers(1, 10**6), to=st.sampled_from(["vault", "book", "queue"]))
     def give(self, amount, to):
-        """Row 8: a gift moves no price at all."""
+        """Invariant 8: a gift moves no price at all."""
         before = self.worth()
         self.p.fund(self.p.stranger, amount * self.p.unit)
         to_address = getattr(self.p, to).address
@@ -344,12 +344,12 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def ledger(self):
-        """Rows 1, 19 and 22: balances add up, assets cover the accounts, no approvals."""
+        """Invariants 1, 19 and 22: balances add up, assets cover the accounts, no approvals."""
         assert self.p.ledger_problems([*HOLDERS, str(self.queue.address)]) == []
 
     @invariant()
     def every_unit_is_accounted_for(self):
-        """Row 47: whatever comes in or goes out of a contract is in its accounts, to the unit; the rest are gifts."""
+        """Invariant 47: what comes in or goes out of a contract is in its accounts, to the unit; the rest are gifts."""
         accounts = {"vault": self.vault.idle(), "book": self.p.book.funded(), "queue": self.queue.reserved()}
         assert {name: self.assets_in(name) - account for name, account in accounts.items()} == {
             name: self.given[name] for name in accounts
@@ -358,7 +358,7 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def sides(self):
-        """Rows 5 and 20: bid <= mid <= ask in every price; conversions do not depend on the caller."""
+        """Invariants 5 and 20: bid <= mid <= ask in every price; conversions do not depend on the caller."""
         a = self.vault.assessment()
         assert a.nav_bid <= a.nav_mid <= a.nav_ask
         amount = 777 * self.p.unit + 1
@@ -369,7 +369,7 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def fees_are_within_their_terms(self):
-        """Rows 10 and 11: what is owed is, to a few wei, a part of the year and of what exceeds the mark; nothing
+        """Invariants 10 and 11: what is owed is, to a few wei, a part of the year and of what exceeds the mark; nothing
         below; the mark never falls while there are shares.
         """
         terms, accrual, worth = self.vault.terms(), self.vault.accrual(), self.worth()
@@ -385,7 +385,7 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def limits_are_honoured(self):
-        """Rows 3 and 4: what max* says is accepted at the previewed price, and one unit more is refused."""
+        """Invariants 3 and 4: what max* says is accepted at the previewed price, and one unit more is refused."""
         for who in HOLDERS:
             assets, shares = self.vault.maxWithdraw(who), self.vault.maxRedeem(who)
             with boa.env.anchor():
@@ -401,7 +401,7 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def claims_are_honoured(self):
-        """Rows 4 and 42: what the queue says is claimable is paid, whatever state the vault is in."""
+        """Invariants 4 and 42: what the queue says is claimable is paid, whatever state the vault is in."""
         for who in HOLDERS:
             assets, before = self.queue.maxWithdraw(who), self.p.asset.balanceOf(who)
             with boa.env.anchor():
@@ -411,8 +411,8 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def a_round_trip_gains_nothing(self):
-        """Rows 2 and 6: in and out at once, exactly at the previews, for less than was paid. The mark is rounded by
-        less than a wei per share against the fees' recipient; the fee on that may come back, with 18 decimals only.
+        """Invariants 2 and 6: in and out at once, exactly at the previews, for less than was paid. The mark is rounded
+        by less than a wei per share against the fees' recipient; the fee on that may come back, with 18 decimals only.
         """
         who, amount = self.p.keeper, 12_345 * self.p.unit + 678
         with boa.env.anchor():
@@ -432,7 +432,7 @@ class Shares(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_stranded(self):
-        """Row 9: without shares there is nothing of value, but for what is owed as fees."""
+        """Invariant 9: without shares there is nothing of value, but for what is owed as fees."""
         if self.vault.totalSupply() == 0 and not self.positions():
             assert self.vault.totalAssets() - self.vault.convertToAssets(self.vault.effective_supply()) <= 1_000
 
@@ -440,7 +440,7 @@ class Shares(RuleBasedStateMachine):
 @pytest.mark.timeout(3600)  # the long run
 @pytest.mark.parametrize("decimals", [6, 8, 18])
 def test_shares_keep_their_invariants(empty_vaults, decimals, capsys):
-    """Rows 1 to 11. Over USDC with a real venue; over the others without, since venues trade USDC."""
+    """Invariants 1 to 11. Over USDC with a real venue; over the others without, since venues trade USDC."""
     rates = SuccessRates()
     short = hypothesis.settings().max_examples < 100
     settings = hypothesis.settings(max_examples=8 if short else 200, stateful_step_count=STEPS if short else 2 * STEPS)

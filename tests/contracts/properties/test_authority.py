@@ -106,7 +106,7 @@ def test_a_permit_is_an_allowance(live):
     ids=["another chain", "another contract", "another nonce", "another value", "another signer"],
 )
 def test_a_permit_for_something_else_is_refused(live, forged):
-    """Attack: signature replay across chain, contract and nonce."""
+    """Attack A17: signature replay across chain, contract and nonce."""
     message, signed = signature(live, **forged)
 
     with reverts("erc20: invalid signature"):
@@ -126,7 +126,7 @@ def test_a_permit_counts_once_and_not_after_its_deadline(live):
 
 
 def test_the_mirror_image_of_a_signature_is_refused(live):
-    """Attack: malleable signatures."""
+    """Attack A17: malleable signatures."""
     message, signed = signature(live)
 
     with reverts("ecdsa: invalid signature `s` value"):

@@ -1,6 +1,6 @@
 """What hedges cost does not depend on how they are cut, and no sequence of them costs more than the buckets hold.
 
-Rows 37 and 38 of the reliability table.
+Invariants 37 and 38.
 """
 
 import boa
@@ -56,7 +56,7 @@ def leg_of(venue, units):
 
 @given(venue=st.sampled_from([SPOT, SHORT]), units=SIZES, cuts=CUTS)
 def test_splitting_a_trade_gains_no_budget(loose, venue, units, cuts):
-    """Row 38. Into legs of one call, and into calls."""
+    """Invariant 38. Into legs of one call, and into calls."""
     parts = [leg_of(venue, part) for part in pieces(units, cuts)]
 
     whole = spent(loose, [leg_of(venue, units)])
@@ -71,7 +71,7 @@ def test_splitting_a_trade_gains_no_budget(loose, venue, units, cuts):
 
 @given(there=SIZES, venues=st.permutations([SPOT, SHORT]))
 def test_a_round_trip_costs_as_much_in_one_call_as_in_two(loose, there, venues):
-    """Row 38. Netted over a call, |delta| would not have changed: what was traded away would be charged twice, or not."""
+    """Invariant 38. Netted over a call, |delta| would not have changed: what was traded away would be charged twice, or not."""
     go, back = leg_of(venues[0], there), leg_of(venues[1], -there)
 
     together, apart = spent(loose, [go, back]), spent(loose, [go], [back])
@@ -86,7 +86,7 @@ HEDGES = st.tuples(st.sampled_from([SPOT, SHORT]), SIZES)
 
 @given(steps=st.lists(st.tuples(st.lists(HEDGES, min_size=1, max_size=2), st.integers(0, DAY)), min_size=2, max_size=6))
 def test_no_sequence_of_calls_loses_or_trades_more_than_the_buckets_hold(hedged, steps):
-    """Row 37. Losses and turnover away from neutral since the start, against capacity and refill; NAV hardly moves."""
+    """Invariant 37. Losses and turnover away from neutral since the start, against capacity and refill; NAV hardly moves."""
     hedged.risk.set_limits((100 * WAD,) * 8, sender=hedged.governor)
     start, nav = hedged.market.now, hedged.vault.assessment().nav_bid
     lost = traded = 0

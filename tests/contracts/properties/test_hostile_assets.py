@@ -18,7 +18,7 @@ def hostile(market) -> Protocol:
 
 
 def test_a_deposit_of_an_asset_that_keeps_a_fee_is_refused(hostile):
-    """Attack: fee-on-transfer token."""
+    """Attack A8: fee-on-transfer token."""
     hostile.asset.charge(10)
     hostile.fund(hostile.stranger, 1_000 * hostile.unit)
 
@@ -47,7 +47,7 @@ def test_a_fee_on_the_way_out_is_the_receivers(hostile):
 
 
 def test_an_asset_that_returns_nothing_is_as_good_as_one_that_returns_true(hostile):
-    """Attack: token without return value."""
+    """Attack A9: token without return value."""
     hostile.asset.fall_silent()
     vault, who = hostile.vault, hostile.stranger
     shares = hostile.deposit(1_000 * hostile.unit, who)
@@ -105,7 +105,7 @@ def moves(p: Protocol) -> dict:
 
 @pytest.mark.parametrize("move", ["deposit", "mint", "withdraw", "redeem", "sale", "purchase"])
 def test_an_asset_that_calls_back_is_refused_everywhere(hostile, move):
-    """Attacks: callback and read-only reentrancy, with the token itself as shareholder (ERC-777)."""
+    """Attacks A6 and A7: callback and read-only reentrancy, with the token itself as shareholder (ERC-777)."""
     p, asset = hostile, hostile.asset
     p.vault.transfer(asset, 5_000 * WAD, sender=p.stranger)
     p.fund(p.stranger, 10_000 * p.unit)
@@ -131,7 +131,7 @@ def test_limits_read_in_mid_transfer_are_zero(hostile):
 
 @pytest.mark.parametrize("hit", ["receiver", "vault"])
 def test_usdcs_blacklist_stops_the_listed_and_harms_nobody(live_vaults, hit):
-    """Attack: USDC blacklist. max* know nothing of it and do not revert; the refusal is USDC's own."""
+    """Attack A10: USDC blacklist. max* know nothing of it and do not revert; the refusal is USDC's own."""
     p = live_vaults[6]
     usdc, vault, owner = p.asset, p.vault, p.depositor
     before = vault.assessment()
@@ -147,7 +147,7 @@ def test_usdcs_blacklist_stops_the_listed_and_harms_nobody(live_vaults, hit):
 
 
 def test_a_pause_of_usdc_delays_exits_and_changes_nothing(live_vaults):
-    """Attack: USDC pause."""
+    """Attack A10: USDC pause."""
     p = live_vaults[6]
     usdc, vault, owner = p.asset, p.vault, p.depositor
     before = vault.assessment(), vault.maxWithdraw(owner), vault.maxRedeem(owner), vault.maxDeposit(owner)

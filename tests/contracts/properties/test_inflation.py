@@ -21,7 +21,7 @@ def give(protocol, amount: int, to: str) -> None:
 @pytest.mark.parametrize("to", ["vault", "book", "risk"])
 @given(data=st.data())
 def test_a_gift_moves_no_price_and_no_limit(live, to, data):
-    """Row 8."""
+    """Invariant 8."""
     vault = live.vault
 
     def seen():
@@ -42,7 +42,7 @@ def test_a_gift_moves_no_price_and_no_limit(live, to, data):
     victims=st.integers(1, 10**4),
 )
 def test_inflating_an_empty_vault_costs_the_attacker_more_than_the_victim_loses(empty, dust, tries, gift, victims):
-    """Attack: first-depositor inflation, by gifts and by rounding (small deposits and exits that leave a unit behind)."""
+    """Attack A1, by gifts and by rounding (small deposits and exits that leave a unit behind)."""
     vault, unit = empty.vault, empty.unit
     spent = dust
     _deposit_all(empty, ATTACKER, dust)
@@ -89,7 +89,7 @@ def test_the_next_depositor_of_a_nearly_empty_vault_loses_at_most_one_part_in_a_
     order=st.permutations(range(5)),
 )
 def test_when_everybody_has_left_nothing_is_stranded(empty, deposits, order):
-    """Row 9: the last share takes the last unit but rounding, and the next depositor starts anew at a sound price."""
+    """Invariant 9: the last share takes the last unit but rounding, and the next depositor starts anew at a sound price."""
     vault, unit = empty.vault, empty.unit
     names = [account(f"depositor {number}") for number in range(len(deposits))]
     for name, amount in zip(names, deposits, strict=True):
@@ -107,7 +107,7 @@ def test_when_everybody_has_left_nothing_is_stranded(empty, deposits, order):
 
 @given(data=st.data())
 def test_a_deposit_that_buys_no_share_is_refused(empty, data):
-    """Attack: zero-share deposit. A share must be dear for that: the vault has far more than its shares first cost."""
+    """Attack A2. A share must be dear for that: the vault has far more than its shares first cost."""
     vault = empty.vault
     empty.deposit(1_000 * empty.unit)
     empty.overwrite("idle", 10**31 * empty.unit)

@@ -17,7 +17,7 @@ def draw(data: st.DataObject, protocol, operation: str) -> int:
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(data=st.data())
 def test_a_call_does_what_its_preview_says_in_the_same_block(live, operation, data):
-    """Row 3, with equality; whoever asks, and whatever the asker owns."""
+    """Invariant 3, with equality; whoever asks, and whatever the asker owns."""
     amount, who = draw(data, live, operation), live.depositor
     live.fund(who, 10**6 * live.unit)
     expected = preview(live, operation, amount, caller=live.stranger)
@@ -34,7 +34,7 @@ def test_a_call_does_what_its_preview_says_in_the_same_block(live, operation, da
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(data=st.data())
 def test_rounding_favours_the_vault_by_less_than_one_unit(live, operation, data):
-    """Row 6, against exact fractions."""
+    """Invariant 6, against exact fractions."""
     amount = draw(data, live, operation)
     at = {"deposit": 1 / price(live, "ask"), "mint": price(live, "ask")}
     at |= {"withdraw": 1 / price(live, "bid"), "redeem": price(live, "bid")}
@@ -49,7 +49,7 @@ def test_rounding_favours_the_vault_by_less_than_one_unit(live, operation, data)
 @pytest.mark.parametrize("operation", OPERATIONS)
 @given(data=st.data())
 def test_nobody_elses_share_loses_value(live, operation, data):
-    """Row 7: no price of a share falls by a deposit or an exit."""
+    """Invariant 7: no price of a share falls by a deposit or an exit."""
     amount, who = draw(data, live, operation), live.stranger
     live.fund(who, 2 * 10**6 * live.unit)
     live.vault.deposit(10**6 * live.unit, who, sender=who)
@@ -62,7 +62,7 @@ def test_nobody_elses_share_loses_value(live, operation, data):
 
 @given(data=st.data())
 def test_conversions_are_at_mid_and_the_same_for_everybody(live, data):
-    """Row 5; totalAssets and the conversions agree, and a round trip of conversions gains nothing."""
+    """Invariant 5; totalAssets and the conversions agree, and a round trip of conversions gains nothing."""
     vault, assets, shares = live.vault, data.draw(amounts(live)), data.draw(sizes())
     mid = price(live, "mid")
     callers = [live.depositor, live.stranger, live.keeper, live.book.address]

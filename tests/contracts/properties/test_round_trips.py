@@ -1,4 +1,4 @@
-"""Nobody gains by going in and out (row 2), however often and in however many names within one block."""
+"""Nobody gains by going in and out (invariant 2), however often and in however many names within one block."""
 
 import pytest
 from hypothesis import given

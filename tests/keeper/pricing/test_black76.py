@@ -1,4 +1,4 @@
-"""Black-76 in floats: published values, edges, and identities. RELIABILITY.md (26) to (28)."""
+"""Black-76 in floats: published values, edges, and identities. Invariants 26 to 28."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""The contracts' mathematics against mpmath: RELIABILITY.md (26), (27), (45)."""
+"""The contracts' mathematics against mpmath: invariants 26, 27 and 45."""
 
 import mpmath
 import pytest

@@ -1,4 +1,4 @@
-"""What the margin promises: RELIABILITY.md (29) to (31), on the integer mirror that equals the contracts."""
+"""What the margin promises: invariants 29 to 31, on the integer mirror that equals the contracts."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""RELIABILITY.md (46): the integer mirror equals the contracts to the last unit, for any book."""
+"""Invariant 46: the integer mirror equals the contracts to the last unit, for any book."""
 
 from dataclasses import replace
 

@@ -121,7 +121,7 @@ def test_a_gift_of_atokens_does_not_come_out_with_the_collateral(short):
 
 
 def test_a_gift_after_a_liquidation_does_not_replace_what_was_lost(short):
-    """Attack: Aave liquidates the vault's own position. The next trade notes that less is there than was supplied."""
+    """Attack A22: Aave liquidates the vault's own position. The next trade notes that less is there than was supplied."""
     market, liquidator = short.market, short.stranger
     market.move(5_600)
     liquidate(market, short.short, 2 * WAD, liquidator)

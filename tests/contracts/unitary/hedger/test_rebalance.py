@@ -96,7 +96,7 @@ def test_emits_rebalanced_with_the_decision(funded, sold):
 
 
 def test_leaves_no_approval_and_keeps_the_ledger(hedged):
-    """Row 22 and 47 of the reliability table."""
+    """Invariants 22 and 47."""
     for legs in ([hedged.leg(SHORT, 1)], [hedged.leg(SPOT, -1), hedged.leg(SHORT, -1)], [hedged.leg(SHORT, 5)]):
         hedged.rebalance(*legs)
 

@@ -53,7 +53,7 @@ def test_a_smaller_capacity_applies_at_once(bucket):
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.tuples(st.integers(0, 1_200), st.integers(0, 2 * DAY)), max_size=12))
 def test_what_is_spent_never_exceeds_capacity_and_refill(bucket, steps):
-    """Rows 37 and 38: whatever the sequence, and however a spending is split."""
+    """Invariants 37 and 38: whatever the sequence, and however a spending is split."""
     spent, start = 0, boa.env.timestamp
     for amount, pause in steps:
         take = min(amount, bucket.available(1_000, 400))

@@ -174,7 +174,7 @@ def test_an_unlisted_series_is_refused(rich, series):
 
 
 def test_fills_add_up_to_the_size_of_the_quote(rich, series):
-    """Row 35."""
+    """Invariant 35."""
     quote = rich.quote(series, size=3 * WAD)
     rich.fill(quote, WAD)
     rich.fill(quote, 19 * WAD // 10)

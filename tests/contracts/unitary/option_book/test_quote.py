@@ -121,7 +121,7 @@ def test_a_changed_quote_is_refused(rich, series, change):
     ],
 )
 def test_a_signature_for_another_chain_or_contract_is_refused(rich, series, domain):
-    """Attack: replay across chain and contract."""
+    """Attack A17: replay across chain and contract."""
     quote = rich.quote(series)
 
     with reverts("quote: signature"):
@@ -129,7 +129,7 @@ def test_a_signature_for_another_chain_or_contract_is_refused(rich, series, doma
 
 
 def test_a_malleable_signature_is_refused(rich, series):
-    """Attack: s mirrored in the curve order recovers the same signer, and would be a second signature for one quote."""
+    """Attack A17: s mirrored in the curve order recovers the same signer, and would be a second signature for one quote."""
     quote = rich.quote(series)
     signature = rich.sign(quote)
     s = int.from_bytes(signature[32:64])
@@ -199,7 +199,7 @@ def test_a_contract_that_does_not_is_refused(rich, series, signer):
 
 
 def test_a_contract_that_lies_is_refused(rich, series, signer):
-    """Attack: an ERC-1271 liar answers with something that is not the magic value."""
+    """Attack A18: an ERC-1271 liar answers with something that is not the magic value."""
     quote = rich.quote(series)
     signer.approve_hash(rich.book.hash_quote(quote))
     signer.lie()
@@ -217,7 +217,7 @@ def test_a_contract_without_code_to_answer_is_refused(rich, series):
 
 @pytest.mark.parametrize("view", ["totalAssets()", "assessment()"])
 def test_a_contract_signer_cannot_read_the_vault_in_the_middle_of_a_fill(rich, series, signer, view):
-    """Attack: read-only reentrancy. The signer refuses unless it can read; so the fill fails."""
+    """Attack A6. The signer refuses unless it can read; so the fill fails."""
     quote = rich.quote(series)
     signer.approve_hash(rich.book.hash_quote(quote))
     signer.peek(rich.vault, boa.eval(f'method_id("{view}", output_type=bytes4)'))

@@ -73,7 +73,7 @@ def calls_back(protocol, receiver, series):
     ],
 )
 def test_calls_and_views_from_the_hook_are_refused(funded, series, hostile, name):
-    """Attacks: callback reentrancy, read-only reentrancy."""
+    """Attacks A6 and A7."""
     target, data = calls_back(funded, hostile, series)[name]
 
     buy(funded, hostile, series, target=target, data=data)
@@ -104,7 +104,7 @@ def test_options_can_be_passed_on_from_the_hook_harmlessly(funded, series, hosti
 
 
 def test_a_receiver_that_refuses_tokens_undoes_the_fill(funded, series, hostile):
-    """Attack: hostile receiver."""
+    """Attack A20."""
     hostile.refuse()
     before = funded.vault.assessment()
 
@@ -116,7 +116,7 @@ def test_a_receiver_that_refuses_tokens_undoes_the_fill(funded, series, hostile)
 
 
 def test_everything_is_free_after_a_hostile_fill(funded, series, hostile):
-    """Row 44."""
+    """Invariant 44."""
     target, data = calls_back(funded, hostile, series)["deposit"]
     buy(funded, hostile, series, target=target, data=data)
 

@@ -227,7 +227,7 @@ def test_a_worthless_option_is_burned_for_nothing(funded, sold):
 
 
 def test_a_second_claim_is_refused(funded, paying):
-    """Row 25: a payout happens once."""
+    """Invariant 25: a payout happens once."""
     funded.book.claim(paying, sender=funded.taker)
 
     with reverts("claim: nothing held"):

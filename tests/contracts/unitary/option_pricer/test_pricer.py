@@ -25,7 +25,7 @@ def test_a_changed_table_is_refused(protocol):
 @pytest.mark.parametrize("is_call", [True, False])
 @pytest.mark.parametrize("strike", [1_500, 2_900, 3_000, 3_100, 6_000])
 def test_marks_are_ordered_and_bounded(protocol, is_call, strike):
-    """Row 27: within no-arbitrage bounds of the shifted spots."""
+    """Invariant 27: within no-arbitrage bounds of the shifted spots."""
     series = protocol.open_series(strike, is_call)
 
     marks = protocol.pricer.marks(series)
@@ -38,7 +38,7 @@ def test_marks_are_ordered_and_bounded(protocol, is_call, strike):
 
 
 def test_put_call_parity_holds_at_mid(protocol):
-    """Row 26, without carry: call - put = spot - strike."""
+    """Invariant 26, without carry: call - put = spot - strike."""
     call, put = protocol.open_series(2_800), protocol.list_series(2_800, is_call=False)
 
     difference = protocol.pricer.marks(call).mid - protocol.pricer.marks(put).mid

@@ -52,7 +52,7 @@ def test_is_in_usdc(protocol, expiry):
 
 
 def test_never_changes(protocol, expiry, proof):
-    """Row 25: with any later proof, right or wrong, the answer is the first one."""
+    """Invariant 25: with any later proof, right or wrong, the answer is the first one."""
     fixed = protocol.price_oracle.fix(ETH, expiry, *proof)
     later = protocol.market.submit(9_999)
 

@@ -45,7 +45,7 @@ def test_cash_alone_is_worth_itself(protocol):
 
 
 def test_more_cash_never_worsens_margin(hedged):
-    """Row 30."""
+    """Invariant 30."""
     book, venues, cash = hedged.book.live_book(), hedged.vault.all_venues(), hedged.vault.idle() * 10**12
 
     less, more = (hedged.risk.assess(book, venues, amount) for amount in (cash, cash + WAD))
@@ -55,7 +55,7 @@ def test_more_cash_never_worsens_margin(hedged):
 
 
 def test_initial_margin_is_above_maintenance_margin(hedged):
-    """Row 29."""
+    """Invariant 29."""
     a = hedged.vault.assessment()
 
     assert a.initial == a.maintenance * 5 // 4 > a.maintenance > 0
@@ -111,7 +111,7 @@ def test_a_rebalance_inside_every_band_may_do_anything(protocol, calm):
 
 @pytest.mark.parametrize(("after", "allowed"), [(30_000, False), (29_001, False), (29_000, True), (0, True)])
 def test_a_breach_must_shrink_by_a_tenth_of_its_excess(protocol, calm, after, allowed):
-    """Row 36: an excess of 10,000 over the band must end at 9,000 or less."""
+    """Invariant 36: an excess of 10,000 over the band must end at 9,000 or less."""
     if allowed:
         assert protocol.risk.check_rebalance(in_breach(calm, 30_000), in_breach(calm, after))
     else:

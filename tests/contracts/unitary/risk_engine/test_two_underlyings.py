@@ -158,7 +158,7 @@ def test_a_stale_price_of_either_stops_what_needs_a_nav(silent_btc):
 
 
 def test_settlement_and_payouts_need_no_price_of_the_other_underlying(silent_btc):
-    """Row 42: fixed payouts live whatever the other feed does."""
+    """Invariant 42: fixed payouts live whatever the other feed does."""
     market, book, taker = silent_btc.market, silent_btc.book, silent_btc.taker
     series = position(silent_btc, ETH, True, 0)
     expiry = Position.from_slot(series).series.expiry

@@ -121,7 +121,7 @@ def test_refused_with_a_stale_oracle(funded):
 
 
 def test_first_depositor_cannot_inflate_the_share_price(protocol):
-    """Attack: one unit deposited, a large donation, then a victim's deposit rounds to no shares."""
+    """Attack A1: one unit deposited, a large donation, then a victim's deposit rounds to no shares."""
     attacker, victim = protocol.stranger, protocol.depositor
     protocol.deposit(1, attacker)
     protocol.market.mint(attacker, 10_000 * USDC)

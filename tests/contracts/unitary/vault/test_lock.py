@@ -117,7 +117,7 @@ def test_what_is_owed_cannot_be_paid_out(held):
 
 
 def test_it_is_free_after_every_kind_of_call(hedged):
-    """Row 44. titanoboa keeps transient storage between calls, so a lock left behind would show here."""
+    """Invariant 44. titanoboa keeps transient storage between calls, so a lock left behind would show here."""
     series = hedged.book.live_book()[0] >> 87 << 87
     hedged.buy_back(series, WAD)
     hedged.rebalance(hedged.leg(SPOT, 0.1))
