@@ -84,8 +84,8 @@ class Shares(RuleBasedStateMachine):
         """Make a call as a rule.
 
         Invariant 10: it earns no more fee than the agreed part of what it adds to `nav_bid`; none on principal, but on
-        what rounding leaves to the vault: a unit of the asset from NAV and one from the amount. Invariant 7: no price of
-        a share falls but by a loss, or by that fee where a side gains less than the bid.
+        what rounding leaves to the vault: a unit of the asset from NAV and one from the amount. Invariant 7: no price
+        of a share falls but by a loss, or by that fee where a side gains less than the bid.
         """
         if self.vault.totalSupply() == 0:
             return self.rates.attempt(name, call)
