@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.chain import USDC, WAD, Market
+from tests.contracts.chain import DAY, USDC, WAD, Market
 from tests.contracts.conftest import market
 from tests.contracts.protocol import ETH, SHORT, SPOT, Protocol, wad
 
@@ -31,4 +31,7 @@ def busy_vault(market: Market) -> Protocol:
         protocol.sell(protocol.list_series(strike, is_call, expiry), wad(_CLIP))
         delta = protocol.vault.assessment().delta[ETH] / WAD
         protocol.rebalance(protocol.leg(SPOT if delta < 0 else SHORT, -delta))
+    for _ in range(3):  # every bucket is full when the keys are stolen
+        protocol.market.wait(DAY)
+    protocol.post_slice(expiry)
     return protocol

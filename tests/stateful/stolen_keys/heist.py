@@ -85,6 +85,15 @@ class Heist:
         return self.spot * (1 + self.error)
 
     @property
+    def thief(self) -> str:
+        return THIEF
+
+    @property
+    def gained(self) -> float:
+        """Share of NAV that the thief has gained, what his pushing of pools costs him deducted."""
+        return (self.purse() - self._purse_before) / self.nav
+
+    @property
     def lost(self) -> float:
         """Share of NAV that the honest have lost so far."""
         return sum(self.losses.values()) / self.nav
@@ -97,6 +106,10 @@ class Heist:
     @property
     def is_over(self) -> bool:
         return self.market.now >= self.started + DAY
+
+    def posted_volatility(self) -> float:
+        """What new expiries are posted at: like those that are there."""
+        return next((vol for vol, _, _ in self.posted.values()), self.volatility)
 
     def live(self) -> list[Series]:
         return [Position.from_slot(int(slot)).series for slot in self.protocol.book.live_book()]
@@ -172,11 +185,13 @@ class Heist:
         self.error = max(-FEED_ERROR, min(FEED_ERROR, error))
         self.market.submit(self.oracle)
 
-    def true_volatility(self, shift: float) -> None:
-        """The market's volatility, as far as the published 10 points allow."""
+    def true_volatility(self, shift: float) -> bool:
+        """The market's volatility, as far as the published 10 points allow. False when it could not move."""
         low, high = self.range
+        was = self.truth.shift
         self.truth.shift = max(high - VOL_MOVE, min(low + VOL_MOVE, shift))
         self.range = (min(low, self.truth.shift), max(high, self.truth.shift))
+        return self.truth.shift != was
 
     def true_spot(self, price: float) -> None:
         """The market moves, arbitrage takes the pool along; Chainlink stays as far from it as it was."""

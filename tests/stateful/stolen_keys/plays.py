@@ -1,162 +1,201 @@
-"""What a thief can do: plays of a size between 0 and 1. Each tries, and leaves what the contracts refuse."""
+"""What a thief can do: plays of a size between 0 and 1. Each takes what the contracts let through, and says if that
+was anything; None when there was nothing to try.
+"""
 
 from collections.abc import Callable
 
-from tests.contracts.chain import DAY
+from tests.contracts.chain import HOUR
 from tests.stateful.stolen_keys.heist import FEED_ERROR, NO_WORSE, VOL_MOVE, WORST, Heist
 
-Play = Callable[[Heist, float], None]
+Play = Callable[[Heist, float], bool | None]
 
 _AWAY = 0.16  # share of NAV: more than the bucket of turnover lets through at once
 _ROUND_TRIP = 0.08
 _FILL = 0.2  # share of NAV per fill: the limit on a series
-_VOL_STEP, _CARRY_STEP = 0.05, 0.10
-_HALF_SPREAD = 0.18
+_VOL_STEP, _CARRY_STEP, _HALF_SPREAD = 0.05, 0.10, 0.05
+_SPOT_STEP = 0.02
+_LEAST = 0.1  # units of options worth a fill
 
 
 def _units(heist: Heist, share: float) -> float:
     return share * heist.nav / heist.spot
 
 
-def buy_away(heist: Heist, size: float) -> None:
+# ---------------------------------------------------------------- the keeper's key
+
+
+def buy_away(heist: Heist, size: float) -> bool:
     """Buy spot beyond neutral, hidden by Chainlink."""
     heist.feed(FEED_ERROR)
-    heist.open(_units(heist, _AWAY * size), NO_WORSE)
+    return heist.open(_units(heist, _AWAY * size), NO_WORSE) > 0
 
 
-def sell_away(heist: Heist, size: float) -> None:
+def sell_away(heist: Heist, size: float) -> bool:
     heist.feed(-FEED_ERROR)
-    heist.open(-_units(heist, _AWAY * size), NO_WORSE)
+    return heist.open(-_units(heist, _AWAY * size), NO_WORSE) < 0
 
 
-def buy_away_dearly(heist: Heist, size: float) -> None:
-    """Buy spot beyond neutral at the worst price of a leg."""
+def buy_away_with_the_twap(heist: Heist, size: float) -> bool:
+    """The same after holding the pool there: the TWAP agrees with Chainlink."""
+    heist.wait(10 * 60, pool_at=heist.spot * (1 + FEED_ERROR))
+    return buy_away(heist, size)
+
+
+def round_trip(heist: Heist, size: float) -> bool:
+    """Out of one pool and into the other at the worst prices."""
     heist.feed(0.0)
-    heist.open(_units(heist, _AWAY * size), WORST)
+    return heist.largest(_units(heist, _ROUND_TRIP * size), lambda units: heist.round_trip(units, WORST)) > 0
 
 
-def round_trip(heist: Heist, size: float) -> None:
-    """As much as is let through, out of one pool and into the other."""
-    heist.feed(0.0)
-    heist.largest(_units(heist, _ROUND_TRIP * size), lambda units: heist.round_trip(units, WORST))
-
-
-def neutralise(heist: Heist, size: float) -> None:
+def neutralise(heist: Heist, size: float) -> bool:
     """Hedge, hidden by Chainlink."""
-    heist.neutralise(NO_WORSE)
+    return heist.neutralise(NO_WORSE) != 0
 
 
-def neutralise_dearly(heist: Heist, size: float) -> None:
-    heist.neutralise(WORST)
+def neutralise_dearly(heist: Heist, size: float) -> bool:
+    """Hedge at the worst price of a leg."""
+    return heist.neutralise(WORST) != 0
 
 
-def sell_options(heist: Heist, size: float) -> None:
+# ---------------------------------------------------------------- the quoter's key
+
+
+def sell_options(heist: Heist, size: float) -> bool | None:
     """Every series to himself, at the ask mark."""
-    for series in heist.live():
-        heist.fill(series, _units(heist, _FILL * size), vault_sells=True)
+    live = heist.live()
+    filled = [heist.fill(series, _units(heist, _FILL * size), vault_sells=True) > 0 for series in live]
+    return any(filled) if live else None
 
 
-def buy_options(heist: Heist, size: float) -> None:
+def buy_options(heist: Heist, size: float) -> bool | None:
     """What he holds of every series back, at the bid mark."""
-    for series in heist.live():
-        held = heist.held(series) * size
-        if held > 0.1:
-            heist.fill(series, held, vault_sells=False)
+    holds = [(series, heist.held(series) * size) for series in heist.live()]
+    filled = [heist.fill(series, held, vault_sells=False) > 0 for series, held in holds if held > _LEAST]
+    return any(filled) if filled else None
 
 
-def sell_and_hedge(heist: Heist, size: float) -> None:
-    """Calls to himself, and the delta they leave hedged at a bad price; then back again."""
-    series = min(heist.live(), key=lambda series: (not series.is_call, series.expiry, series.strike), default=None)
-    if series is None:
-        return
-    heist.fill(series, _units(heist, _FILL * size), vault_sells=True)
+def sell_and_hedge(heist: Heist, size: float) -> bool | None:
+    """Calls of the shortest expiry to himself, the delta they leave hedged at a bad price, and all the way back."""
+    calls = [series for series in heist.live() if series.is_call]
+    if not calls:
+        return None
+    series = min(calls, key=lambda series: (series.expiry, series.strike))
+    sold = heist.fill(series, _units(heist, _FILL * size), vault_sells=True)
     heist.neutralise(NO_WORSE)
-    heist.fill(series, heist.held(series), vault_sells=False)
-    heist.neutralise(NO_WORSE)
+    while heist.held(series) > _LEAST and heist.fill(series, heist.held(series), vault_sells=False) > 0:
+        heist.neutralise(NO_WORSE)
+    return sold > 0
 
 
-def list_shortest(heist: Heist, size: float) -> None:
+def list_shortest(heist: Heist, size: float) -> bool | None:
     """A call in the money at the first expiry that can be sold: most delta per vega."""
-    _list(heist, heist.protocol.expiry(1), 0.95)
+    return _list(heist, heist.protocol.expiry(1), 0.95)
 
 
-def list_longest(heist: Heist, size: float) -> None:
+def list_longest(heist: Heist, size: float) -> bool | None:
     """At the money at a far expiry: most carry."""
-    _list(heist, heist.protocol.expiry(50), 1.0)
+    return _list(heist, heist.protocol.expiry(50), 1.0)
 
 
-def _list(heist: Heist, expiry: int, moneyness: float) -> None:
+def _list(heist: Heist, expiry: int, moneyness: float) -> bool | None:
     strike = round(heist.spot * moneyness / 50) * 50
     if any(series.expiry == expiry and series.strike == strike for series in heist.live()):
-        return
-    if expiry not in heist.posted and not heist.post(expiry, heist.truth.volatility(0)):
-        return
-    heist.list_series(strike, True, expiry)
+        return None
+    if expiry not in heist.posted and not heist.post(expiry, heist.posted_volatility()):
+        return False
+    return heist.list_series(strike, True, expiry)
 
 
-def _post_all(heist: Heist, vol: float = 0.0, carry: float = 0.0, half_spread: float = 0.0) -> None:
-    for expiry, (old_vol, old_carry, old_half) in list(heist.posted.items()):
-        if expiry > heist.market.now + DAY // 24:
-            heist.post(expiry, old_vol + vol, old_carry + carry, old_half + half_spread)
+# ---------------------------------------------------------------- the vol poster's key
 
 
-def post_up(heist: Heist, size: float) -> None:
-    _post_all(heist, vol=_VOL_STEP * size)
+def _post_all(heist: Heist, vol: float = 0.0, carry: float = 0.0, half_spread: float = 0.0) -> bool | None:
+    """Move every slice as far as is let through."""
+    expiries = [expiry for expiry in heist.posted if expiry > heist.market.now + HOUR]
+    moved = []
+    for expiry in expiries:
+        old_vol, old_carry, old_half = heist.posted[expiry]
+        done = heist.largest(
+            1.0,
+            lambda part, at=expiry, v=old_vol, c=old_carry, h=old_half: heist.post(
+                at, v + part * vol, c + part * carry, max(h + part * half_spread, 0.02)
+            ),
+        )
+        moved.append(done > 0)
+    return any(moved) if expiries else None
 
 
-def post_down(heist: Heist, size: float) -> None:
-    _post_all(heist, vol=-_VOL_STEP * size)
+def post_up(heist: Heist, size: float) -> bool | None:
+    return _post_all(heist, vol=_VOL_STEP * size)
 
 
-def carry_up(heist: Heist, size: float) -> None:
-    _post_all(heist, carry=_CARRY_STEP * size)
+def post_down(heist: Heist, size: float) -> bool | None:
+    return _post_all(heist, vol=-_VOL_STEP * size)
 
 
-def carry_down(heist: Heist, size: float) -> None:
-    _post_all(heist, carry=-_CARRY_STEP * size)
+def carry_up(heist: Heist, size: float) -> bool | None:
+    return _post_all(heist, carry=_CARRY_STEP * size)
 
 
-def widen(heist: Heist, size: float) -> None:
-    _post_all(heist, half_spread=_HALF_SPREAD * size)
+def carry_down(heist: Heist, size: float) -> bool | None:
+    return _post_all(heist, carry=-_CARRY_STEP * size)
 
 
-def volatility_rises(heist: Heist, size: float) -> None:
+def widen(heist: Heist, size: float) -> bool | None:
+    return _post_all(heist, half_spread=_HALF_SPREAD * size)
+
+
+# ---------------------------------------------------------------- the market
+
+
+def volatility_rises(heist: Heist, size: float) -> bool:
     """The market's, and the thief posts nothing."""
-    heist.true_volatility(heist.truth.shift + VOL_MOVE * size)
+    return heist.true_volatility(heist.truth.shift + VOL_MOVE * size)
 
 
-def volatility_falls(heist: Heist, size: float) -> None:
-    heist.true_volatility(heist.truth.shift - VOL_MOVE * size)
+def volatility_falls(heist: Heist, size: float) -> bool:
+    return heist.true_volatility(heist.truth.shift - VOL_MOVE * size)
 
 
-def market_rises(heist: Heist, size: float) -> None:
-    heist.true_spot(heist.spot * (1 + 0.02 * size))
+def market_rises(heist: Heist, size: float) -> bool:
+    heist.true_spot(heist.spot * (1 + _SPOT_STEP * size))
+    return True
 
 
-def market_falls(heist: Heist, size: float) -> None:
-    heist.true_spot(heist.spot / (1 + 0.02 * size))
+def market_falls(heist: Heist, size: float) -> bool:
+    heist.true_spot(heist.spot / (1 + _SPOT_STEP * size))
+    return True
 
 
-def deposit(heist: Heist, size: float) -> None:
-    heist.deposit(0.16 * size * heist.nav)
+# ---------------------------------------------------------------- shares
 
 
-def redeem(heist: Heist, size: float) -> None:
-    heist.redeem(size)
+def deposit(heist: Heist, size: float) -> bool:
+    return heist.deposit(0.16 * size * heist.nav) > 0
 
 
-def queue(heist: Heist, size: float) -> None:
-    heist.request(size)
+def redeem(heist: Heist, size: float) -> bool | None:
+    if heist.protocol.vault.balanceOf(heist.thief) == 0:
+        return None
+    return heist.redeem(size) > 0
 
 
-def settle_queue(heist: Heist, size: float) -> None:
-    heist.settle_queue()
+def queue(heist: Heist, size: float) -> bool | None:
+    if heist.protocol.vault.balanceOf(heist.thief) == 0:
+        return None
+    return heist.request(size)
+
+
+def settle_queue(heist: Heist, size: float) -> bool | None:
+    if heist.protocol.queue.next_settlement().shares == 0:
+        return None
+    return heist.settle_queue()
 
 
 HARVESTS: tuple[Play, ...] = (
     buy_away,
     sell_away,
-    buy_away_dearly,
+    buy_away_with_the_twap,
     round_trip,
     neutralise,
     neutralise_dearly,
