@@ -3,8 +3,12 @@
 """
 @title OptionToken
 @license AGPL-3.0
-@notice Long options as ERC-1155 tokens: the identifier is the series', 1e18 is one unit of the underlying. Only the OptionBook
-        mints and burns. Supply of a series = what the vault has written and not bought back or paid.
+@notice Long options as ERC-1155 tokens: the identifier is the series', 1e18 is one unit of the underlying.
+
+        Supply. Only the OptionBook mints and burns: the supply of a series is what the vault has written and not bought back or
+        paid.
+
+        Owner. The OptionBook, for good. There is no other role.
 @custom:kill Nothing to stop: tokens can be transferred and claimed for ever.
 """
 

@@ -4,8 +4,12 @@
 """
 @title UniswapV3Spot
 @license AGPL-3.0
-@notice A long spot hedge: holds WETH or WBTC and trades it against USDC in listed Uniswap v3 pools. It obeys only the Vault,
-        holds no USDC between calls and approves nobody. Tokens sent here by others count for nothing.
+@notice A long spot hedge: holds WETH or WBTC and trades it against USDC in listed Uniswap v3 pools. It obeys only the Vault.
+
+        Trades. Straight with a pool, within a limit price; what is paid is paid in the pool's callback, to that pool alone. No USDC
+        stays here between calls, and nobody is approved.
+
+        Accounting. What the Vault has bought here and not sold. Tokens sent here by others count for nothing.
 @custom:kill The Vault sells the position with rebalance legs; with nothing held the contract is empty.
 """
 
