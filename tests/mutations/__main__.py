@@ -50,7 +50,7 @@ def try_without(guard: guards.Guard) -> tuple[bool, str]:
         done = subprocess.run(
             [*command, "-rf", guard.test],
             cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "400"},
+            env={**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "400", "KEEL_MUTANT": "1"},
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,

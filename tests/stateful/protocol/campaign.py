@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
 _EPISODE = 250  # steps; then the world starts anew
-_SHRINKING = 120.0  # seconds
+_SHRINKING = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class World(Protocol):
     rules: list[Rule]
 
 
-Start = Callable[[], AbstractContextManager[World]]
+Start = Callable[[int], AbstractContextManager[World]]  # of a number that decides what kind of world it is
 
 
 def rule(weight: int = 1, when: Callable[[Any], bool] = lambda world: True) -> Callable[[Any], Any]:
@@ -53,19 +54,21 @@ def rules_of(kind: type) -> list[Rule]:
     return [each for each in found if each is not None]
 
 
-def explore(start: Start, seed: int, calls: int) -> int:
+def explore(start: Start, seed: int, calls: int, shrink: bool = True) -> int:
     """Run episodes until so many calls have been made and checked. Returns how many it were.
 
-    Raises AssertionError with the shortest failing sequence that was found.
+    Raises AssertionError with the shortest failing sequence that was found, or with what failed when not to ``shrink``.
     """
     draw, done = Random(seed), 0
     while done < calls:
-        steps = [draw.getrandbits(64) for _ in range(_EPISODE)]
-        with start() as world:
+        kind, steps = draw.getrandbits(32), [draw.getrandbits(64) for _ in range(_EPISODE)]
+        with start(kind) as world:
             failure = _run(world, steps)
             done += world.calls
+        if failure is not None and not shrink:
+            raise failure
         if failure is not None:
-            raise AssertionError(_report(start, steps, failure, seed)) from failure
+            raise AssertionError(_report(partial(start, kind), steps, failure, seed)) from failure
     return done
 
 
@@ -87,7 +90,7 @@ def _run(world: World, steps: list[int]) -> Exception | None:
     return None
 
 
-def _report(start: Start, steps: list[int], failure: Exception, seed: int) -> str:
+def _report(start: Callable[[], AbstractContextManager[World]], steps: list[int], failure: Exception, seed: int) -> str:
     """The failure, and the sequence that leads to it with whatever steps can be left out left out."""
     with start() as world:
         for count in range(1, len(steps) + 1):

@@ -27,7 +27,9 @@ class Traders(World):
         self.refresh(id)
         room = self.limits.notional_series * self.books.nav("bid") // wad(self.spot) * 4 // 5
         room -= max(-self.books.series[id].position, 0)
-        total = min(draw.randint(1, 20) * WAD // 10, room // 10**9 * 10**9)
+        total = draw.randint(1, 60) * WAD // 10
+        if draw.random() < 0.8:  # else it is tried whatever is left
+            total = min(total, room // 10**9 * 10**9)
         if total < _MIN_FILL or self.books.assessment is None:
             return
         quote = self.p.quote(id, size=total)
@@ -102,12 +104,16 @@ class Traders(World):
             return
         self._hedge(-delta * draw.choice([1.0, 1.0, 0.5]), "hedge")
 
-    @rule(weight=1, when=lambda world: world.books.assessment is not None and world.books.accounts.supply > 0)
+    @rule(weight=2, when=lambda world: world.books.assessment is not None and world.books.accounts.supply > 0)
     def trade_away(self, draw: Random) -> None:
-        """A small trade either way, whatever the delta is."""
-        self._hedge(draw.uniform(-0.6, 0.6), "trade away")
+        """A trade either way, whatever the delta is, most often small; now and then at whatever price the pool has."""
+        part = draw.choice([0.005, 0.005, 0.005, 0.05]) * self.books.nav("bid") / WAD / self.spot
+        if draw.random() < 0.3:
+            price = self.spot * draw.choice([0.988, 1.012])
+            self.attempt("pool runs ahead", lambda: self.p.market.push_pool(price), f"{price:.2f}", market=True)
+        self._hedge(draw.uniform(-part, part), "trade away", limit=draw.choice([0.005, 0.03]))
 
-    def _hedge(self, units: float, name: str) -> None:
+    def _hedge(self, units: float, name: str, limit: float = 0.005) -> None:
         held = self.p.spot.state(WAD).exposure / WAD
         owed = -self.p.short.state(WAD).exposure / WAD
         first = min(max(units, -held), self._affordable()) if units < 0 else min(units, owed)
@@ -115,7 +121,9 @@ class Traders(World):
         legs = [(venue, round(first, 6)), (other, round(min(units - first, self._affordable()), 6))]
         legs = [(venue, size) for venue, size in legs if abs(size) > 0.001]
         if legs:
-            self._rebalance(name, [self.p.leg(*leg) for leg in legs])
+            price = self.books.assessment.spot[0] / WAD
+            bounded = [(venue, size, price * (1 + limit if size > 0 else 1 - limit)) for venue, size in legs]
+            self._rebalance(name, [self.p.leg(*leg) for leg in bounded])
 
     def _affordable(self) -> float:
         """Units that free cash pays for."""
