@@ -30,6 +30,9 @@
         a breach, confirms it, and clears it when it is over (modules/dead_man.vy). Nothing is told while a venue does not
         answer or an expired series is not settled.
 
+        Lending. The keeper lends idle USDC in the Vault's lending venue, but for what is owed and the liquidity buffer: a share of
+        NAV, and the intrinsic value of the shorts that expire in 48 hours.
+
         De-risk. Once a breach has lasted, anyone may trade in the keeper's place: a step a minute, of at most a quarter of the
         excess or half a per cent of NAV. A leg must go towards neutral, in an underlying whose delta is in breach or while
         margin is; or shrink a venue's position while leverage or that venue's health is in breach, for its health by as
@@ -368,6 +371,33 @@ def distressed_since() -> uint256:
 
 
 @external
+def lend(amount: uint256):
+    """
+    @notice Lend idle USDC beyond what is owed and the liquidity buffer. Keeper only.
+    """
+    roles._check(roles.Role.KEEPER)
+    extcall VAULT.acquire()
+    extcall VAULT.lend(amount)
+    book: DynArray[uint256, 32] = staticcall OPTION_BOOK.live_book()
+    a: IRiskEngine.Assessment = staticcall RISK.assess(book, staticcall VAULT.all_venues(), staticcall VAULT.cash())
+    assert staticcall VAULT.cash() >= staticcall RISK.liquidity_buffer(book, a), "lend: below the buffer"
+    extcall VAULT.release()
+
+
+@external
+def recall(amount: uint256) -> uint256:
+    """
+    @notice Recall as much of `amount` as the lending venue has. Keeper only; what has to be paid is recalled without it.
+    @return USDC that came.
+    """
+    roles._check(roles.Role.KEEPER)
+    extcall VAULT.acquire()
+    came: uint256 = extcall VAULT.recall(amount)
+    extcall VAULT.release()
+    return came
+
+
+@external
 @view
 def loss_budget() -> uint256:
     """
@@ -429,6 +459,8 @@ def _are_zero(legs: DynArray[hedges.Leg, 8]) -> bool:
 @internal
 @view
 def _health(venue: IVenue, spot: uint256) -> uint256:
+    if venue == empty(IVenue):
+        return max_value(uint256)  # its index was vacated
     return (staticcall venue.state(spot)).health
 
 

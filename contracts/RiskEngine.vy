@@ -61,6 +61,9 @@ _W: constant(int256) = 10**18
 _CONTINGENCY: constant(int256) = 2 * 10**16
 _INITIAL: constant(int256) = 125 * 10**16
 _DOUBT: constant(int256) = 150 * 10**16
+_MOST: constant(int256) = 10**36  # of units, or USDC in WAD, in one venue
+_SOON: constant(uint256) = 48 * 3600
+_BUFFER: constant(uint256) = 10**17  # share of NAV
 _VENUE_GAS: constant(uint256) = 400_000  # a venue that needs more does not answer
 _MIN_GAS: constant(uint256) = 430_000  # leaves 63/64 (EIP-150) above it, and enough to go on
 
@@ -170,6 +173,15 @@ def check_rebalance(before: IRiskEngine.Assessment, after: IRiskEngine.Assessmen
 
 @external
 @view
+def liquidity_buffer(book: DynArray[uint256, 32], a: IRiskEngine.Assessment) -> int256:
+    """
+    @notice USDC in WAD that stays idle for exits and payouts when the rest is lent.
+    """
+    return self._buffer(book, a)
+
+
+@external
+@view
 def breaches(a: IRiskEngine.Assessment, nav: int256) -> int256[9]:
     """
     @notice How far each limit is exceeded for those who may act in the keeper's place, zero inside it: options at middle
@@ -195,10 +207,12 @@ def _assess(
     gap_down: int256[2] = empty(int256[2])
     gap_up: int256[2] = empty(int256[2])
     for listed: IRiskEngine.Listed in venues:
+        if listed.venue == empty(IVenue):
+            continue  # its index was vacated
         u: uint256 = listed.underlying
         answers: bool = False
         venue: IVenue.VenueState = empty(IVenue.VenueState)
-        answers, venue = self._venue_state(listed.venue, options[u].spot)
+        answers, venue = self._venue_state(listed, options[u].spot)
         a.venue_failed = a.venue_failed or not answers
         a.nav_mid += venue.equity
         units[u] += venue.exposure
@@ -248,15 +262,15 @@ def _assess(
 
 @internal
 @view
-def _venue_state(venue: IVenue, spot: uint256) -> (bool, IVenue.VenueState):
+def _venue_state(listed: IRiskEngine.Listed, spot: uint256) -> (bool, IVenue.VenueState):
     """
-    @return Whether the venue answers, and what; else nothing.
+    @return Whether the venue answers, and what; else nothing. What no venue can be worth is no answer.
     """
     assert msg.gas >= _MIN_GAS, "risk: too little gas"
     success: bool = False
     response: Bytes[192] = b""
     success, response = raw_call(
-        venue.address,
+        listed.venue.address,
         abi_encode(spot, method_id=method_id("state(uint256)")),
         max_outsize=192,
         gas=_VENUE_GAS,
@@ -265,7 +279,20 @@ def _venue_state(venue: IVenue, spot: uint256) -> (bool, IVenue.VenueState):
     )
     if not success or len(response) < 192:
         return False, empty(IVenue.VenueState)
-    return True, abi_decode(response, IVenue.VenueState)
+    state: IVenue.VenueState = abi_decode(response, IVenue.VenueState)
+    is_sane: bool = state.underlying == listed.underlying and self._is_small(state.exposure)
+    for equity: int256 in [state.equity, state.stressed_down, state.stressed_up]:
+        is_sane = is_sane and equity >= 0 and self._is_small(equity)
+    return is_sane, state if is_sane else empty(IVenue.VenueState)
+
+
+@internal
+@pure
+def _is_small(amount: int256) -> bool:
+    """
+    @return Whether sums and products of an amount stay within their types.
+    """
+    return amount >= -_MOST and amount <= _MOST
 
 
 @internal
@@ -279,6 +306,21 @@ def _set_limits(limits: Limits):
 @pure
 def _share(limit: uint256, nav: int256) -> int256:
     return convert(limit, int256) * max(nav, 0) // _W
+
+
+@internal
+@view
+def _buffer(book: DynArray[uint256, 32], a: IRiskEngine.Assessment) -> int256:
+    """
+    @return The liquidity buffer: a share of NAV, and the intrinsic value of the shorts that expire in 48 hours, USDC in WAD.
+    """
+    buffer: int256 = self._share(_BUFFER, a.nav_bid)
+    for slot: uint256 in book:
+        position: int256 = series._position(slot)
+        if position < 0 and series._expiry(slot) <= block.timestamp + _SOON:
+            above: int256 = convert(a.spot[series._underlying(slot)], int256) - convert(series._strike(slot), int256)
+            buffer -= position * max(above if series._is_call(slot) else -above, 0) // _W
+    return buffer
 
 
 @internal

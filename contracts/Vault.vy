@@ -18,6 +18,12 @@
         Hedging. The Vault has the cash, the Hedger decides: `hedge` sends a venue what a trade needs, and measures what the
         venue did with it. What may be traded and lost is the Hedger's to know.
 
+        Lending. One venue may lend idle USDC. What it can give back now is as free as idle, and is recalled by whatever idle
+        cannot pay: exits, premiums, hedges, owed payouts. While it does not answer, idle is all there is.
+
+        Venues. Each keeps its index for good. An empty one is retired; one that does not answer counts nothing, and can be
+        written off.
+
         Fees. Management and performance are owed in shares (modules/fees.vy) and dilute every price from the second they are
         earned; minting them, at most every 30 days, moves none. Performance is charged over a high-water mark of `nav_bid` per
         share, which starts anew when an empty vault is deposited into.
@@ -35,6 +41,7 @@ from ethereum.ercs import IERC4626
 from snekmate.auth import ownable
 from snekmate.tokens import erc20
 from .interfaces import ICircuitBreaker
+from .interfaces import ILending
 from .interfaces import IOptionBook
 from .interfaces import IRiskEngine
 from .interfaces import IVault
@@ -85,7 +92,17 @@ event VenueListed:
     underlying: uint256
 
 
+event VenueRetired:
+    index: indexed(uint256)
+    venue: indexed(address)
+    failed: bool
+
+
 _W: constant(uint256) = 10**18
+_MAX_VENUES: constant(uint256) = 8
+_DUST: constant(int256) = 10  # units of USDC: what rounding leaves in a venue that was emptied
+_RECALL_GAS: constant(uint256) = 500_000  # a lending venue that needs more does not answer
+_MIN_GAS: constant(uint256) = 530_000  # leaves 63/64 (EIP-150) above it, and enough to go on
 
 ASSET: immutable(IERC20)
 _UNIT: immutable(int256)  # WAD per smallest unit of USDC
@@ -97,7 +114,8 @@ redemption_queue: public(address)
 hedger: public(address)
 auction: public(address)
 breaker: public(ICircuitBreaker)
-venues: public(DynArray[IRiskEngine.Listed, 8])
+venues: public(DynArray[IRiskEngine.Listed, _MAX_VENUES])
+lending: public(ILending)  # the venue that lends, if there is one
 
 idle: public(uint256)  # USDC that is neither in a venue nor a gift
 owed: public(uint256)  # USDC of `idle` that fixings have promised to option holders
@@ -140,15 +158,47 @@ def wire(
 @external
 def list_venue(venue: IVenue, underlying: uint256):
     """
-    @notice Add a venue. Governor only. A venue that cannot be valued would stop every exit, and it stays for ever.
+    @notice Add a venue, at an index that was vacated once there are no others. Governor only.
     """
     roles._check(roles.Role.GOVERNOR)
-    for listed: IRiskEngine.Listed in self.venues:
-        assert listed.venue != venue, "vault: venue already listed"
-    assert (staticcall RISK.assess([], [], 0)).spot[underlying] > 0, "vault: underlying without a price"
-    assert (staticcall venue.state(_W)).underlying == underlying, "vault: wrong underlying"
-    log VenueListed(index=len(self.venues), venue=venue.address, underlying=underlying)
-    self.venues.append(IRiskEngine.Listed(venue=venue, underlying=underlying))
+    index: uint256 = len(self.venues)
+    for i: uint256 in range(len(self.venues), bound=_MAX_VENUES):
+        listed: IVenue = self.venues[i].venue
+        assert listed != venue, "vault: venue already listed"
+        if listed == empty(IVenue) and len(self.venues) == _MAX_VENUES:
+            index = i
+    entry: IRiskEngine.Listed = IRiskEngine.Listed(venue=venue, underlying=underlying)
+    assert not self._assess([], [entry], 0).venue_failed, "vault: no venue of this underlying"
+    if index == len(self.venues):
+        self.venues.append(entry)
+    else:
+        self.venues[index] = entry
+    log VenueListed(index=index, venue=venue.address, underlying=underlying)
+
+
+@external
+def retire_venue(index: uint256, failed: bool):
+    """
+    @notice Vacate the index of an empty venue, or of one that has failed, does not answer, and is written off. Governor only.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    listed: IRiskEngine.Listed = self.venues[index]
+    a: IRiskEngine.Assessment = self._assess([], [listed], 0)
+    assert listed.venue != empty(IVenue) and a.venue_failed == failed, "vault: another state"
+    assert a.gross == 0 and a.nav_mid < _DUST * _UNIT, "vault: venue not empty"
+    self.venues[index].venue = empty(IVenue)
+    if self.lending.address == listed.venue.address:
+        self.lending = empty(ILending)
+    log VenueRetired(index=index, venue=listed.venue.address, failed=failed)
+
+
+@external
+def set_lending(index: uint256):
+    """
+    @notice Name the venue that lends. Governor only.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    self.lending = ILending(self.venues[index].venue.address)
 
 
 @external
@@ -458,6 +508,27 @@ def pay_out(receiver: address, amount: uint256):
 
 
 @external
+def lend(amount: uint256):
+    """
+    @notice Lend USDC that is not owed. Lock holder only: how much may be lent is the Hedger's to know.
+    """
+    self._require_holder()
+    assert self.idle >= self.owed + amount, "vault: not enough idle cash"
+    self._pay(self.lending.address, amount)
+    extcall self.lending.lend(amount)
+
+
+@external
+def recall(amount: uint256) -> uint256:
+    """
+    @notice Recall as much of `amount` as the lending venue has. Lock holder only.
+    @return USDC that came.
+    """
+    self._require_holder()
+    return self._recall(amount)
+
+
+@external
 def book_owed(amount: uint256):
     """
     @notice Add what a fixing promises to option holders. Lock holder only.
@@ -472,6 +543,7 @@ def pay_owed() -> uint256:
     @notice Move as much owed USDC to the lock's holder as idle allows.
     """
     self._require_holder()
+    self._gather(0)
     amount: uint256 = min(self.owed, self.idle)
     self.owed -= amount
     self._pay(msg.sender, amount)
@@ -487,7 +559,8 @@ def settle_queue(shares: uint256) -> (uint256, uint256):
     """
     assert msg.sender == self.redemption_queue, "vault: not a component"
     a: IRiskEngine.Assessment = self._open_for_exits()
-    paid: uint256[2] = self._payable(a, shares, True)
+    self._gather(self._to_assets(a, Side.BID, shares, False))
+    paid: uint256[2] = self._payable(a, shares, self._idle_free(), True)
     if paid[0] == 0 or paid[1] == 0:
         return 0, 0
     self._withdraw(a, paid[0], paid[1], msg.sender, msg.sender)
@@ -535,7 +608,15 @@ def _now() -> IRiskEngine.Assessment:
 @internal
 @view
 def _assess_book(book: DynArray[uint256, 32]) -> IRiskEngine.Assessment:
-    return staticcall RISK.assess(book, self.venues, self._cash())
+    return self._assess(book, self.venues, self._cash())
+
+
+@internal
+@view
+def _assess(
+    book: DynArray[uint256, 32], venues: DynArray[IRiskEngine.Listed, _MAX_VENUES], cash: int256
+) -> IRiskEngine.Assessment:
+    return staticcall RISK.assess(book, venues, cash)
 
 
 @internal
@@ -549,7 +630,7 @@ def _cash() -> int256:
 
 @internal
 @view
-def _free() -> uint256:
+def _idle_free() -> uint256:
     """
     @return Idle USDC that is not owed to option holders.
     """
@@ -558,8 +639,64 @@ def _free() -> uint256:
 
 @internal
 @view
+def _free() -> uint256:
+    """
+    @return USDC, idle or to be had from the lending venue at once, that is not owed to option holders.
+    """
+    if self.lending == empty(ILending):
+        return self._idle_free()
+    success: bool = False
+    response: Bytes[32] = b""
+    success, response = raw_call(
+        self.lending.address,
+        method_id("withdrawable()"),
+        max_outsize=32,
+        gas=_RECALL_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    cash: uint256 = self.idle
+    if success and len(response) == 32:
+        cash += min(convert(response, uint256), 2**128)  # more would overflow
+    return cash - min(cash, self.owed)
+
+
+@internal
+def _gather(amount: uint256):
+    """
+    @notice Recall what idle misses of `amount` and of what is owed.
+    """
+    needed: uint256 = amount + self.owed
+    if needed > self.idle and self.lending != empty(ILending):
+        self._recall(needed - self.idle)
+
+
+@internal
+def _recall(amount: uint256) -> uint256:
+    """
+    @notice Have the lending venue send as much of `amount` as it can; nothing when it does not answer.
+    """
+    assert msg.gas >= _MIN_GAS, "vault: too little gas"
+    balance: uint256 = staticcall ASSET.balanceOf(self)
+    if not raw_call(
+        self.lending.address,
+        abi_encode(amount, method_id=method_id("recall(uint256)")),
+        gas=_RECALL_GAS,
+        revert_on_failure=False,
+    ):
+        return 0
+    came: uint256 = staticcall ASSET.balanceOf(self) - balance
+    self.idle += came
+    return came
+
+
+@internal
 def _require_free(amount: uint256):
-    assert amount <= self._free(), "vault: not enough idle cash"
+    """
+    @notice Have `amount` idle beyond what is owed.
+    """
+    self._gather(amount)
+    assert amount <= self._idle_free(), "vault: not enough idle cash"
 
 
 @internal
@@ -652,16 +789,16 @@ def _max_exit(owner: address) -> uint256[2]:
     success, a = self._try_assess()
     if not success or a.unfixed:
         return [0, 0]
-    return self._payable(a, erc20.balanceOf[owner], False)
+    return self._payable(a, erc20.balanceOf[owner], self._free(), False)
 
 
 @internal
 @view
-def _payable(a: IRiskEngine.Assessment, shares: uint256, round_up: bool) -> uint256[2]:
+def _payable(a: IRiskEngine.Assessment, shares: uint256, free: uint256, round_up: bool) -> uint256[2]:
     """
-    @return USDC that idle cash and margin allow to pay for `shares`, and how many of them it pays for.
+    @return USDC that `free` cash and margin allow to pay for `shares`, and how many of them it pays for.
     """
-    limit: uint256 = min(self._free(), self._floor(a.nav_bid - a.initial))
+    limit: uint256 = min(free, self._floor(a.nav_bid - a.initial))
     assets: uint256 = self._to_assets(a, Side.BID, shares, False)
     paid: uint256 = shares
     if assets > limit:

@@ -206,6 +206,16 @@ class Protocol:
             btc = (addresses.WBTC, 8, [addresses.POOL_WBTC_USDC_3000], addresses.AAVE_WBTC_DEBT)
             self.btc_spot, self.btc_short = self._list_venues(BTC, *btc)
 
+    def list_lending(self) -> int:
+        """A venue that lends idle USDC to Aave. Returns its index."""
+        index = len(self.vault.all_venues())
+        self.lending = load("venues/AaveV3Lending").deploy(
+            self.vault, addresses.USDC, addresses.AAVE_POOL, addresses.AAVE_USDC
+        )
+        self.vault.list_venue(self.lending, ETH, sender=self.governor)
+        self.vault.set_lending(index, sender=self.governor)
+        return index
+
     def _list_venues(self, underlying: int, token: str, decimals: int, pools: list[str], debt: str) -> tuple[Any, Any]:
         common = (self.vault, underlying, addresses.USDC, token, decimals, pools)
         aave = (addresses.AAVE_POOL, addresses.AAVE_ORACLE, addresses.AAVE_USDC, debt)

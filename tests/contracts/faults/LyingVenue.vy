@@ -58,6 +58,14 @@ def break_down():
 
 
 @external
+def mend():
+    """
+    @notice From now on it answers again.
+    """
+    self.broken = False
+
+
+@external
 @view
 def state(spot: uint256) -> VenueState:
     assert not self.broken, "venue: broken"

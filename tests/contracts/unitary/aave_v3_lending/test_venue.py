@@ -1,5 +1,6 @@
 """AaveV3Lending: lends the Vault's USDC to the real Aave, gives back what Aave has, and obeys the Vault alone."""
 
+import boa
 import pytest
 
 from keeper.simulation.chain import addresses
@@ -156,3 +157,7 @@ def test_an_aave_without_usdc_is_refused(market):
 
     with reverts("venue: Aave without USDC"):
         deploy()
+
+
+def test_it_fits_on_chain(lending):
+    assert 0 < len(boa.env.get_code(lending.address)) < 24_576  # EIP-170

@@ -58,18 +58,18 @@ def test_list_venue_refuses_another_underlying_than_the_venues(protocol):
         protocol.vault, 1, protocol.spot.USDC(), protocol.spot.TOKEN(), 18, pools
     )
 
-    with reverts("vault: wrong underlying"):
+    with reverts("vault: no venue of this underlying"):
         protocol.vault.list_venue(venue, ETH, sender=protocol.governor)
 
 
-def test_list_venue_refuses_an_underlying_without_a_price(protocol):
-    """An index that the RiskEngine does not know would stop every valuation, and with it every exit."""
+def test_list_venue_refuses_an_underlying_that_the_risk_engine_does_not_know(protocol):
+    """It would stop every valuation, and with it every exit."""
     pools = [protocol.spot.pools(0)]
     venue = load("venues/UniswapV3Spot").deploy(
         protocol.vault, 1, protocol.spot.USDC(), protocol.spot.TOKEN(), 18, pools
     )
 
-    with reverts("vault: underlying without a price"):
+    with reverts():  # an index beyond the RiskEngine's underlyings
         protocol.vault.list_venue(venue, 1, sender=protocol.governor)
 
 
