@@ -21,7 +21,7 @@ def give(protocol, amount: int, to: str) -> None:
 @pytest.mark.parametrize("to", ["vault", "book", "risk"])
 @given(data=st.data())
 def test_a_gift_moves_no_price_and_no_limit(live, to, data):
-    """Invariant 8."""
+    """Invariant 8, attack A3."""
     vault = live.vault
 
     def seen():
@@ -74,7 +74,7 @@ def test_inflating_an_empty_vault_costs_the_attacker_more_than_the_victim_loses(
 
 @given(left=st.integers(1, 10**14), brought=st.integers(100, 10**6))
 def test_the_next_depositor_of_a_nearly_empty_vault_loses_at_most_one_part_in_a_million(empty, left, brought):
-    """Near-empty vault: all but `left` shares are gone."""
+    """Attack A5: all but `left` shares are gone."""
     vault, unit = empty.vault, empty.unit
     shares = empty.deposit(1_000 * unit)
     vault.redeem(shares - left, empty.depositor, empty.depositor, sender=empty.depositor)
