@@ -13,10 +13,11 @@ MAKEFLAGS += --no-print-directory
 
 CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi')
 FAST_TESTS := tests/contracts tests/keeper tests/stateful tests/attacks
+COVERING := tests/contracts/unitary tests/attacks/test_prices.py tests/attacks/test_expiry.py
 FORK_TESTS := tests/fork tests/e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-fork lint format bench gas stress mutants lock clean snapshot
+.PHONY: help setup demo test test-fast test-fork lint format bench gas stress mutants coverage lock clean snapshot
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -59,6 +60,9 @@ stress: setup ## the long campaigns of tests/stateful
 
 mutants: setup ## take each guard out of the contracts once and see its test fail (ONLY=list or row, NEW=1, DOCUMENT=1)
 	@$(BIN)/python tests/mutations $(ONLY) $(if $(NEW),--new) $(if $(DOCUMENT),--document) --jobs $(WORKERS)
+
+coverage: setup ## lines and branches of contracts/ that the contract tests reach, by py-evm (minutes)
+	$(BIN)/pytest -p no:ape_test -n $(WORKERS) --timeout 3600 --cov=contracts --cov-fail-under=97 $(COVERING)
 
 lock: .venv/.created ## resolve the requirements again
 	$(BIN)/uv pip compile -q --no-emit-index-url --no-annotate --no-header requirements.in -o requirements.lock

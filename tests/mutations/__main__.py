@@ -29,6 +29,7 @@ _COPIED = ("contracts", "keeper", "tests", "pyproject.toml", "parameters.toml", 
 _LINKED = (".venv", "node_modules", ".cache", ".build")
 _TIMEOUT = 1_800  # seconds for one guard
 _FAILED = re.compile(r"^FAILED (.+?)(?: - (.*))?$", re.MULTILINE)
+_REASON = re.compile(r"CallFailed\('(.*)'\)")
 _TESTS_FAILED = 1  # pytest's exit code
 
 
@@ -46,7 +47,7 @@ def try_without(guard: guards.Guard) -> tuple[bool, str]:
         for name in _LINKED:
             (copy / name).symlink_to((guards.PROJECT / name).resolve())
         (copy / "contracts" / guard.contract).write_text(guard.mutated())
-        command = [sys.executable, "-m", "pytest", "-p", "no:ape_test", "-p", "no:cacheprovider", "-q", "-x", "--tb=no"]
+        command = [sys.executable, "-m", "pytest", "-p", "no:ape_test", "-p", "no:cacheprovider", "-q", "-x", "--tb=short"]
         done = subprocess.run(
             [*command, "-rf", guard.test],
             cwd=copy,
@@ -57,7 +58,9 @@ def try_without(guard: guards.Guard) -> tuple[bool, str]:
         )
     found = _FAILED.search(done.stdout)
     if done.returncode == _TESTS_FAILED and found is not None:
-        return True, _in_short(found.group(2) or "failed")
+        reason = _REASON.search(done.stdout)
+        said = found.group(2) or "failed"
+        return True, f"reverted: {reason.group(1)}" if said.endswith("BoaError:") and reason else _in_short(said)
     return False, "the test passes without it" if done.returncode == 0 else done.stdout[-2_000:] + done.stderr[-2_000:]
 
 

@@ -54,7 +54,7 @@ class Regime:
 
 
 # In the default regime hardly anything is; elsewhere caps and bands, margin and gap, or the buckets bind.
-REGIMES = (Regime(), Regime(deposits=10), Regime(deposits=10, limits=10), Regime(deposits=30, budgets=0.05))
+REGIMES = (Regime(), Regime(deposits=10), Regime(deposits=3, limits=10), Regime(deposits=30, budgets=0.05))
 
 
 def begin(p: Protocol, regime: Regime) -> None:

@@ -27,9 +27,9 @@ class Traders(World):
         self.refresh(id)
         room = self.limits.notional_series * self.books.nav("bid") // wad(self.spot) * 4 // 5
         room -= max(-self.books.series[id].position, 0)
-        total = draw.randint(1, 60) * WAD // 10
-        if draw.random() < 0.8:  # else it is tried whatever is left
-            total = min(total, room // 10**9 * 10**9)
+        greed = draw.choice([0.0, 0.0, 0.0, 0.0, 1.6])  # now and then more than the cap leaves
+        most = round(room * greed) if greed else min(room, draw.randint(1, 60) * WAD // 10)
+        total = most // 10**9 * 10**9
         if total < _MIN_FILL or self.books.assessment is None:
             return
         quote = self.p.quote(id, size=total)
