@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.chain import DAY, HOUR, events, reverts
-from tests.contracts.governed import call, selector
+from tests.contracts.governed import Governed, call, selector
 from tests.contracts.protocol import ETH, KEEPER, Budgets, Limits, fault, wad
 
 WINDOW = 14 * DAY
@@ -287,6 +287,25 @@ def test_a_revoked_key_is_not_granted_by_a_call_that_waits_already(governed):
     governed.submit(parked)
     governed.pass_time(48 * HOUR)
     hedger.revoke_role(keeper, KEEPER, sender=governed.guardian)
+
+    with reverts("timelock: tightened since"):
+        governed.accept(parked)
+
+
+@pytest.mark.parametrize("who", ["guardian", "drawdown"])
+def test_a_vault_that_has_stopped_is_not_started_by_a_call_that_waits_already(funded, who):
+    """Attack A27: the same with a latch, the guardian's or that of a drawdown."""
+    governed = Governed(funded)
+    funded.vault.checkpoint()
+    parked = call(funded.breaker, "set_reduce_only", False)
+    governed.submit(parked)
+    funded.market.wait(48 * HOUR)
+    if who == "guardian":
+        funded.breaker.set_reduce_only(True, sender=governed.guardian)
+    else:
+        funded.overwrite("idle", funded.vault.idle() * 8 // 10)
+        funded.vault.checkpoint()
+    assert funded.breaker.latched()
 
     with reverts("timelock: tightened since"):
         governed.accept(parked)
