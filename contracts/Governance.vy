@@ -39,8 +39,9 @@ event GuardianSet:
 _DELAY: constant(uint256) = 2 * 86400
 _LONG_DELAY: constant(uint256) = 7 * 86400
 _AT_ONCE: constant(bytes4[1]) = [method_id("revoke_role(address,uint256)", output_type=bytes4)]
-_LONG: constant(bytes4[3]) = [
+_LONG: constant(bytes4[4]) = [
     method_id("list_venue(address,uint256)", output_type=bytes4),
+    method_id("retire_venue(uint256,bool)", output_type=bytes4),
     method_id("hand_over(address)", output_type=bytes4),  # to one without delays
     method_id("abdicate(address,bytes4)", output_type=bytes4),
 ]

@@ -178,6 +178,7 @@ def test_a_guardian_neither_announces_nor_makes_a_call(governed, pending):
         ("set_owner(address)", 48 * HOUR),
         ("anything_else()", 48 * HOUR),
         ("list_venue(address,uint256)", 7 * DAY),
+        ("retire_venue(uint256,bool)", 7 * DAY),
         ("hand_over(address)", 7 * DAY),
         ("abdicate(address,bytes4)", 7 * DAY),
     ],
