@@ -31,11 +31,13 @@ PERMISSIONS: dict[str, dict[str, str]] = {
     "Vault": {
         **_ROLES,
         "wire": ONCE,
-        "list_venue": WEEK,
+        **dict.fromkeys(("list_venue", "retire_venue"), WEEK),
+        "set_lending": DAYS_2,  # one that is listed
         "set_fees": DAYS_2,
         **dict.fromkeys(("transfer", "approve", "transferFrom", "permit"), ANYONE),
         **dict.fromkeys(("deposit", "mint", "withdraw", "redeem", "crystallise", "checkpoint"), ANYONE),
         **dict.fromkeys(("acquire", "release", "on_fill", "hedge", "observe", "pay_out", "book_owed"), ITSELF),
+        **dict.fromkeys(("lend", "recall"), ITSELF),
         **dict.fromkeys(("pay_owed", "settle_queue"), ITSELF),
     },
     "CircuitBreaker": {
@@ -49,7 +51,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "set_budgets": DAYS_2,
         "tighten_budgets": GUARDIAN,
         "rebalance": KEEPER,
-        "heartbeat": KEEPER,
+        **dict.fromkeys(("heartbeat", "lend", "recall"), KEEPER),
         **dict.fromkeys(("record_breach", "clear_breach", "de_risk"), ANYONE),
     },
     "OptionBook": {
