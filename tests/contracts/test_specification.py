@@ -1,13 +1,18 @@
-"""Each deployable opens with its specification: what it is, by chapter, and how to stop it."""
+"""Each deployable opens with its specification: what it is, by chapter, and how to stop it. docs/spec.md keeps its word."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-_CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+_PROJECT = Path(__file__).resolve().parents[2]
+_CONTRACTS = _PROJECT / "contracts"
+_SPEC = (_PROJECT / "docs" / "spec.md").read_text()
 _DEPLOYABLES = sorted([*_CONTRACTS.glob("*.vy"), *_CONTRACTS.glob("venues/*.vy")])
 _CHAPTER = re.compile(r"^        [A-Z][A-Za-z0-9-]*( [A-Za-z0-9-]+){0,4}\. ", re.MULTILINE)
+_TEST = re.compile(r"\[(test_\w+)\]\((\S+?)\)")
+_PARAMETER = re.compile(r"^\| `(\w+)` \| (.+?) \|", re.MULTILINE)
 _CALL = re.compile(r"`(\w+)\(")
 
 
@@ -42,3 +47,19 @@ def test_it_says_how_to_stop_it(path):
 
 def test_the_sources_are_found_at_all():
     assert len(_DEPLOYABLES) > 12
+
+
+@pytest.mark.parametrize(("test", "file"), sorted(set(_TEST.findall(_SPEC))))
+def test_a_promise_names_a_test_that_there_is(test, file):
+    assert f"def {test}(" in (_PROJECT / "docs" / file).read_text()
+
+
+def test_promises_are_found_at_all():
+    assert len(_TEST.findall(_SPEC)) > 40
+
+
+def test_the_table_of_parameters_is_parameters_toml():
+    """A parameter that is new or changed belongs into docs/spec.md."""
+    told = {name: tomllib.loads(f"value = {value}")["value"] for name, value in _PARAMETER.findall(_SPEC)}
+
+    assert told == tomllib.loads((_PROJECT / "parameters.toml").read_text())

@@ -47,7 +47,18 @@ def try_without(guard: guards.Guard) -> tuple[bool, str]:
         for name in _LINKED:
             (copy / name).symlink_to((guards.PROJECT / name).resolve())
         (copy / "contracts" / guard.contract).write_text(guard.mutated())
-        command = [sys.executable, "-m", "pytest", "-p", "no:ape_test", "-p", "no:cacheprovider", "-q", "-x", "--tb=short"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:ape_test",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            "-x",
+            "--tb=short",
+        ]
         done = subprocess.run(
             [*command, "-rf", guard.test],
             cwd=copy,
