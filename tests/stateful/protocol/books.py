@@ -31,14 +31,18 @@ class Books:
     settled: dict[int, Any]
     assessment: Any
     value: int  # venues and options at mid, WAD
+    lent: int  # scaled, as AaveV3Lending records it
     time: int
 
     def nav(self, side: str) -> int:
         return int(getattr(self.assessment, f"nav_{side}"))
 
-    def price(self, side: str) -> Fraction:
-        """What a share is worth, with the virtual shares and unit, and the fees that are owed (modules/fees.vy)."""
-        return Fraction(max(self.nav(side), 0) + _UNIT, self.effective_shares)
+    def price(self, side: str, slack: int = 0) -> Fraction:
+        """What a share is worth, with the virtual shares and unit, and the fees that are owed (modules/fees.vy).
+
+        ``slack``: USDC units to add to NAV.
+        """
+        return Fraction(max(self.nav(side) + slack * _UNIT, 0) + _UNIT, self.effective_shares)
 
     @cached_property
     def effective_shares(self) -> int:
@@ -93,6 +97,7 @@ class Auditor:
             for name, contract in protocol.contracts.items()
             if name not in ("PriceOracle", "VolOracle", "RiskEngine", "OptionPricer", "OptionToken")
         }
+        self.holding["AaveV3Lending"] = str(protocol.lending.address)
         self.tokens = [protocol.asset.address, protocol.market.weth.address]
 
     def read(self, settled: list[int]) -> Books:
@@ -105,7 +110,7 @@ class Auditor:
         held = contract.balances(self.tokens, list(self.holding.values()))
         value = 0
         if assessment is not None:
-            venues = [venue.address for venue in self.p.venues]
+            venues = [venue.address for venue in (*self.p.venues, self.p.lending)]
             value = sum(contract.value(venues, [assessment.spot[0]] * len(venues)))
         return Books(
             accounts=contract.accounts(),
@@ -116,6 +121,7 @@ class Auditor:
             settled={each.id: each for each in contract.settled(settled)} if settled else {},
             assessment=assessment,
             value=value,
+            lent=int(self.p.lending.supplied()),
             time=self.p.market.now,
         )
 

@@ -48,7 +48,8 @@ class Rescuers(World):
         if most[0] is not None:
             units = min(units, most[1])
         leg = self.p.leg(venue, side * round(units / WAD, 6))
-        if abs(leg.delta_change) < WAD // 100 or self.next_expiry - self.now < 2 * HOUR:
+        too_soon = self.now < self.hedger.stepped_at() + 60  # a step a minute
+        if too_soon or abs(leg.delta_change) < WAD // 100 or self.next_expiry - self.now < 2 * HOUR:
             return
         if self.hedger.limits_hold() or self.hedger.opens_at() > self.now:
             self.refused("de-risk too early", lambda: self.p.de_risk(leg), "derisk: not open")

@@ -81,6 +81,7 @@ Everything.rules = rules_of(Everything)
 def protocol(market: Market) -> Protocol:
     """A vault of a million USDC with fees; what it trades begins in the world of each episode."""
     p = Protocol(market)
+    p.list_lending()
     p.vault.set_fees((RECIPIENT, wad(0.01), wad(0.10)), sender=p.governor)
     for who in DEPOSITORS:
         p.fund(who, usdc(400_000))

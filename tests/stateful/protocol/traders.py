@@ -179,6 +179,30 @@ class Traders(World):
         if self.p.short.state(wad(self.spot)).exposure < 0:
             self._rebalance("restore health", [self.p.leg(SHORT, 0)])
 
+    # ------------------------------------------------------------------ lending
+
+    @rule(weight=3, when=lambda world: world.books.assessment is not None and not world.books.assessment.unfixed)
+    def lend(self, draw: Random) -> None:
+        """A part of what the liquidity buffer leaves; it may cost what Aave rounds."""
+        a, keeper = self.books.assessment, self.p.keeper
+        buffer = int(self.p.risk.liquidity_buffer(self.book.live_book(), a)) // 10**12
+        amount = (self.books.accounts.idle - self.books.accounts.owed - buffer) * draw.randint(5, 95) // 100
+        if amount < 10**6:
+            return
+        nav = self.books.nav("mid")
+        if self.attempt("lend", lambda: self.hedger.lend(amount, sender=keeper), f"{amount}", may_lose=True):
+            assert 0 <= nav - self.books.nav("mid") <= 3 * 10**12, "invariant 21: lending costs more than its rounding"
+
+    @rule(weight=2, when=lambda world: world.books.assessment is not None)
+    def recall(self, draw: Random) -> None:
+        amount = int(self.p.lending.withdrawable()) * draw.randint(5, 100) // 100
+        nav = self.books.nav("mid")
+        recall = self.hedger.recall
+        if amount > 0 and self.attempt("recall", lambda: recall(amount, sender=self.p.keeper), may_lose=True):
+            assert 0 <= nav - self.books.nav("mid") <= 3 * 10**12, (
+                "invariant 21: recalling costs more than its rounding"
+            )
+
     # ------------------------------------------------------------------ the surface
 
     @rule(weight=3, when=lambda world: world.tradable())
