@@ -238,6 +238,18 @@ def rebalance(legs: DynArray[hedges.Leg, 8], sequence: uint256, deadline: uint25
 
 
 @external
+def book_loss(amount: uint256, nav: int256):
+    """
+    @notice Charge what a purchase of options cost above the bid mark to the loss bucket. OptionBook only.
+    @param amount USDC, WAD.
+    """
+    assert msg.sender == OPTION_BOOK.address, "hedger: only option book"
+    b: Budgets = self.budgets
+    share: uint256 = hedges._share(amount, nav)
+    self._losses = leaky_bucket._spend(self._losses, share, b.loss_capacity, b.loss_per_day)
+
+
+@external
 def heartbeat():
     """
     @notice Show that the keeper lives while every limit holds. Keeper only.

@@ -139,6 +139,8 @@ def marks(slot: uint256) -> IOptionPricer.Marks:
     m.posted_at = terms.posted.posted_at
     m.mid = convert(self._value(at_spot, at_spot.sigma, is_call), uint256)
     half: int256 = convert(terms.posted.half_spread, int256)
+    deviation: uint256 = convert(at_spot.sigma * at_spot.sqrt_tenor // _W, uint256)
+    m.deviations = (convert(abs(at_spot.x), uint256) * 10**18 >> 64) * 10**18 // max(deviation, 1)
     m.bid = max_value(uint256)
     for shifted: uint256 in [spot - spot * _MARK_SHIFT // 10**18, spot + spot * _MARK_SHIFT // 10**18]:
         p: Point = self._point(slot, convert(shifted, int256), math._wad_ln(convert(shifted, int256)), terms)

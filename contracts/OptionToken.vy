@@ -5,10 +5,10 @@
 @license AGPL-3.0
 @notice Long options as ERC-1155 tokens: the identifier is the series', 1e18 is one unit of the underlying.
 
-        Supply. Only the OptionBook mints and burns: the supply of a series is what the vault has written and not bought back or
-        paid.
+        Supply. Only the OptionBook mints. It burns what the vault buys back, the ClearingHouse what is claimed: the supply of a
+        series is what the vault has written and not bought back, and nobody has claimed.
 
-        Owner. The OptionBook, for good. There is no other role.
+        Owner. Nobody: the two contracts are named for good, and there is no other role.
 @custom:kill Nothing to stop: tokens can be transferred and claimed for ever.
 """
 
@@ -33,14 +33,16 @@ exports: (
 
 
 OPTION_BOOK: public(immutable(address))
+CLEARING_HOUSE: public(immutable(address))
 
 
 @deploy
-def __init__(option_book: address, base_uri: String[80]):
+def __init__(option_book: address, clearing_house: address, base_uri: String[80]):
     ownable.__init__()
     ownable._transfer_ownership(empty(address))
     erc1155.__init__(base_uri)
     OPTION_BOOK = option_book
+    CLEARING_HOUSE = clearing_house
 
 
 @external
@@ -55,7 +57,7 @@ def mint(to: address, id: uint256, amount: uint256):
 @external
 def burn(owner: address, id: uint256, amount: uint256):
     """
-    @notice OptionBook only.
+    @notice OptionBook and ClearingHouse only.
     """
-    assert msg.sender == OPTION_BOOK, "token: only option book"
+    assert msg.sender in [OPTION_BOOK, CLEARING_HOUSE], "token: only option book and clearing house"
     erc1155._burn(owner, id, amount)

@@ -16,6 +16,11 @@
         Fixing. The price at an expiry is that of the first Chainlink round at or after it, proven by its predecessor, in terms
         of the last USDC/USD round at or before it, both of the phase then in force. Anyone may submit the proof; there is only
         one answer, and it never changes.
+
+        Late fixing. Where no round came within two hours of the expiry, or the last USDC round was too old, the governor may
+        propose the fixing after a day, within 3 % of the TWAP of the five minutes before the expiry. Anyone can record that while
+        the pool remembers it; where nobody did, the governor has to wait for a week. After three days anyone may use the
+        first round all the same, however late: nobody's silence leaves an expiry open.
 @custom:kill Holds no funds. A dead feed stops marking by itself.
 """
 
@@ -23,8 +28,12 @@ from snekmate.utils import math
 from .interfaces import IChainlinkProxy
 from .interfaces import IPriceOracle
 from .interfaces import IUniswapV3Pool
+from .modules import roles
 
 implements: IPriceOracle
+initializes: roles
+
+exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_role, roles.hand_over)
 
 
 # @notice Where one underlying is priced.
@@ -49,6 +58,19 @@ event Fixed:
     usdc_round_id: uint80
 
 
+event TwapRecorded:
+    underlying: indexed(uint256)
+    expiry: indexed(uint256)
+    twap: uint256
+
+
+event FixedLate:
+    underlying: indexed(uint256)
+    expiry: indexed(uint256)
+    price: uint256
+    twap: uint256
+
+
 _W: constant(uint256) = 10**18
 _TWAP_WINDOW: constant(int256) = 300
 _TWAP_TOLERANCE: constant(uint256) = 3 * 10**16
@@ -59,6 +81,10 @@ _USDC_DECIMALS: constant(uint256) = 6
 _MAX_PHASES: constant(uint256) = 64
 _MAX_ROUND_BITS: constant(uint256) = 40
 _SEQUENCER_GRACE: constant(uint256) = 3600  # seconds
+_IN_TIME: constant(uint256) = 2 * 3600  # after an expiry, for its round
+_PROPOSAL_AFTER: constant(uint256) = 86400
+_ANY_ROUND_AFTER: constant(uint256) = 3 * 86400
+_NO_TWAP_AFTER: constant(uint256) = 7 * 86400
 _ROUND_GAS: constant(uint256) = 200_000  # far more than a feed needs to look up a round
 
 USDC_FEED: public(immutable(IChainlinkProxy))
@@ -67,15 +93,21 @@ SEQUENCER: public(immutable(IChainlinkProxy))
 
 markets: public(DynArray[Market, 2])
 fixing: public(HashMap[uint256, HashMap[uint256, uint256]])
+twap_at: public(HashMap[uint256, HashMap[uint256, uint256]])  # of the five minutes before an expiry, where recorded
 
 
 @deploy
 def __init__(
-    markets: DynArray[Market, 2], usdc_feed: IChainlinkProxy, usdc_max_age: uint256, sequencer: IChainlinkProxy
+    governor: address,
+    markets: DynArray[Market, 2],
+    usdc_feed: IChainlinkProxy,
+    usdc_max_age: uint256,
+    sequencer: IChainlinkProxy,
 ):
     """
     @param sequencer Chainlink's sequencer uptime feed of a rollup, empty on other chains.
     """
+    roles.__init__(governor)
     assert len(markets) > 0, "oracle: no markets"
     SEQUENCER = sequencer
     USDC_FEED = usdc_feed
@@ -102,7 +134,7 @@ def read(underlying: uint256) -> IPriceOracle.Reading:
     answer, updated_at = self._latest(market.feed, market.max_age)
     usdc, usdc_updated_at = self._latest(USDC_FEED, USDC_MAX_AGE)
     price: uint256 = answer * _W // usdc
-    twap: uint256 = self._twap(market)
+    twap: uint256 = self._twap(market, 0)
     distance: uint256 = max(price, twap) - min(price, twap)
     depeg: uint256 = max(usdc, _PEG) - min(usdc, _PEG)
     return IPriceOracle.Reading(
@@ -124,22 +156,15 @@ def fix(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id: u
     known: uint256 = self.fixing[underlying][expiry]
     if known > 0:
         return known
-    market: Market = self.markets[underlying]
     answer: uint256 = 0
     updated_at: uint256 = 0
-    answer, updated_at = self._round(market.feed, round_id)
-    assert updated_at >= expiry and expiry <= block.timestamp, "fixing: round before expiry"
-    assert self._updated_at(market.feed, self._previous(market.feed, round_id)) < expiry, "fixing: not the first round"
-    self._check_in_force(market.feed, round_id, expiry)
-
     usdc: uint256 = 0
     usdc_updated_at: uint256 = 0
-    usdc, usdc_updated_at = self._round(USDC_FEED, usdc_round_id)
-    assert usdc_updated_at <= expiry, "fixing: USDC round after expiry"
-    assert expiry - usdc_updated_at <= USDC_MAX_AGE, "fixing: USDC round too old"
-    if self._exists(USDC_FEED, usdc_round_id + 1):
-        assert self._updated_at(USDC_FEED, usdc_round_id + 1) > expiry, "fixing: not the last USDC round"
-    self._check_in_force(USDC_FEED, usdc_round_id, expiry + 1)
+    answer, updated_at = self._first_since(self.markets[underlying].feed, round_id, expiry)
+    usdc, usdc_updated_at = self._last_until(usdc_round_id, expiry)
+    if block.timestamp < expiry + _ANY_ROUND_AFTER:
+        assert updated_at <= expiry + _IN_TIME, "fixing: round too late"
+        assert expiry - usdc_updated_at <= USDC_MAX_AGE, "fixing: USDC round too old"
 
     price: uint256 = answer * _W // usdc
     self.fixing[underlying][expiry] = price
@@ -147,6 +172,42 @@ def fix(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id: u
         underlying=underlying, expiry=expiry, price=price, round_id=round_id, usdc_round_id=usdc_round_id
     )
     return price
+
+
+@external
+def record_twap(underlying: uint256, expiry: uint256) -> uint256:
+    """
+    @notice Record the TWAP of the five minutes before an expiry, while the pool remembers it. Anyone; there is one answer.
+    @return Price in USDC, WAD.
+    """
+    assert expiry <= block.timestamp and self.twap_at[underlying][expiry] == 0, "fixing: nothing to record"
+    twap: uint256 = self._twap(self.markets[underlying], block.timestamp - expiry)
+    assert twap > 0, "fixing: pool does not remember"
+    self.twap_at[underlying][expiry] = twap
+    log TwapRecorded(underlying=underlying, expiry=expiry, twap=twap)
+    return twap
+
+
+@external
+def fix_late(underlying: uint256, expiry: uint256, price: uint256, round_id: uint80, usdc_round_id: uint80):
+    """
+    @notice Record the price at an expiry that no round fixes in time. Governor only.
+    @param price USDC, WAD.
+    @param round_id First round at or after the expiry, which came too late; zero when there has been none at all.
+    @param usdc_round_id Last USDC round at or before it; only asked for when the first one came in time.
+    """
+    roles._check(roles.Role.GOVERNOR)
+    assert self.fixing[underlying][expiry] == 0, "fixing: there is one"
+    assert block.timestamp >= expiry + _PROPOSAL_AFTER, "fixing: too early to propose"
+    assert self._is_late(self.markets[underlying].feed, expiry, round_id, usdc_round_id), "fixing: there is a round in time"
+    twap: uint256 = self.twap_at[underlying][expiry]
+    if twap == 0:
+        assert block.timestamp >= expiry + _NO_TWAP_AFTER, "fixing: no TWAP recorded"
+        assert price > 0, "fixing: no price"
+    else:
+        assert (max(price, twap) - min(price, twap)) * _W <= twap * _TWAP_TOLERANCE, "fixing: too far from the TWAP"
+    self.fixing[underlying][expiry] = price
+    log FixedLate(underlying=underlying, expiry=expiry, price=price, twap=twap)
 
 
 @external
@@ -193,11 +254,12 @@ def _latest(feed: IChainlinkProxy, max_age: uint256) -> (uint256, uint256):
 
 @internal
 @view
-def _twap(market: Market) -> uint256:
+def _twap(market: Market, ago: uint256) -> uint256:
     """
-    @notice Geometric mean price over the window in USDC, WAD; zero when the pool's history is too short.
+    @notice Geometric mean price over the window that ended `ago` seconds ago, in USDC, WAD; zero when the pool's history is
+            too short.
     """
-    window: DynArray[uint32, 2] = [convert(_TWAP_WINDOW, uint32), 0]
+    window: DynArray[uint32, 2] = [convert(ago + convert(_TWAP_WINDOW, uint256), uint32), convert(ago, uint32)]
     success: bool = False
     response: Bytes[256] = b""
     success, response = raw_call(
@@ -217,6 +279,75 @@ def _twap(market: Market) -> uint256:
         log_price = -log_price
     raw: uint256 = convert(math._wad_exp(log_price), uint256)
     return raw * 10**market.decimals // 10**_USDC_DECIMALS
+
+
+@internal
+@view
+def _first_since(feed: IChainlinkProxy, round_id: uint80, expiry: uint256) -> (uint256, uint256):
+    """
+    @return Answer and time of a round, after checking that it is the first one at or after an expiry.
+    """
+    answer: uint256 = 0
+    updated_at: uint256 = 0
+    answer, updated_at = self._round(feed, round_id)
+    assert updated_at >= expiry and expiry <= block.timestamp, "fixing: round before expiry"
+    assert self._updated_at(feed, self._previous(feed, round_id)) < expiry, "fixing: not the first round"
+    self._check_in_force(feed, round_id, expiry)
+    return answer, updated_at
+
+
+@internal
+@view
+def _last_until(round_id: uint80, expiry: uint256) -> (uint256, uint256):
+    """
+    @return Answer and time of a USDC round, after checking that it is the last one at or before an expiry.
+    """
+    answer: uint256 = 0
+    updated_at: uint256 = 0
+    answer, updated_at = self._round(USDC_FEED, round_id)
+    assert updated_at <= expiry, "fixing: USDC round after expiry"
+    if self._exists(USDC_FEED, round_id + 1):
+        assert self._updated_at(USDC_FEED, round_id + 1) > expiry, "fixing: not the last USDC round"
+    self._check_in_force(USDC_FEED, round_id, expiry + 1)
+    return answer, updated_at
+
+
+@internal
+@view
+def _is_late(feed: IChainlinkProxy, expiry: uint256, round_id: uint80, usdc_round_id: uint80) -> bool:
+    """
+    @return Whether an expiry has no round in time, proven as in `fix_late`.
+    """
+    answer: uint256 = 0
+    updated_at: uint256 = 0
+    if round_id == 0:
+        return self._newest(feed) < expiry
+    answer, updated_at = self._first_since(feed, round_id, expiry)
+    if updated_at > expiry + _IN_TIME:
+        return True
+    answer, updated_at = self._last_until(usdc_round_id, expiry)
+    return expiry - updated_at > USDC_MAX_AGE
+
+
+@internal
+@view
+def _newest(feed: IChainlinkProxy) -> uint256:
+    """
+    @return Time of a feed's latest round, zero when it does not answer.
+    """
+    assert msg.gas > _ROUND_GAS, "fixing: not enough gas"
+    success: bool = False
+    response: Bytes[160] = b""
+    success, response = raw_call(
+        feed.address,
+        method_id("latestRoundData()"),
+        max_outsize=160,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(response) < 160:
+        return 0
+    return convert(slice(response, 96, 32), uint256)
 
 
 @internal

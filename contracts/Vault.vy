@@ -445,9 +445,10 @@ def on_fill(
     is_sale: bool,
     premium: uint256,
     taker: address,
-):
+) -> (int256, bool):
     """
     @notice Account for a fill, pay for a purchase, and refuse what it may not leave behind. Lock holder only.
+    @return `nav_bid` before it; whether it made the underlying's |gamma| or |vega| smaller.
     """
     self._require_holder()
     before: IRiskEngine.Assessment = self._assess_book(book_before)
@@ -459,6 +460,8 @@ def on_fill(
         self._pay(taker, premium)
     after: IRiskEngine.Assessment = self._assess_book(book_after)
     assert staticcall RISK.check_fill(before, after, book_after, slot, is_sale)
+    u: uint256 = slot >> 248  # modules/series.vy
+    return before.nav_bid, abs(after.gamma[u]) < abs(before.gamma[u]) or abs(after.vega[u]) < abs(before.vega[u])
 
 
 @external
@@ -538,16 +541,48 @@ def book_owed(amount: uint256):
 
 
 @external
-def pay_owed() -> uint256:
+def pay_owed(receiver: address) -> uint256:
     """
-    @notice Move as much owed USDC to the lock's holder as idle allows.
+    @notice Move as much owed USDC as idle allows. Lock holder only.
     """
     self._require_holder()
     self._gather(0)
     amount: uint256 = min(self.owed, self.idle)
     self.owed -= amount
-    self._pay(msg.sender, amount)
+    self._pay(receiver, amount)
     return amount
+
+
+@external
+def take_in(amount: uint256):
+    """
+    @notice Count USDC that has been sent here. Lock holder only.
+    """
+    self._require_holder()
+    self._take_in(amount)
+
+
+@external
+def take_in_kind(underlying: uint256, amount: uint256) -> IVenue:
+    """
+    @notice Have a venue that can hold the underlying count units that are about to be sent to it. Lock holder only.
+    @param amount Smallest units of the token.
+    @return The venue. One that fails does not stand in the way of the next.
+    """
+    self._require_holder()
+    for listed: IRiskEngine.Listed in self.venues:
+        if listed.underlying == underlying:
+            success: bool = False
+            takes: Bytes[32] = b""
+            success, takes = raw_call(
+                listed.venue.address,
+                abi_encode(amount, method_id=method_id("take_in(uint256)")),
+                max_outsize=32,
+                revert_on_failure=False,
+            )
+            if success and len(takes) == 32 and convert(takes, uint256) == 1:
+                return listed.venue
+    raise "vault: no venue for the underlying"
 
 
 @external

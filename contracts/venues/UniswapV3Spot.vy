@@ -50,9 +50,10 @@ def __init__(
 def state(spot: uint256) -> IVenue.VenueState:
     """
     @notice Exposure and value at a spot price in USDC, WAD.
+    @custom:reverts While tokens are missing: then nobody knows what the venue has, and nothing is minted or sold on it.
     """
-    amount: uint256 = min(self.held, staticcall uniswap_v3.TOKEN.balanceOf(self))
-    units: uint256 = uniswap_v3._to_units(amount)
+    assert staticcall uniswap_v3.TOKEN.balanceOf(self) >= self.held, "venue: tokens missing"
+    units: uint256 = uniswap_v3._to_units(self.held)
     equity: int256 = convert(units * spot // 10**18, int256)
     return IVenue.VenueState(
         underlying=UNDERLYING,
@@ -92,6 +93,17 @@ def trade(pool: uint256, delta_change: int256, limit_price: uint256) -> uint256:
         spare = uniswap_v3._sell(pool, amount, limit_price)
     assert extcall uniswap_v3.USDC.transfer(VAULT, spare, default_return_value=True), "venue: transfer"
     return spare
+
+
+@external
+def take_in(amount: uint256) -> bool:
+    """
+    @notice Count units that the Vault is paid in kind and that are on their way here. Vault only.
+    @return True: this is a venue that can hold them.
+    """
+    assert msg.sender == VAULT, "venue: only vault"
+    self.held += amount
+    return True
 
 
 @external

@@ -36,6 +36,7 @@ CORE: Final = (
     "RiskEngine",
     "Vault",
     "OptionBook",
+    "ClearingHouse",
     "OptionToken",
     "RedemptionQueue",
     "Hedger",

@@ -25,10 +25,14 @@ class OptionRisk:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """IOptionPricer.Marks: price bounds of one series at the worse of spot ±0.5 %, and the time of its slice."""
+    """IOptionPricer.Marks: price bounds of one series at the worse of spot ±0.5 %, and the time of its slice.
+
+    ``deviations`` is how far the strike is from the forward in standard deviations, WAD.
+    """
 
     bid: int
     mid: int
     ask: int
     spot: int
     posted_at: int
+    deviations: int

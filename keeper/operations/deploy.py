@@ -149,17 +149,22 @@ class _Deployer:
             (m.feed, age, m.pools[0], _is_below(book.usdc, m.token), m.decimals)
             for m, age in zip(book.markets, p.max_price_age, strict=False)
         ]
-        oracle = self._create("PriceOracle", markets, book.usdc_feed, p.max_usdc_age, book.sequencer or _ZERO)
+        oracle = self._create(
+            "PriceOracle", self.deployer, markets, book.usdc_feed, p.max_usdc_age, book.sequencer or _ZERO
+        )
         vol_oracle = self._create("VolOracle", self.deployer, p.vol_bounds())
         pricer = self._create("OptionPricer", oracle, vol_oracle, len(book.markets), list(normal_table()))
         risk = self._create("RiskEngine", self.deployer, pricer, p.limits())
         vault = self._create("Vault", self.deployer, book.usdc, risk)
         listings = p.listings(len(book.markets))
-        option_book = self._create("OptionBook", self.deployer, vault, pricer, oracle, book.usdc, listings)
-        token = self._create("OptionToken", option_book, TOKEN_URI)
-        self._call("OptionBook", "wire", token)
+        option_book = self._create(
+            "OptionBook", self.deployer, vault, pricer, oracle, book.usdc, listings, p.vega_budgets()
+        )
+        clearing = self._create("ClearingHouse", option_book, vault, book.usdc, [m.token for m in book.markets])
+        token = self._create("OptionToken", option_book, clearing, TOKEN_URI)
         queue = self._create("RedemptionQueue", vault, oracle, len(book.markets))
         hedger = self._create("Hedger", self.deployer, vault, option_book, risk, p.budgets())
+        self._call("OptionBook", "wire", token, clearing, hedger, _ZERO)
         breaker = self._create("CircuitBreaker", self.deployer, vault, p.thresholds())
         self._call("Vault", "wire", option_book, queue, hedger, _ZERO, breaker)
         for underlying, market in enumerate(book.markets):
@@ -273,7 +278,12 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("OptionBook", "PRICER", "OptionPricer"),
         ("OptionBook", "PRICE_ORACLE", "PriceOracle"),
         ("OptionBook", "token", "OptionToken"),
+        ("OptionBook", "clearing_house", "ClearingHouse"),
+        ("OptionBook", "hedger", "Hedger"),
+        ("ClearingHouse", "BOOK", "OptionBook"),
+        ("ClearingHouse", "VAULT", "Vault"),
         ("OptionToken", "OPTION_BOOK", "OptionBook"),
+        ("OptionToken", "CLEARING_HOUSE", "ClearingHouse"),
         ("Hedger", "VAULT", "Vault"),
         ("Hedger", "OPTION_BOOK", "OptionBook"),
         ("Hedger", "RISK", "RiskEngine"),

@@ -76,7 +76,7 @@ def make_quote(
 ) -> SignedQuote:
     """Quote a series at the contract's own bound, made better for the vault by the share ``edge``, and sign it."""
     book = bind(w3, deployment, "OptionBook")
-    bid, _, ask, spot, _ = bind(w3, deployment, "OptionPricer").functions.marks(series.id).call()
+    bid, _, ask, spot, _, _ = bind(w3, deployment, "OptionPricer").functions.marks(series.id).call()
     price = ask * to_wad(1 + edge) // WAD + 1 if vault_sells else bid * to_wad(1 - edge) // WAD
     quote = Quote(
         series=series.id,
@@ -109,12 +109,13 @@ def fill(taker: Sender, deployment: Deployment, signed: SignedQuote) -> TxReceip
 
 
 def claim(holder: Sender, deployment: Deployment, series: Series) -> TxReceipt:
-    """Burn the holder's tokens of a settled series for their payout.
+    """Burn the holder's tokens of a settled series for what of their payout is funded: all, as a rule.
 
     Raises:
-        KeelError: not settled, nothing held, or the vault has not the cash yet.
+        KeelError: not settled, nothing held, or nothing more is funded yet.
     """
-    return holder.send(bind(holder.w3, deployment, "OptionBook").functions.claim(series.id), f"claim {series.label}")
+    clearing = bind(holder.w3, deployment, "ClearingHouse").functions
+    return holder.send(clearing.claim(series.id), f"claim {series.label}")
 
 
 @dataclass(frozen=True, slots=True)

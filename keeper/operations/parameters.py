@@ -65,6 +65,8 @@ class Parameters:
 
     strike_step: tuple[float, ...] = (50.0, 1_000.0)
     min_fill: tuple[float, ...] = (0.1, 0.005)
+    vega_capacity: float = 0.07
+    vega_per_day: float = 0.02
 
     health_floor: float = 1.5
     health_target: float = 1.8
@@ -123,6 +125,10 @@ class Parameters:
         pairs = zip(self.strike_step, self.min_fill, strict=True)
         return [(to_wad(step), to_wad(fill)) for step, fill in list(pairs)[:underlyings]]
 
+    def vega_budgets(self) -> tuple[int, ...]:
+        """OptionBook.Budgets."""
+        return _wads(self.vega_capacity, self.vega_per_day)
+
     def health(self) -> tuple[int, int]:
         """AaveV3Short's floor and target."""
         return to_wad(self.health_floor), to_wad(self.health_target)
@@ -152,6 +158,7 @@ _KINDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("turnover_capacity", "turnover_per_day"), Annotated[float, _BANDS]),
     **dict.fromkeys(("hedging_capacity", "hedging_per_day"), Annotated[float, _BANDS]),
     **dict.fromkeys(("emergency_capacity", "emergency_per_day", "distress_per_day"), Annotated[float, _SHARE]),
+    **dict.fromkeys(("vega_capacity", "vega_per_day"), Annotated[float, _SHARE]),
     "min_deposit": Annotated[float, Field(ge=0)],
     "management_fee": Annotated[float, Field(ge=0, le=0.02)],
     "performance_fee": Annotated[float, Field(ge=0, le=0.20)],

@@ -111,7 +111,15 @@ def marks(series: Series, reading: Reading, posted: VolSlice, timestamp: int) ->
         p = _point(series, shifted, fp.wad_ln(shifted), terms)
         bids.append(_value(p, at_spot.sigma - posted.half_spread, series.is_call))
         asks.append(_value(p, at_spot.sigma + posted.half_spread, series.is_call))
-    return Marks(min(bids), _value(at_spot, at_spot.sigma, series.is_call), max(asks), spot, posted.posted_at)
+    deviation = at_spot.sigma * at_spot.sqrt_tenor // WAD
+    return Marks(
+        bid=min(bids),
+        mid=_value(at_spot, at_spot.sigma, series.is_call),
+        ask=max(asks),
+        spot=spot,
+        posted_at=posted.posted_at,
+        deviations=(abs(at_spot.x) * WAD >> 64) * WAD // max(deviation, 1),
+    )
 
 
 def assess(options: Sequence[OptionRisk], venues: Sequence[VenueState], cash: int) -> Assessment:

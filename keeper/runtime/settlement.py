@@ -52,7 +52,7 @@ def settlement(connection: Connection, deployment: Deployment, block: Header) ->
             "owed to option holders",
             Action.TRADE,
             f"fund {payable / USDC:,.2f} of {owed.value / USDC:,.2f} USDC owed to option holders",
-            Call("fund payouts", book_address, function("OptionBook", "fund").encode()),
+            Call("fund payouts", deployment.address("ClearingHouse"), function("ClearingHouse", "fund").encode()),
         )
 
 

@@ -108,7 +108,7 @@ def _story(vault: VaultOnFork) -> dict[str, int]:
     assert proof is not None
     rounds = (proof.round_id, proof.usdc_round_id)
     gas["OptionBook.settle, 3 of 6 series"] = _send(vault, "stranger", "OptionBook", "settle", 0, calls.expiry, *rounds)
-    gas["OptionBook.fund"] = _send(vault, "stranger", "OptionBook", "fund")
+    gas["ClearingHouse.fund"] = _send(vault, "stranger", "ClearingHouse", "fund")
     gas["OptionBook.claim"] = claim(vault.sender("taker"), vault.deployment, calls)["gasUsed"]
     return gas
 

@@ -78,6 +78,9 @@ class Budgets(NamedTuple):
     leg_slippage: int = wad(0.0075)
 
 
+class VegaBudgets(NamedTuple):
+    vega_capacity: int = wad(0.07)
+    vega_per_day: int = wad(0.02)
 
 
 class Bounds(NamedTuple):
@@ -163,6 +166,7 @@ class Protocol:
     vol_poster: str = field(default_factory=lambda: account("vol poster"))
     depositor: str = field(default_factory=lambda: account("depositor"))
     taker: str = field(default_factory=lambda: account("taker"))
+    maker: str = field(default_factory=lambda: account("maker"))
     stranger: str = field(default_factory=lambda: account("stranger"))
     quoter: LocalAccount = field(default_factory=lambda: Account.from_key(b"\x07" * 32))
     _nonces: Iterator[int] = field(default_factory=lambda: itertools.count(100))  # equal quotes would share one hash
@@ -181,7 +185,9 @@ class Protocol:
         markets = [(addresses.ETH_USD_FEED, 3900, addresses.POOL_USDC_WETH_500, True, 18)]
         if self.has_btc:
             markets.append((addresses.BTC_USD_FEED, 3900, addresses.POOL_WBTC_USDC_3000, False, 8))
-        self.price_oracle = load("PriceOracle").deploy(markets, addresses.USDC_USD_FEED, 90_000, self.sequencer)
+        self.price_oracle = load("PriceOracle").deploy(
+            governor, markets, addresses.USDC_USD_FEED, 90_000, self.sequencer
+        )
         self.vol_oracle = load("VolOracle").deploy(governor, Bounds())
         self.pricer = load("OptionPricer").deploy(
             self.price_oracle, self.vol_oracle, len(markets), list(normal_table())
@@ -189,11 +195,15 @@ class Protocol:
         self.risk = load("RiskEngine").deploy(governor, self.pricer, Limits())
         self.vault = load("Vault").deploy(governor, asset, self.risk)
         listings = [(STRIKE_STEP, MIN_FILL), (1_000 * WAD, 5 * WAD // 1_000)][: len(markets)]
-        self.book = load("OptionBook").deploy(governor, self.vault, self.pricer, self.price_oracle, asset, listings)
-        self.token = load("OptionToken").deploy(self.book, "https://example.org/series/{id}")
-        self.book.wire(self.token)
+        self.book = load("OptionBook").deploy(
+            governor, self.vault, self.pricer, self.price_oracle, asset, listings, VegaBudgets()
+        )
+        tokens = [addresses.WETH, addresses.WBTC][: len(markets)]
+        self.clearing = load("ClearingHouse").deploy(self.book, self.vault, asset, tokens)
+        self.token = load("OptionToken").deploy(self.book, self.clearing, "https://example.org/series/{id}")
         self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, len(markets))
         self.hedger = load("Hedger").deploy(governor, self.vault, self.book, self.risk, Budgets())
+        self.book.wire(self.token, self.clearing, self.hedger, ZERO)
         thresholds = Thresholds(min_deposit=100 * self.unit)
         self.breaker = load("CircuitBreaker").deploy(governor, self.vault, thresholds)
         self.vault.wire(self.book, self.queue, self.hedger, ZERO, self.breaker)
@@ -226,7 +236,7 @@ class Protocol:
         return spot, short
 
     def _grant(self) -> None:
-        for contract in (self.vault, self.breaker, self.hedger, self.book, self.vol_oracle, self.risk):
+        for contract in (self.vault, self.breaker, self.hedger, self.book, self.vol_oracle, self.risk, self.price_oracle):
             contract.grant_role(self.guardian, GUARDIAN)
         self.hedger.grant_role(self.keeper, KEEPER)
         self.book.grant_role(self.keeper, KEEPER)
@@ -254,6 +264,7 @@ class Protocol:
             "Hedger": self.hedger,
             "Governance": self.governance,
             "OptionBook": self.book,
+            "ClearingHouse": self.clearing,
             "OptionToken": self.token,
             "RedemptionQueue": self.queue,
             "PriceOracle": self.price_oracle,
@@ -409,6 +420,28 @@ class Protocol:
         self.fill(quote, taker=taker or self.taker)
         return quote.price * size * self.unit // WAD**2
 
+    def give_collateral(self, series: int, size: int, maker: str | None = None) -> int:
+        """What writing `size` takes, for the maker and approved to the ClearingHouse. Returns it in the token's units."""
+        maker, amount = maker or self.maker, int(self.clearing.collateral_of(series, size))
+        is_call, underlying = bool(series >> 247 & 1), series >> 248
+        if not is_call:
+            self.fund(maker, amount, self.clearing)
+        elif underlying == ETH:
+            self.market.wrap(maker, amount)
+            self.market.weth.approve(self.clearing, 2**256 - 1, sender=maker)
+        else:
+            self.market.mint_wbtc(maker, amount)
+            self.market.wbtc.approve(self.clearing, 2**256 - 1, sender=maker)
+        return amount
+
+    def write(self, series: int, size: int = WAD, maker: str | None = None) -> int:
+        """A maker writes `size` to the vault at its bid mark. Returns the premium in base units of the asset."""
+        maker = maker or self.maker
+        self.give_collateral(series, size, maker)
+        quote = self.quote(series, vault_sells=False, size=size)
+        self.book.write(quote, size, self.quoter.address, self.sign(quote), sender=maker)
+        return quote.price * size * self.unit // WAD**2
+
     def reach_expiry(self, expiry: int, price: float | None = None) -> tuple[int, int]:
         """Go a minute past an expiry whose first round is at `price`. Returns the round ids that prove the fixing."""
         if self.market.now < expiry - HOUR:
@@ -457,8 +490,9 @@ class Protocol:
         self.hedger.de_risk(list(legs), sender=who or self.stranger)
 
     def loosen(self, **budgets: int) -> None:
-        """No bands and no ration of turnover, for tests of the trade itself; `budgets` replace others."""
+        """No bands and no ration of turnover and vega, for tests of the trade itself; `budgets` replace others."""
         self.risk.set_limits(LOOSE, sender=self.governor)
+        self.book.set_budgets(VegaBudgets(vega_capacity=1_000 * WAD), sender=self.governor)
         ample = Budgets(turnover_capacity=1_000 * WAD, hedging_capacity=1_000 * WAD)
         self.hedger.set_budgets(ample._replace(**budgets), sender=self.governor)
 
@@ -475,8 +509,13 @@ class Protocol:
         problems = []
         if asset.balanceOf(vault) < vault.idle():
             problems.append("the Vault's assets are below idle")
-        if asset.balanceOf(book) < book.funded():
-            problems.append("the OptionBook's assets are below funded payouts")
+        clearing, weth, wbtc = self.clearing, self.market.weth, self.market.wbtc
+        if asset.balanceOf(clearing) < clearing.funded() + clearing.escrow(asset):
+            problems.append("the ClearingHouse's assets are below funded payouts and makers' escrow")
+        if any(token.balanceOf(clearing) < clearing.escrow(token) for token in (weth, wbtc)):
+            problems.append("the ClearingHouse's WETH or WBTC are below makers' escrow")
+        if asset.balanceOf(book) != 0:
+            problems.append("the OptionBook holds assets")
         if asset.balanceOf(self.queue) < self.queue.reserved():
             problems.append("the RedemptionQueue's assets are below what is reserved")
         if vault.balanceOf(self.queue) < self.queue.total_pending():
@@ -494,7 +533,7 @@ class Protocol:
     def _possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
         pools = (addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000, addresses.POOL_WBTC_USDC_3000)
         spenders = (addresses.AAVE_POOL, *pools)
-        for owner in (self.vault, self.book, *self.venues):
+        for owner in (self.vault, self.book, self.clearing, *self.venues):
             for token in (self.asset, self.market.weth, self.market.wbtc):
-                for spender in (*spenders, str(self.vault.address), str(self.book.address)):
+                for spender in (*spenders, str(self.vault.address), str(self.book.address), str(self.clearing.address)):
                     yield owner, token, spender

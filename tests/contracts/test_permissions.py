@@ -14,7 +14,7 @@ from vyper.compiler.output import build_abi_output
 
 from tests.contracts.chain import DAY, HOUR, WAD, reason
 from tests.contracts.governed import Governed
-from tests.contracts.protocol import Budgets, load
+from tests.contracts.protocol import Budgets, VegaBudgets, load
 
 _CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 _NOBODY = "0x" + "00" * 19 + "01"
@@ -38,7 +38,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("deposit", "mint", "withdraw", "redeem", "crystallise", "checkpoint"), ANYONE),
         **dict.fromkeys(("acquire", "release", "on_fill", "hedge", "observe", "pay_out", "book_owed"), ITSELF),
         **dict.fromkeys(("lend", "recall"), ITSELF),
-        **dict.fromkeys(("pay_owed", "settle_queue"), ITSELF),
+        **dict.fromkeys(("pay_owed", "take_in", "take_in_kind", "settle_queue"), ITSELF),
     },
     "CircuitBreaker": {
         **_ROLES,
@@ -53,13 +53,21 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "rebalance": KEEPER,
         **dict.fromkeys(("heartbeat", "lend", "recall"), KEEPER),
         **dict.fromkeys(("record_breach", "clear_breach", "de_risk"), ANYONE),
+        "book_loss": ITSELF,
     },
     "OptionBook": {
         **_ROLES,
         "wire": ONCE,
+        "set_budgets": DAYS_2,
+        "tighten_budgets": GUARDIAN,
         "list_series": KEEPER,
         "delist_series": ANYONE,  # what no one holds and is in the way; else keeper
-        **dict.fromkeys(("fill", "raise_nonce_floor", "settle", "fund", "claim"), ANYONE),
+        **dict.fromkeys(("fill", "write", "raise_nonce_floor", "cancel_nonces", "settle"), ANYONE),
+        **dict.fromkeys(("buy_back", "draw"), ITSELF),
+    },
+    "ClearingHouse": {
+        **dict.fromkeys(("fund", "claim", "declare_shortfall", "take_back", "deliver"), ANYONE),
+        **dict.fromkeys(("lock", "settle", "pay_vault", "deliver_to"), ITSELF),
     },
     "VolOracle": {**_ROLES, "set_bounds": DAYS_2, "post": VOL_POSTER},
     "RiskEngine": {**_ROLES, "set_limits": DAYS_2},
@@ -70,7 +78,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
     "RedemptionQueue": dict.fromkeys(
         ("setOperator", "requestRedeem", "cancel", "settle_epoch", "redeem", "withdraw"), ANYONE
     ),
-    "PriceOracle": {"fix": ANYONE},
+    "PriceOracle": {**_ROLES, "fix_late": DAYS_2, **dict.fromkeys(("fix", "record_twap"), ANYONE)},
     "OptionPricer": {},
     "Governance": {
         **dict.fromkeys(("submit", "accept", "drop_guardian"), OWNER),
@@ -78,7 +86,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("add_guardian", "set_owner"), SELF),
         "abdicate": SELF,
     },
-    "UniswapV3Spot": dict.fromkeys(("trade", "uniswapV3SwapCallback"), ITSELF),
+    "UniswapV3Spot": dict.fromkeys(("trade", "take_in", "uniswapV3SwapCallback"), ITSELF),
     "AaveV3Short": {**dict.fromkeys(("trade", "uniswapV3SwapCallback"), ITSELF), "disown": ANYONE},
     "AaveV3Lending": dict.fromkeys(("lend", "recall"), ITSELF),
 }
@@ -91,6 +99,7 @@ _RATIONED = ("loss_capacity", "loss_per_day", "turnover_capacity", "turnover_per
 # What a guardian can do at worst, by function; who loosens instead is refused in the contract's own tests.
 HARSHEST: dict[tuple[str, str], tuple[Any, ...]] = {
     ("CircuitBreaker", "set_reduce_only"): (True,),
+    ("OptionBook", "tighten_budgets"): (VegaBudgets(0, 0),),
     ("Hedger", "tighten_budgets"): (Budgets()._replace(**dict.fromkeys(_RATIONED, 0)),),
 }
 

@@ -10,6 +10,7 @@ NAMES = (
     "Hedger",
     "Governance",
     "OptionBook",
+    "ClearingHouse",
     "OptionToken",
     "RedemptionQueue",
     "PriceOracle",

@@ -240,7 +240,7 @@ class Shares(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ gifts
 
-    @rule(amount=st.integers(1, 10**6), to=st.sampled_from(["vault", "book", "queue"]))
+    @rule(amount=st.integers(1, 10**6), to=st.sampled_from(["vault", "clearing", "queue"]))
     def give(self, amount, to):
         """Invariant 8: a gift moves no price at all."""
         before = self.worth()
@@ -323,10 +323,10 @@ class Shares(RuleBasedStateMachine):
             self.p.market.submit_usdc()
             settle = self.p.book.settle
             self.attempt("settle", lambda: settle(ETH, self.expiry, *proof, sender=self.p.stranger), may_lose=True)
-            self.attempt("fund", lambda: self.p.book.fund(sender=self.p.stranger))
+            self.attempt("fund", lambda: self.p.clearing.fund(sender=self.p.stranger))
             for series in live:
                 if self.p.token.balanceOf(self.p.taker, series) > 0:
-                    self.attempt("claim options", lambda s=series: self.p.book.claim(s, sender=self.p.taker))
+                    self.attempt("claim options", lambda s=series: self.p.clearing.claim(s, sender=self.p.taker))
         self.p.market.wait(HOUR)
         if self.vault.mode() == NORMAL:
             self.open_series()
@@ -350,7 +350,7 @@ class Shares(RuleBasedStateMachine):
     @invariant()
     def every_unit_is_accounted_for(self):
         """Invariant 47: what comes in or goes out of a contract is in its accounts, to the unit; the rest are gifts."""
-        accounts = {"vault": self.vault.idle(), "book": self.p.book.funded(), "queue": self.queue.reserved()}
+        accounts = {"vault": self.vault.idle(), "clearing": self.p.clearing.funded(), "queue": self.queue.reserved()}
         assert {name: self.assets_in(name) - account for name, account in accounts.items()} == {
             name: self.given[name] for name in accounts
         }

@@ -204,9 +204,9 @@ def _cash_checks(
             _USDC_UNIT,
         ),
         BookCheck(
-            "USDC in the option book = funded - claimed",
+            "USDC in the clearing house = funded - claimed",
             funded - chronicle.claimed,
-            usdc.balanceOf(deployment.address("OptionBook")).call(),
+            usdc.balanceOf(deployment.address("ClearingHouse")).call(),
             _USDC_UNIT,
         ),
         BookCheck(

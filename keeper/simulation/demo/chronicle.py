@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keeper.domain.valuation import PositionValue, Valuation
 
 QUEUE = "RedemptionQueue"
-_CONTRACTS = ("Vault", "OptionBook", QUEUE)
+_CONTRACTS = ("Vault", "OptionBook", "ClearingHouse", QUEUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Happening:
 
 
 class Logs:
-    """The logs of a deployment's vault, option book and redemption queue."""
+    """The logs of a deployment's vault, option book, clearing house and redemption queue."""
 
     def __init__(self, w3: Web3, deployment: Deployment) -> None:
         self._w3 = w3
@@ -130,9 +130,9 @@ class Chronicle:
                 self._withdraw(one, called(args["owner"]), note)
             case "OptionBook", "Filled":
                 self._fill(one, before, after, called(args["taker"]))
-            case "OptionBook", "Settled":
+            case "ClearingHouse", "Settled":
                 self._settle(one)
-            case "OptionBook", "Claimed":
+            case "ClearingHouse", "Claimed":
                 self.claimed += args["amount"]
                 i = self._settled[args["series"]]
                 row = self.settlements[i]

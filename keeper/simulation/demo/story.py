@@ -255,9 +255,9 @@ class Story:
 
     def _claim_what_is_settled(self) -> None:
         now = self.market.timestamp()
-        book = bind(self.fork.w3, self.deployment, "OptionBook").functions
+        clearing = bind(self.fork.w3, self.deployment, "ClearingHouse").functions
         for series, holder in [bought for bought in self.progress.bought if bought[0].expiry <= now]:
-            done, _ = book.settlement(series.id).call()
+            done = clearing.settlement(series.id).call()[0]
             if done:
                 self.progress.bought.remove((series, holder))
                 claim(self.cast.sender(holder), self.deployment, series)

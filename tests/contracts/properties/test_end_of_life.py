@@ -59,8 +59,8 @@ def test_everybody_leaves_and_nothing_is_stranded(vault, sold):
     assert not p.vault.accepts_new_risk()
     p.market.move(3_100.0)
     p.settle(expiry, 3_100.0)
-    p.book.fund(sender=p.stranger)
-    payout = usdc.balanceOf(p.book)
+    p.clearing.fund(sender=p.stranger)
+    payout = usdc.balanceOf(p.clearing)
     assert (p.vault.owed(), payout) == (0, 1_000 * USDC)  # ten calls, 100 each
 
     sell_hedges(p)
@@ -86,8 +86,8 @@ def test_everybody_leaves_and_nothing_is_stranded(vault, sold):
 
     # A holder who was away finds his payout a year later: nobody's role is needed for it.
     p.market.wait(365 * DAY)
-    p.book.claim(sold, sender=p.taker)
-    assert usdc.balanceOf(p.book) == 0
+    p.clearing.claim(sold, sender=p.taker)
+    assert usdc.balanceOf(p.clearing) == 0
 
 
 def test_a_killed_vault_cannot_be_brought_back(vault):

@@ -57,7 +57,7 @@ def test_an_asset_that_returns_nothing_is_as_good_as_one_that_returns_true(hosti
     hostile.buy_back(series)
     hostile.settle(hostile.expiry(), 3_500)
 
-    hostile.book.claim(series, sender=hostile.taker)
+    hostile.clearing.claim(series, sender=hostile.taker)
 
     assert hostile.ledger_problems([hostile.depositor, who]) == []
 
@@ -77,15 +77,15 @@ def entries(p: Protocol) -> dict:
         "rebalance": (p.hedger, p.hedger.rebalance.prepare_calldata(*legs)),
         "acquire": (vault, vault.acquire.prepare_calldata()),
         "release": (vault, vault.release.prepare_calldata()),
-        "pay_owed": (vault, vault.pay_owed.prepare_calldata()),
+        "pay_owed": (vault, vault.pay_owed.prepare_calldata(who)),
         "totalAssets": (vault, vault.totalAssets.prepare_calldata()),
         "convertToAssets": (vault, vault.convertToAssets.prepare_calldata(WAD)),
         "previewRedeem": (vault, vault.previewRedeem.prepare_calldata(WAD)),
         "assessment": (vault, vault.assessment.prepare_calldata()),
         "fill": (book, book.fill.prepare_calldata(quote, WAD, p.quoter.address, p.sign(quote))),
-        "fund": (book, book.fund.prepare_calldata()),
+        "fund": (p.clearing, p.clearing.fund.prepare_calldata()),
         "settle": (book, book.settle.prepare_calldata(ETH, p.expiry(), 0, 0)),
-        "claim": (book, book.claim.prepare_calldata(series)),
+        "claim": (p.clearing, p.clearing.claim.prepare_calldata(series)),
     }
 
 

@@ -12,7 +12,7 @@ HUGE = 2**256 - 1
 
 def everything_is_free(live):
     live.settle(live.expiry(), 3_000)
-    live.book.fund(sender=live.stranger)
+    live.clearing.fund(sender=live.stranger)
 
 
 def margin_binds(live):

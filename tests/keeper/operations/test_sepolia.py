@@ -34,8 +34,8 @@ from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
-# 15 for the pool; 11 contracts, 2 wires, fees, 2 venues created and listed, 16 roles, 6 contracts handed over
-TRANSACTIONS = 55
+# 15 for the pool; 12 contracts, 2 wires, fees, 2 venues created and listed, 18 roles, 7 contracts handed over
+TRANSACTIONS = 59
 TWAP_WINDOW = 300  # seconds
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 KEYS = Keys(*(account_of(role).address for role in ROLES))

@@ -185,7 +185,7 @@ def test_an_expired_series_is_settled_once_its_round_exists_and_then_funded(vaul
     assert [end.result for _, end in journal.transactions_of(settled.id)] == [Result.CONFIRMED]
     assert vault.read("PriceOracle", "fixing", 0, expiry) == 3_310 * 10**18
     assert [position.series.expiry > expiry for position in record.snapshot.book] == [True]
-    assert vault.read("OptionBook", "funded") == 50 * 310 * 10**6
+    assert vault.read("ClearingHouse", "funded") == 50 * 310 * 10**6
     assert record.snapshot.vault.owed == 0
     assert journal.last_decision(Kind.FUND).decision.reason == "fund 15,500.00 of 15,500.00 USDC owed to option holders"
 

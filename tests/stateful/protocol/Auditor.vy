@@ -43,17 +43,20 @@ interface Queue:
     def maxWithdraw(controller: address) -> uint256: view
 
 interface Book:
-    def funded() -> uint256: view
     def live_book() -> DynArray[uint256, 32]: view
     def written(id: uint256) -> (uint256, uint256): view
-    def settlement(id: uint256) -> (bool, uint256): view
+
+interface Clearing:
+    def funded() -> uint256: view
+    def escrow(token: address) -> uint256: view
+    def settlement(id: uint256) -> (bool, uint256, uint256, uint256, uint256): view
 
 interface Token:
     def total_supply(id: uint256) -> uint256: view
     def balanceOf(owner: address, id: uint256) -> uint256: view
 
 interface Pricer:
-    def marks(slot: uint256) -> (uint256, uint256, uint256, uint256, uint256): view
+    def marks(slot: uint256) -> (uint256, uint256, uint256, uint256, uint256, uint256): view
 
 
 struct Approval:
@@ -86,11 +89,10 @@ struct Series:
     supply: uint256
 
 
-# @notice A settled series: USDC per unit in WAD, units not claimed yet, tokens in existence.
+# @notice A settled series: USDC per unit in WAD, tokens in existence.
 struct Settled:
     id: uint256
     payout: uint256
-    by_vault: uint256
     supply: uint256
 
 
@@ -105,6 +107,7 @@ VAULT: immutable(Vault)
 BREAKER: immutable(Breaker)
 QUEUE: immutable(Queue)
 BOOK: immutable(Book)
+CLEARING: immutable(Clearing)
 TOKEN: immutable(Token)
 PRICER: immutable(Pricer)
 approvals: DynArray[Approval, 256]
@@ -116,6 +119,7 @@ def __init__(
     breaker: Breaker,
     queue: Queue,
     book: Book,
+    clearing: Clearing,
     token: Token,
     pricer: Pricer,
     approvals: DynArray[Approval, 256],
@@ -124,6 +128,7 @@ def __init__(
     BREAKER = breaker
     QUEUE = queue
     BOOK = book
+    CLEARING = clearing
     TOKEN = token
     PRICER = pricer
     self.approvals = approvals
@@ -139,7 +144,7 @@ def accounts() -> Accounts:
         idle=staticcall VAULT.idle(),
         owed=staticcall VAULT.owed(),
         high_water=staticcall BREAKER.high_water(),
-        funded=staticcall BOOK.funded(),
+        funded=staticcall CLEARING.funded(),
         reserved=staticcall QUEUE.reserved(),
         supply=staticcall VAULT.totalSupply(),
         pending=staticcall QUEUE.total_pending(),
@@ -205,14 +210,14 @@ def book() -> DynArray[Series, 32]:
 def settled(ids: DynArray[uint256, 64]) -> DynArray[Settled, 64]:
     found: DynArray[Settled, 64] = []
     for id: uint256 in ids:
-        by_vault: uint256 = 0
-        by_makers: uint256 = 0
-        by_vault, by_makers = staticcall BOOK.written(id)
         done: bool = False
+        fixing: uint256 = 0
         payout: uint256 = 0
-        done, payout = staticcall BOOK.settlement(id)
+        round: uint256 = 0
+        unfunded: uint256 = 0
+        done, fixing, payout, round, unfunded = staticcall CLEARING.settlement(id)
         assert done, "not settled"
-        found.append(Settled(id=id, payout=payout, by_vault=by_vault, supply=staticcall TOKEN.total_supply(id)))
+        found.append(Settled(id=id, payout=payout, supply=staticcall TOKEN.total_supply(id)))
     return found
 
 
@@ -234,6 +239,7 @@ def value(venues: DynArray[IVenue, 8], spots: DynArray[uint256, 8]) -> (int256, 
             ask: uint256 = 0
             spot: uint256 = 0
             posted_at: uint256 = 0
-            bid, mid, ask, spot, posted_at = staticcall PRICER.marks(slot)
+            deviations: uint256 = 0
+            bid, mid, ask, spot, posted_at, deviations = staticcall PRICER.marks(slot)
             options += position * convert(mid, int256) // 10**18
     return equity, options

@@ -174,7 +174,7 @@ class Surroundings(World):
                 ("release", lambda: p.vault.release(sender=who), "vault: not the lock's holder"),
                 ("release", lambda: p.vault.release(sender=p.book.address), "vault: not the lock's holder"),
                 ("hedge", lambda: p.vault.hedge(SPOT, 0, WAD, WAD, WAD, sender=who), "vault: not the lock's holder"),
-                ("pay owed", lambda: p.vault.pay_owed(sender=who), "vault: not the lock's holder"),
+                ("pay owed", lambda: p.vault.pay_owed(who, sender=who), "vault: not the lock's holder"),
                 ("settle queue", lambda: p.vault.settle_queue(1, sender=who), "vault: not a component"),
                 ("mint options", lambda: p.token.mint(who, 1, WAD, sender=who), "token: only option book"),
                 ("trade", lambda: p.spot.trade(0, WAD, WAD, sender=who), "venue: only vault"),
@@ -187,7 +187,7 @@ class Surroundings(World):
     @rule(weight=1, when=lambda world: any(each.supply for each in world.books.series.values()))
     def claim_too_early(self, draw: Random) -> None:
         id = draw.choice(list(self.books.series))
-        self.refused("claim too early", lambda: self.book.claim(id, sender=TAKERS[0]), "claim: not settled")
+        self.refused("claim too early", lambda: self.p.clearing.claim(id, sender=TAKERS[0]), "claim: not settled")
 
     @rule(weight=1, when=lambda world: world.is_calm and world.tradable())
     def forge_a_quote(self, draw: Random) -> None:

@@ -89,10 +89,10 @@ class Traders(World):
         a = self.books.accounts
         if a.funded + min(a.owed, a.idle) < due:
             return
-        done = self.attempt("claim options", lambda: self.book.claim(id, sender=who), f"{due}")
+        done = self.attempt("claim options", lambda: self.p.clearing.claim(id, sender=who), f"{due}")
         assert done, "invariant 42: a payout is refused"
         assert self.p.asset.balanceOf(who) == had + due, "invariant 25: a payout"
-        self.refused("claim again", lambda: self.book.claim(id, sender=who), "claim: nothing held")
+        self.refused("claim again", lambda: self.p.clearing.claim(id, sender=who), "claim: nothing held")
 
     # ------------------------------------------------------------------ hedges
 

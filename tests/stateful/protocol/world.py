@@ -161,7 +161,7 @@ class World:
 
         def settled() -> None:
             self.book.settle(ETH, expiry, *proof, sender=self.p.stranger)
-            self.ghost.payouts |= {id: int(self.book.settlement(id)[1]) for id in ids}
+            self.ghost.payouts |= {id: int(self.p.clearing.settlement(id)[2]) for id in ids}
 
         self.attempt("settle", settled, market=True)
         for id in ids:
@@ -169,7 +169,7 @@ class World:
             fixing = int(self.p.price_oracle.fixing(ETH, expiry))
             due = max(fixing - wad(strike), 0) if is_call else max(wad(strike) - fixing, 0)
             assert self.ghost.payouts[id] == due, "invariant 25: a payout is not what the fixing says"
-        self.attempt("fund", lambda: self.book.fund(sender=self.p.stranger))
+        self.attempt("fund", lambda: self.p.clearing.fund(sender=self.p.stranger))
 
 
 def usdc(amount: float) -> int:

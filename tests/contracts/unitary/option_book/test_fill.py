@@ -1,9 +1,12 @@
 """OptionBook.fill: trades against signed quotes, inside price bounds, margin and bands."""
 
+import math
+
+import boa
 import pytest
 
 from tests.contracts.chain import DAY, HOUR, USDC, WAD, events, reverts
-from tests.contracts.protocol import LOOSE, Limits, replace_code, wad
+from tests.contracts.protocol import LOOSE, Budgets, Limits, VegaBudgets, replace_code, wad
 
 
 
@@ -94,12 +97,12 @@ def test_a_sale_below_the_ask_mark_is_refused(rich, series):
     rich.fill(rich.quote(series, price=marks.ask))
 
 
-def test_a_purchase_above_the_bid_mark_is_refused(rich, sold):
+def test_a_purchase_above_the_middle_is_refused(rich, sold):
     marks = rich.pricer.marks(sold)
 
-    with reverts("fill: above the bid mark"):
-        rich.fill(rich.quote(sold, vault_sells=False, price=marks.bid + 1))
-    rich.fill(rich.quote(sold, vault_sells=False, price=marks.bid))
+    with reverts("fill: above the middle"):
+        rich.fill(rich.quote(sold, vault_sells=False, price=marks.mid + 1))
+    rich.fill(rich.quote(sold, vault_sells=False, price=marks.mid))
 
 
 @pytest.mark.parametrize(("price", "is_near"), [(3_007.4, True), (3_007.6, False), (2_992.6, True), (2_992.4, False)])
@@ -330,3 +333,140 @@ def test_no_fill_while_another_series_awaits_its_fixing(rich, sold):
 
     with reverts("vault: settle the expired series first"):
         rich.fill(rich.quote(other))
+
+
+# ---------------------------------------------------------------- purchases above the bid mark
+
+
+def test_what_a_purchase_costs_above_the_bid_drains_the_loss_bucket(rich, sold):
+    """Ten calls short: buying four back makes |gamma| and |vega| smaller."""
+    marks, nav, before = rich.pricer.marks(sold), rich.vault.assessment().nav_bid, rich.hedger.loss_budget()
+
+    rich.fill(rich.quote(sold, vault_sells=False, price=marks.mid, size=4 * WAD))
+
+    excess = (marks.mid - marks.bid) * 4
+    assert before - rich.hedger.loss_budget() == excess * WAD // nav + 1
+
+
+def test_a_purchase_at_the_bid_drains_nothing(rich, sold):
+    before = rich.hedger.loss_budget()
+
+    rich.fill(rich.quote(sold, vault_sells=False))
+
+    assert rich.hedger.loss_budget() == before
+
+
+def test_a_purchase_that_reduces_no_risk_is_refused_above_the_bid(rich, series):
+    """The vault is flat in gamma and vega: what a maker writes makes it long."""
+    marks = rich.pricer.marks(series)
+    quote = rich.quote(series, vault_sells=False, price=marks.bid + 1)
+    rich.give_collateral(series, WAD)
+
+    with reverts("fill: above the bid mark"):
+        rich.book.write(quote, WAD, rich.quoter.address, rich.sign(quote), sender=rich.maker)
+
+
+def test_the_loss_bucket_bounds_what_is_paid_above_the_bid(rich, sold):
+    rich.hedger.set_budgets(Budgets()._replace(loss_capacity=1), sender=rich.governor)
+
+    with reverts("budget: exhausted"):
+        rich.fill(rich.quote(sold, vault_sells=False, price=rich.pricer.marks(sold).mid, size=4 * WAD))
+
+
+@pytest.mark.parametrize("role", ["governor", "keeper", "stranger"])
+def test_nobody_but_the_book_books_a_loss(rich, role):
+    with reverts("hedger: only option book"):
+        rich.hedger.book_loss(WAD, WAD, sender=getattr(rich, role))
+
+
+# ---------------------------------------------------------------- vega traded, moneyness
+
+
+def test_each_fill_charges_the_vega_it_trades(rich, series):
+    """size * spot * sqrt(T) * 0.4, whatever the surface says."""
+    nav, tenor = rich.vault.assessment().nav_bid / WAD, (rich.expiry() - rich.market.now) / (365 * DAY)
+
+    rich.fill(rich.quote(series, size=10 * WAD))
+
+    charged = 0.07 - rich.book.vega_budget() / WAD
+    assert charged == pytest.approx(10 * 3_000 * tenor**0.5 * 0.4 / nav, rel=1e-9)
+
+
+def test_buying_back_charges_it_too(rich, sold):
+    before = rich.book.vega_budget()
+
+    rich.fill(rich.quote(sold, vault_sells=False, size=4 * WAD))
+
+    assert rich.book.vega_budget() < before
+
+
+def test_vega_beyond_the_budget_is_refused_and_comes_back(rich, series):
+    rich.book.set_budgets(VegaBudgets(vega_capacity=wad(0.002), vega_per_day=wad(0.002)), sender=rich.governor)
+    rich.fill(rich.quote(series, size=10 * WAD))
+
+    with reverts("fill: vega traded"):
+        rich.fill(rich.quote(series, size=10 * WAD))
+    rich.market.wait(DAY)
+    rich.post_slice(rich.expiry())
+    rich.fill(rich.quote(series, size=10 * WAD))
+
+
+def test_splitting_a_trade_gains_no_vega(rich, series):
+    """Invariant 38. NAV, of which the budget is a share, grows with each premium: by less than a millionth here."""
+    before = rich.book.vega_budget()
+    with boa.env.anchor():
+        rich.fill(rich.quote(series, size=10 * WAD))
+        at_once = before - rich.book.vega_budget()
+    quote = rich.quote(series, size=10 * WAD)
+    for _ in range(10):
+        rich.fill(quote, WAD)
+
+    assert before - rich.book.vega_budget() >= at_once * (1 - 1e-4)
+
+
+def test_only_the_governor_sets_budgets_and_the_guardian_tightens_them(rich):
+    """Invariants 40 and 41."""
+    for role in ("guardian", "keeper", "stranger"):
+        with reverts("roles: not allowed"):
+            rich.book.set_budgets(VegaBudgets(), sender=getattr(rich, role))
+    for role in ("keeper", "stranger"):
+        with reverts("roles: not allowed"):
+            rich.book.tighten_budgets(VegaBudgets(), sender=getattr(rich, role))
+
+    rich.book.tighten_budgets(VegaBudgets(wad(0.01), wad(0.01)), sender=rich.guardian)
+
+    assert rich.book.budgets() == (wad(0.01), wad(0.01))
+
+
+@pytest.mark.parametrize("field", ["vega_capacity", "vega_per_day"])
+def test_tightening_loosens_nothing(rich, field):
+    """Invariant 40, field by field."""
+    with reverts("book: not tighter"):
+        rich.book.tighten_budgets(VegaBudgets()._replace(**{field: wad(0.08)}), sender=rich.guardian)
+
+
+@pytest.mark.parametrize(("strike", "is_near"), [(3_750, True), (3_800, False), (2_400, True), (2_350, False)])
+def test_only_strikes_within_two_and_a_half_deviations_are_traded(rich, series, strike, is_near):
+    """Forward 3,000, volatility 0.6: a deviation is 0.6 * sqrt(T)."""
+    expiry = rich.expiry()
+    deviation = 0.6 * ((expiry - rich.market.now) / (365 * DAY)) ** 0.5
+    other = rich.list_series(strike, is_call=strike > 3_000)
+    distance = abs(math.log(strike / 3_000)) / deviation
+    assert (distance <= 2.5) == is_near
+    assert rich.pricer.marks(other).deviations / WAD == pytest.approx(distance, rel=1e-6)
+
+    if is_near:
+        rich.fill(rich.quote(other))
+    else:
+        with reverts("fill: too far from the money"):
+            rich.fill(rich.quote(other))
+
+
+def test_a_vault_without_nav_trades_nothing(rich, sold):
+    rich.overwrite("owed", 10_000_000 * USDC)
+
+    with reverts("vault: not enough idle cash"):
+        rich.fill(rich.quote(sold, vault_sells=False))
+    rich.overwrite("idle", 0)
+    with reverts("fill: no NAV"):
+        rich.fill(rich.quote(sold, vault_sells=False, price=0))

@@ -1,4 +1,4 @@
-"""The quotes that OptionBook.fill accepts, hash_quote, raise_nonce_floor."""
+"""The quotes that OptionBook.fill accepts, hash_quote, raise_nonce_floor, cancel_nonces."""
 
 import boa
 import pytest
@@ -181,6 +181,72 @@ def test_anyone_elses_floor_does_not_matter(rich, series):
     assert rich.token.balanceOf(rich.taker, series) == WAD
 
 
+@pytest.mark.parametrize(("first", "last"), [(7, 7), (255, 256), (300, 900), (0, 64 * 256 - 1)])
+def test_a_range_of_nonces_is_cancelled_whole_and_nothing_beside_it(rich, series, first, last):
+    """Invariant 35: a cancelled nonce never fills."""
+    rich.book.cancel_nonces(first, last, sender=rich.quoter.address)
+
+    (event,) = events(rich.book, "NoncesCancelled")
+    assert (event.signer, event.first, event.last) == (rich.quoter.address, first, last)
+    for nonce in {first, (first + last) // 2, last}:
+        assert rich.book.is_cancelled(rich.quoter.address, nonce)
+        with reverts("quote: cancelled"):
+            rich.fill(rich.quote(series, nonce=nonce))
+    for nonce in {max(first - 1, 0), last + 1} - {first}:
+        assert not rich.book.is_cancelled(rich.quoter.address, nonce)
+        rich.fill(rich.quote(series, nonce=nonce))
+
+
+def test_ranges_add_up(rich, series):
+    for first, last in ((10, 20), (15, 30), (1_000, 1_000)):
+        rich.book.cancel_nonces(first, last, sender=rich.quoter.address)
+
+    cancelled = [nonce for nonce in range(1_100) if rich.book.is_cancelled(rich.quoter.address, nonce)]
+    assert cancelled == [*range(10, 31), 1_000]
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, 1), (0, 64 * 256), (2**256 - 1, 0)])
+def test_a_range_that_is_none_or_too_long_is_refused(rich, first, last):
+    with reverts("quote: range of nonces"):
+        rich.book.cancel_nonces(first, last, sender=rich.quoter.address)
+
+
+def test_the_last_nonces_can_be_cancelled(rich):
+    rich.book.cancel_nonces(2**256 - 2, 2**256 - 1, sender=rich.quoter.address)
+
+    assert rich.book.is_cancelled(rich.quoter.address, 2**256 - 1)
+    assert not rich.book.is_cancelled(rich.quoter.address, 2**256 - 3)
+
+
+def test_anyone_elses_range_does_not_matter(rich, series):
+    rich.book.cancel_nonces(0, 255, sender=rich.stranger)
+
+    rich.fill(rich.quote(series, nonce=3))
+
+    assert rich.token.balanceOf(rich.taker, series) == WAD
+
+
+def test_a_partly_filled_quote_can_be_cancelled(rich, series):
+    quote = rich.quote(series, size=3 * WAD, nonce=9)
+    rich.fill(quote, WAD)
+    rich.book.cancel_nonces(9, 9, sender=rich.quoter.address)
+
+    with reverts("quote: cancelled"):
+        rich.fill(quote, WAD)
+    assert rich.book.filled(rich.book.hash_quote(quote)) == WAD
+
+
+def test_a_signature_used_up_cannot_be_replayed(rich, series):
+    """Attack A17: the same quote and signature again, by the same taker and by another."""
+    quote = rich.quote(series)
+    rich.fill(quote)
+    rich.fund(rich.stranger, 100_000 * USDC, rich.book)
+
+    for taker in (rich.taker, rich.stranger):
+        with reverts("quote: size exceeded"):
+            rich.fill(quote, taker=taker)
+
+
 # ---------------------------------------------------------------- ERC-1271
 
 
@@ -206,6 +272,25 @@ def test_a_contract_that_lies_is_refused(rich, series, signer):
 
     with reverts("quote: signature"):
         rich.fill(quote, signer=signer.address, signature=b"")
+
+
+def test_a_contract_whose_role_is_revoked_is_refused(rich, series, signer):
+    """Attack A18: it approves still, and has no say any more."""
+    quote = rich.quote(series)
+    signer.approve_hash(rich.book.hash_quote(quote))
+    rich.book.revoke_role(signer, QUOTER, sender=rich.guardian)
+
+    with reverts("quote: signer is not a quoter"):
+        rich.fill(quote, signer=signer.address, signature=b"")
+
+
+def test_a_contract_cannot_speak_for_a_key(rich, series, signer):
+    """Attack A18: the signature of the key counts for the key alone, the approval of the contract for itself."""
+    quote = rich.quote(series)
+    signer.approve_hash(rich.book.hash_quote(quote))
+
+    with reverts("quote: signature"):
+        rich.fill(quote, signer=rich.quoter.address, signature=b"")
 
 
 def test_a_contract_without_code_to_answer_is_refused(rich, series):

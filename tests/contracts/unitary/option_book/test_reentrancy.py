@@ -28,7 +28,7 @@ def buy(protocol, receiver, series, size=WAD, target=None, data=b""):
 
 def calls_back(protocol, receiver, series):
     """Calls that the hook tries, by name: target and calldata."""
-    vault, book, who = protocol.vault, protocol.book, receiver.address
+    vault, book, clearing, who = protocol.vault, protocol.book, protocol.clearing, receiver.address
     quote = protocol.quote(series, size=WAD)
     fill = (quote, WAD, protocol.quoter.address, protocol.sign(quote))
     return {
@@ -43,8 +43,8 @@ def calls_back(protocol, receiver, series):
         "previewRedeem": (vault, vault.previewRedeem.prepare_calldata(WAD)),
         "assessment": (vault, vault.assessment.prepare_calldata()),
         "fill": (book, book.fill.prepare_calldata(*fill)),
-        "fund": (book, book.fund.prepare_calldata()),
-        "claim": (book, book.claim.prepare_calldata(series)),
+        "fund": (clearing, clearing.fund.prepare_calldata()),
+        "claim": (clearing, clearing.claim.prepare_calldata(series)),
         "settle": (book, book.settle.prepare_calldata(ETH, protocol.expiry(), 0, 0)),
         "delist_series": (book, book.delist_series.prepare_calldata(series)),
         "live_book": (book, book.live_book.prepare_calldata()),

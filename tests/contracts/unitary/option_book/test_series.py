@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts.chain import DAY, WAD, events, reverts
-from tests.contracts.protocol import ETH, MIN_FILL, STRIKE_STEP, load, wad
+from tests.contracts.protocol import ETH, MIN_FILL, STRIKE_STEP, ZERO, VegaBudgets, load, wad
 
 
 @pytest.mark.parametrize("role", ["keeper", "governor"])
@@ -147,13 +147,15 @@ def test_terms_that_do_not_fit_a_slot_have_no_id(protocol, underlying, expiry, s
 
 def test_wiring_works_once_and_for_the_governor(protocol):
     with reverts("book: already wired"):
-        protocol.book.wire(protocol.token, sender=protocol.governor)
+        protocol.book.wire(protocol.token, protocol.clearing, protocol.hedger, ZERO, sender=protocol.governor)
     with reverts("roles: not allowed"):
-        protocol.book.wire(protocol.token, sender=protocol.stranger)
+        protocol.book.wire(protocol.token, protocol.clearing, protocol.hedger, ZERO, sender=protocol.stranger)
 
 
 @pytest.mark.parametrize("listing", [(0, MIN_FILL), (STRIKE_STEP, 0)])
 def test_a_listing_without_step_or_minimum_is_refused(protocol, listing):
     p = protocol
     with reverts("book: listing"):
-        load("OptionBook").deploy(p.governor, p.vault, p.pricer, p.price_oracle, p.market.usdc, [listing])
+        load("OptionBook").deploy(
+            p.governor, p.vault, p.pricer, p.price_oracle, p.market.usdc, [listing], VegaBudgets()
+        )

@@ -108,7 +108,7 @@ def test_a_forward_beyond_its_range_is_refused(market, protocol):
     feed = fault("LyingFeed", 8, 1)
     feed.set_round((1 << 64) | 1, 10**30, market.now)
     row = (feed, 3_900, addresses.POOL_USDC_WETH_500, True, 18)
-    lied_to = load("PriceOracle").deploy([row], market.usdc_feed, 90_000, ZERO)
+    lied_to = load("PriceOracle").deploy(protocol.governor, [row], market.usdc_feed, 90_000, ZERO)
     pricer = load("OptionPricer").deploy(lied_to, protocol.vol_oracle, 1, list(normal_table()))
 
     with reverts("pricer: forward too large"):

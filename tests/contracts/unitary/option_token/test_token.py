@@ -1,15 +1,22 @@
-"""OptionToken: long options as ERC-1155, minted and burned by the OptionBook alone."""
+"""OptionToken: long options as ERC-1155, minted by the OptionBook alone, burned by it and the ClearingHouse."""
 
 import pytest
 
 from tests.contracts.chain import WAD, events, reverts
 
 
-@pytest.mark.parametrize("function", ["mint", "burn"])
-@pytest.mark.parametrize("role", ["governor", "keeper", "taker"])
-def test_only_the_option_book_mints_and_burns(funded, sold, function, role):
+@pytest.mark.parametrize("role", ["governor", "keeper", "taker", "clearing"])
+def test_only_the_option_book_mints(funded, sold, role):
+    who = getattr(funded, role)
+
     with reverts("token: only option book"):
-        getattr(funded.token, function)(funded.taker, sold, WAD, sender=getattr(funded, role))
+        funded.token.mint(funded.taker, sold, WAD, sender=getattr(who, "address", who))
+
+
+@pytest.mark.parametrize("role", ["governor", "keeper", "taker"])
+def test_only_the_option_book_and_the_clearing_house_burn(funded, sold, role):
+    with reverts("token: only option book and clearing house"):
+        funded.token.burn(funded.taker, sold, WAD, sender=getattr(funded, role))
 
 
 def test_supply_is_what_the_vault_has_written(funded, sold):
@@ -23,6 +30,7 @@ def test_nobody_owns_the_contract(protocol):
     assert not hasattr(protocol.token, "transfer_ownership")
     assert not hasattr(protocol.token, "set_minter")
     assert protocol.token.OPTION_BOOK() == protocol.book.address
+    assert protocol.token.CLEARING_HOUSE() == protocol.clearing.address
 
 
 def test_is_an_erc1155(protocol):

@@ -239,7 +239,7 @@ def test_an_old_usdc_round_is_refused(protocol):
 
 def lied_to(market, feed):
     row = (feed, 3_900, addresses.POOL_USDC_WETH_500, True, 18)
-    return load("PriceOracle").deploy([row], market.usdc_feed, 90_000, ZERO)
+    return load("PriceOracle").deploy(OPERATOR, [row], market.usdc_feed, 90_000, ZERO)
 
 
 def test_a_round_without_answer_is_refused(market):

@@ -3,6 +3,7 @@
 import pytest
 
 from keeper.simulation.chain import addresses
+from keeper.simulation.driver import OPERATOR
 from tests.contracts.chain import WAD, reverts
 from tests.contracts.protocol import ETH, ZERO, fault, load
 
@@ -11,7 +12,7 @@ def oracle(market, feed=None, usdc_feed=None, pool=None, sequencer=ZERO):
     """A PriceOracle with one of its sources replaced."""
     pool = pool or addresses.POOL_USDC_WETH_500
     row = (feed or market.feed, 3_900, pool, True, 18)
-    return load("PriceOracle").deploy([row], usdc_feed or market.usdc_feed, 90_000, sequencer)
+    return load("PriceOracle").deploy(OPERATOR, [row], usdc_feed or market.usdc_feed, 90_000, sequencer)
 
 
 @pytest.fixture
@@ -169,4 +170,4 @@ def test_feeds_need_eight_decimals(market, which):
 
 def test_at_least_one_market_is_needed(market):
     with reverts("oracle: no markets"):
-        load("PriceOracle").deploy([], market.usdc_feed, 90_000, ZERO)
+        load("PriceOracle").deploy(OPERATOR, [], market.usdc_feed, 90_000, ZERO)

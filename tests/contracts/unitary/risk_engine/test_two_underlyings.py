@@ -170,8 +170,8 @@ def test_settlement_and_payouts_need_no_price_of_the_other_underlying(silent_btc
     had = market.usdc.balanceOf(taker)
 
     book.settle(ETH, expiry, round_id, usdc_round, sender=silent_btc.stranger)
-    book.fund(sender=silent_btc.stranger)
-    book.claim(Position.from_slot(series).series.id, sender=taker)
+    silent_btc.clearing.fund(sender=silent_btc.stranger)
+    silent_btc.clearing.claim(Position.from_slot(series).series.id, sender=taker)
 
     assert market.usdc.balanceOf(taker) - had == 200 * USDC
 

@@ -56,9 +56,9 @@ def test_exits_go_on_at_what_is_left(silenced):
 def test_settlement_and_payouts_go_on(silenced):
     series = silenced.book.live_book()[0] >> 87 << 87
     silenced.settle(silenced.expiry(), 3_500)
-    silenced.book.fund(sender=silenced.stranger)
+    silenced.clearing.fund(sender=silenced.stranger)
 
-    silenced.book.claim(series, sender=silenced.taker)
+    silenced.clearing.claim(series, sender=silenced.taker)
 
     assert silenced.market.usdc.balanceOf(silenced.taker) == 5_000 * USDC
 

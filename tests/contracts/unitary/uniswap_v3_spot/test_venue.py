@@ -39,6 +39,15 @@ def test_a_gift_of_tokens_counts_for_nothing(holding):
         holding.rebalance(holding.leg(SPOT, -6))
 
 
+def test_a_venue_whose_tokens_are_missing_does_not_answer(holding):
+    """What it was paid in kind is on its way, or its token has taken some away: nobody knows what it has."""
+    holding.spot.take_in(1, sender=holding.vault.address)
+
+    with reverts("venue: tokens missing"):
+        holding.spot.state(3_000 * WAD)
+    assert holding.vault.assessment().venue_failed
+
+
 def test_funding_is_the_highest_cost_of_a_purchase(protocol):
     assert protocol.spot.funding(2 * WAD, 3_000 * WAD) == 6_000 * USDC
     assert protocol.spot.funding(2 * WAD + 1, 3_000 * WAD) == 6_000 * USDC + 1

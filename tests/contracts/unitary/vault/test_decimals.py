@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.chain import WAD, reverts
-from tests.contracts.protocol import ZERO, Thresholds, load
+from tests.contracts.protocol import ZERO, Thresholds, VegaBudgets, load
 
 SOURCE = "tests/contracts/tokens/PlainToken.vy"
 
@@ -16,7 +16,7 @@ def vault_over(protocol, decimals):
         vault = load("Vault").deploy(protocol.governor, token, protocol.risk)
         listings = [(50 * WAD, WAD // 10)]
         book = load("OptionBook").deploy(
-            protocol.governor, vault, protocol.pricer, protocol.price_oracle, token, listings
+            protocol.governor, vault, protocol.pricer, protocol.price_oracle, token, listings, VegaBudgets()
         )
         thresholds = Thresholds(min_deposit=100 * 10**decimals)
         breaker = load("CircuitBreaker").deploy(protocol.governor, vault, thresholds)

@@ -1,9 +1,9 @@
-"""One lock for Vault and components: acquire, release, hedge, observe, on_fill, pay_out, book_owed, pay_owed, and what is refused meanwhile."""
+"""One lock for Vault and components: acquire, release, hedge, observe, on_fill, pay_out, book_owed, pay_owed, take_in, and what is refused meanwhile."""
 
 import pytest
 
 from tests.contracts.chain import USDC, WAD, reverts
-from tests.contracts.protocol import SPOT
+from tests.contracts.protocol import ETH, SPOT
 
 GATED_VIEWS = (
     ("totalAssets", ()),
@@ -69,7 +69,7 @@ def test_limits_are_zero_while_it_is_held(held):
         lambda p: p.vault.redeem(WAD, p.depositor, p.depositor, sender=p.depositor),
         lambda p: p.vault.checkpoint(sender=p.stranger),
         lambda p: p.rebalance(),
-        lambda p: p.book.fund(sender=p.stranger),
+        lambda p: p.clearing.fund(sender=p.stranger),
     ],
     ids=["deposit", "mint", "withdraw", "redeem", "checkpoint", "rebalance", "fund"],
 )
@@ -87,9 +87,11 @@ def test_calls_are_refused_while_it_is_held(held, call):
         lambda p, who: p.vault.observe(p.vault.assessment(), sender=who),
         lambda p, who: p.vault.pay_out(who, 1, sender=who),
         lambda p, who: p.vault.book_owed(1, sender=who),
-        lambda p, who: p.vault.pay_owed(sender=who),
+        lambda p, who: p.vault.pay_owed(who, sender=who),
+        lambda p, who: p.vault.take_in(1, sender=who),
+        lambda p, who: p.vault.take_in_kind(ETH, 1, sender=who),
     ],
-    ids=["release", "on_fill", "hedge", "observe", "pay_out", "book_owed", "pay_owed"],
+    ids=["release", "on_fill", "hedge", "observe", "pay_out", "book_owed", "pay_owed", "take_in", "take_in_kind"],
 )
 @pytest.mark.parametrize("role", ["governor", "keeper", "stranger", "book", "hedger"])
 def test_component_calls_need_it(funded, call, role):
@@ -123,8 +125,8 @@ def test_it_is_free_after_every_kind_of_call(hedged):
     hedged.rebalance(hedged.leg(SPOT, 0.1))
     hedged.vault.checkpoint()
     hedged.settle(hedged.expiry(), 3_200)
-    hedged.book.fund(sender=hedged.stranger)
-    hedged.book.claim(series, sender=hedged.taker)
+    hedged.clearing.fund(sender=hedged.stranger)
+    hedged.clearing.claim(series, sender=hedged.taker)
 
     assert hedged.vault.totalAssets() > 0
     with reverts("vault: not the lock's holder"):

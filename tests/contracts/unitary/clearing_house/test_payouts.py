@@ -1,4 +1,4 @@
-"""OptionBook.settle, fund, claim: what an expired series pays, to the unit."""
+"""OptionBook.settle, ClearingHouse.fund and claim: what an expired series pays, to the unit."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_payout_is_the_intrinsic_value_at_the_fixing(rich, is_call, fixing, payo
     (event,) = events(rich.book, "Settled")
     assert (event.series, event.fixing, event.payout) == (series, fixing * WAD, payout * WAD)
     assert event.owed == rich.vault.owed() == 3 * payout * USDC
-    assert rich.book.settlement(series) == (True, payout * WAD)
+    assert rich.clearing.settlement(series)[:3] == (True, fixing * WAD, payout * WAD)
     assert rich.book.live_book() == []
 
 
@@ -91,7 +91,7 @@ def test_works_after_the_price_was_fixed_by_somebody_else(funded, sold):
 
     funded.book.settle(ETH, expiry, 0, 0)
 
-    assert funded.book.settlement(sold).payout == 500 * WAD
+    assert funded.clearing.settlement(sold).payout == 500 * WAD
 
 
 def test_a_wrong_proof_is_refused(funded, sold):
@@ -128,7 +128,7 @@ def test_works_while_reduce_only(funded, sold):
     funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
     funded.settle(funded.expiry(), 3_500)
-    funded.book.claim(sold, sender=funded.taker)
+    funded.clearing.claim(sold, sender=funded.taker)
 
     assert funded.token.total_supply(sold) == 0
 
@@ -139,17 +139,17 @@ def test_works_while_reduce_only(funded, sold):
 def test_funding_moves_what_is_owed(funded, paying):
     idle = funded.vault.idle()
 
-    funded.book.fund(sender=funded.stranger)
+    funded.clearing.fund(sender=funded.stranger)
 
-    (event,) = events(funded.book, "Funded")
-    assert event.amount == funded.book.funded() == funded.market.usdc.balanceOf(funded.book) == 5_000 * USDC
+    (event,) = events(funded.clearing, "Funded")
+    assert event.amount == funded.clearing.funded() == funded.market.usdc.balanceOf(funded.clearing) == 5_000 * USDC
     assert (funded.vault.owed(), funded.vault.idle()) == (0, idle - 5_000 * USDC)
 
 
 def test_funding_does_not_move_nav(funded, paying):
     before = funded.vault.assessment()
 
-    funded.book.fund()
+    funded.clearing.fund()
 
     assert funded.vault.assessment() == before
 
@@ -157,25 +157,25 @@ def test_funding_does_not_move_nav(funded, paying):
 def test_funding_goes_as_far_as_idle_cash(funded, paying):
     funded.overwrite("idle", 2_000 * USDC)
 
-    funded.book.fund()
+    funded.clearing.fund()
 
-    assert funded.book.funded() == 2_000 * USDC
+    assert funded.clearing.funded() == 2_000 * USDC
     assert (funded.vault.owed(), funded.vault.idle()) == (3_000 * USDC, 0)
 
 
 def test_funding_twice_moves_nothing_more(funded, paying):
-    funded.book.fund()
+    funded.clearing.fund()
 
-    funded.book.fund()
+    funded.clearing.fund()
 
-    assert funded.book.funded() == 5_000 * USDC
+    assert funded.clearing.funded() == 5_000 * USDC
 
 
 def test_funding_with_a_token_that_returns_false_is_refused(funded, paying):
     replace_code(funded.market.usdc.address, "RefusingToken", funded.vault)
 
     with reverts("vault: transfer"):
-        funded.book.fund()
+        funded.clearing.fund()
 
 
 # ---------------------------------------------------------------- claim
@@ -184,9 +184,9 @@ def test_funding_with_a_token_that_returns_false_is_refused(funded, paying):
 def test_a_holder_is_paid_in_one_call_without_waiting_for_funding(funded, paying):
     cash = funded.market.usdc.balanceOf(funded.taker)
 
-    paid = funded.book.claim(paying, sender=funded.taker)
+    paid = funded.clearing.claim(paying, sender=funded.taker)
 
-    (event,) = events(funded.book, "Claimed")
+    (event,) = events(funded.clearing, "Claimed")
     assert (event.series, event.holder, event.size, event.amount) == (paying, funded.taker, 10 * WAD, 5_000 * USDC)
     assert paid == funded.market.usdc.balanceOf(funded.taker) - cash == 5_000 * USDC
     assert funded.token.balanceOf(funded.taker, paying) == 0
@@ -203,63 +203,63 @@ def test_payouts_add_up_to_the_unit(rich):
     rich.settle(expiry, 3_333.33333333)
     owed = rich.vault.owed()
 
-    paid = {holder: rich.book.claim(series, sender=holder) for holder in sizes}
+    paid = {holder: rich.clearing.claim(series, sender=holder) for holder in sizes}
 
-    payout = rich.book.settlement(series).payout
+    payout = rich.clearing.settlement(series).payout
     assert payout == 333_333_333_330_000_000_000
     assert paid == {holder: size * payout // 10**30 for holder, size in sizes.items()}
     assert 0 <= owed - sum(paid.values()) <= 2
-    assert rich.book.funded() == owed - sum(paid.values())
+    assert rich.clearing.funded() == owed - sum(paid.values())
 
 
 def test_options_can_be_sold_on_and_claimed_by_who_holds_them(funded, paying):
     funded.token.safeTransferFrom(funded.taker, funded.stranger, paying, 4 * WAD, b"", sender=funded.taker)
 
-    assert funded.book.claim(paying, sender=funded.stranger) == 2_000 * USDC
-    assert funded.book.claim(paying, sender=funded.taker) == 3_000 * USDC
+    assert funded.clearing.claim(paying, sender=funded.stranger) == 2_000 * USDC
+    assert funded.clearing.claim(paying, sender=funded.taker) == 3_000 * USDC
 
 
 def test_a_worthless_option_is_burned_for_nothing(funded, sold):
     funded.settle(funded.expiry(), 2_900)
 
-    assert funded.book.claim(sold, sender=funded.taker) == 0
+    assert funded.clearing.claim(sold, sender=funded.taker) == 0
     assert funded.token.total_supply(sold) == 0
 
 
 def test_a_second_claim_is_refused(funded, paying):
     """Invariant 25: a payout happens once."""
-    funded.book.claim(paying, sender=funded.taker)
+    funded.clearing.claim(paying, sender=funded.taker)
 
     with reverts("claim: nothing held"):
-        funded.book.claim(paying, sender=funded.taker)
+        funded.clearing.claim(paying, sender=funded.taker)
 
 
 def test_before_the_settlement_it_is_refused(funded, sold):
     with reverts("claim: not settled"):
-        funded.book.claim(sold, sender=funded.taker)
+        funded.clearing.claim(sold, sender=funded.taker)
 
 
 def test_while_the_vault_has_no_cash_it_is_refused_and_works_later(funded, paying):
-    funded.overwrite("idle", 1_000 * USDC)
+    funded.overwrite("idle", 0)
 
     with reverts("claim: vault has not funded it yet"):
-        funded.book.claim(paying, sender=funded.taker)
+        funded.clearing.claim(paying, sender=funded.taker)
     funded.overwrite("idle", 10_000 * USDC)
 
-    assert funded.book.claim(paying, sender=funded.taker) == 5_000 * USDC
+    assert funded.clearing.claim(paying, sender=funded.taker) == 5_000 * USDC
 
 
 def test_what_is_funded_stays_when_depositors_leave(funded, paying):
-    funded.book.fund()
+    funded.clearing.fund()
     everything = funded.vault.balanceOf(funded.depositor)
     funded.vault.redeem(everything, funded.depositor, funded.depositor, sender=funded.depositor)
 
-    assert funded.book.claim(paying, sender=funded.taker) == 5_000 * USDC
+    assert funded.clearing.claim(paying, sender=funded.taker) == 5_000 * USDC
 
 
 def test_a_payment_that_returns_false_is_refused(funded, paying):
-    funded.book.fund()
-    replace_code(funded.market.usdc.address, "RefusingToken", funded.book)
+    funded.clearing.fund()
+    replace_code(funded.market.usdc.address, "RefusingToken", funded.clearing)
 
-    with reverts("book: transfer"):
-        funded.book.claim(paying, sender=funded.taker)
+    with reverts("clearing: transfer"):
+        funded.clearing.claim(paying, sender=funded.taker)
