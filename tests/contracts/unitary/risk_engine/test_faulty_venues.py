@@ -67,8 +67,8 @@ def test_it_blocks_no_exit_no_queue_no_settlement_and_no_other_venue(faulty):
     faulty.close_epoch()
     shares, assets = faulty.settle_epoch()
     faulty.settle(series >> 215 & 2**32 - 1, 3_500)
-    faulty.book.fund(sender=faulty.stranger)
-    faulty.book.claim(series, sender=faulty.taker)
+    faulty.clearing.fund(sender=faulty.stranger)
+    faulty.clearing.claim(series, sender=faulty.taker)
 
     assert shares == 10_000 * WAD and assets > 0
     assert faulty.market.usdc.balanceOf(faulty.taker) == 5_000 * USDC

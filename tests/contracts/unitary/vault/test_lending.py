@@ -184,9 +184,9 @@ def test_owed_payouts_take_it(lending):
     lending.settle(expiry_of(lending), 3_500)
     lending.overwrite("idle", 0)
 
-    lending.book.fund(sender=lending.stranger)
+    lending.clearing.fund(sender=lending.stranger)
 
-    assert (lending.vault.owed(), lending.book.funded()) == (0, 5_000 * USDC)
+    assert (lending.vault.owed(), lending.clearing.funded()) == (0, 5_000 * USDC)
 
 
 def test_the_queue_takes_it(lending):
@@ -268,9 +268,9 @@ def test_one_that_gives_nothing_back_stops_nothing_that_idle_can_pay(boastful):
     with reverts("vault: not enough idle cash"):
         vault.redeem(500_000 * WAD, who, who, sender=who)
     boastful.settle(expiry_of(boastful), 3_500)
-    boastful.book.fund(sender=boastful.stranger)
+    boastful.clearing.fund(sender=boastful.stranger)
 
-    assert boastful.book.funded() == 5_000 * USDC
+    assert boastful.clearing.funded() == 5_000 * USDC
 
 
 def test_the_queue_is_paid_from_idle_when_a_recall_fails(boastful):
