@@ -13,6 +13,20 @@ def test_a_listed_guard_stands_in_its_contract_and_has_its_test(guard):
     assert guard.problem() is None
 
 
+# Rows whose contracts or tests are still being built: to be emptied.
+UNNAMED = {"A14", "A15", "A19", "A25", "A26"}
+UNGUARDED = UNNAMED | {"4", "17", "33", "34", "A10"}
+
+
+def test_every_row_is_named_by_a_test():
+    naming = naming_tests()
+    assert {row for row in guards.statements() if not naming[row]} <= UNNAMED
+
+
+def test_every_row_has_a_guard_that_is_removed():
+    assert guards.statements().keys() - {row for guard in LISTED for row in guard.rows} <= UNGUARDED
+
+
 def test_no_test_names_a_row_that_there_is_not():
     unknown = naming_tests().keys() - guards.statements().keys() - {"12", "23"}  # the keeper's own
     assert not unknown

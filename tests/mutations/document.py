@@ -69,7 +69,8 @@ def tables() -> str:
         rows = ", ".join(guard.rows)
         where = f"{guard.contract}: {_code(guard.text)}"
         instead = "" if guard.without.strip() in ("", "pass") else f" → {_code(guard.without)}"
-        lines.append(f"| {rows} | {where}{instead} | [{name}](../{file}) | {_code(guard.said)} |")
+        said = _code(guard.said) if guard.said else "*not run yet*"
+        lines.append(f"| {rows} | {where}{instead} | [{name}](../{file}) | {said} |")
     return "\n".join(lines) + "\n"
 
 
