@@ -14,12 +14,14 @@ from keeper.chain.abi import function, signature
 from keeper.chain.deployments import Deployment
 from keeper.chain.multicall import Batch
 from keeper.chain.rpc import Connection, Header
+from keeper.domain.units import HOUR
 
 _LATEST = signature("latestRoundData()(uint80,int256,uint256,uint256,uint80)")
 _ROUND = signature("getRoundData(uint80)(uint80,int256,uint256,uint256,uint80)")
 _PHASE_AGGREGATOR = signature("phaseAggregators(uint16)(address)")
 _LATEST_ROUND = signature("latestRound()(uint256)")
 _NOWHERE: Final = "0x" + "00" * 20
+_IN_TIME: Final = 2 * HOUR
 _CHUNK: Final = 64  # rounds per request: more than a day of most feeds
 _MAX_ROUNDS: Final = 64 * _CHUNK
 
@@ -30,6 +32,7 @@ class FixingProof:
 
     round_id: int
     usdc_round_id: int
+    in_time: bool = True  # within PriceOracle's two hours; later ones fix an expiry after three days only
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def find_proof(
         return None
     for found in _back_from_latest(connection, block, usdc_feed.value):
         if found.updated_at <= expiry:
-            return FixingProof(following.id, found.id)
+            return FixingProof(following.id, found.id, following.updated_at <= expiry + _IN_TIME)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from keeper.chain.abi import function
 from keeper.chain.deployments import Deployment
@@ -12,9 +13,11 @@ from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Action
 from keeper.domain.series import UNDERLYINGS, Position
 from keeper.domain.times import utc_minute
-from keeper.domain.units import USDC
+from keeper.domain.units import DAY, USDC
 from keeper.execution.records import Call, Kind
 from keeper.market.rounds import find_proof
+
+_ANY_ROUND_AFTER: Final = 3 * DAY  # as in PriceOracle
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ def _settle(connection: Connection, deployment: Deployment, block: Header, under
     if proof is None:
         return Duty(
             Kind.SETTLE, subject, Action.HOLD, f"{subject} has expired and waits for the oracle round that fixes it"
+        )
+    if not proof.in_time and block.timestamp < expiry + _ANY_ROUND_AFTER:
+        return Duty(
+            Kind.SETTLE,
+            subject,
+            Action.HOLD,
+            f"{subject} had no oracle round within two hours: the governor may fix it a day after it expired, and any"
+            f" round does from {utc_minute(expiry + _ANY_ROUND_AFTER)} UTC",
         )
     settle = function("OptionBook", "settle").encode(underlying, expiry, proof.round_id, proof.usdc_round_id)
     return Duty(
