@@ -71,6 +71,8 @@ struct Accounts:
     owed: uint256
     high_water: uint256
     funded: uint256
+    escrow_usdc: uint256
+    escrow_weth: uint256
     reserved: uint256
     supply: uint256
     pending: uint256
@@ -136,7 +138,7 @@ def __init__(
 
 @external
 @view
-def accounts() -> Accounts:
+def accounts(usdc: address, weth: address) -> Accounts:
     approved: uint256 = 0
     for a: Approval in self.approvals:
         approved = max(approved, staticcall a.token.allowance(a.owner, a.spender))
@@ -145,6 +147,8 @@ def accounts() -> Accounts:
         owed=staticcall VAULT.owed(),
         high_water=staticcall BREAKER.high_water(),
         funded=staticcall CLEARING.funded(),
+        escrow_usdc=staticcall CLEARING.escrow(usdc),
+        escrow_weth=staticcall CLEARING.escrow(weth),
         reserved=staticcall QUEUE.reserved(),
         supply=staticcall VAULT.totalSupply(),
         pending=staticcall QUEUE.total_pending(),

@@ -114,7 +114,7 @@ class Auditor:
             venues = [venue.address for venue in (*self.p.venues, self.p.lending)]
             value = sum(contract.value(venues, [assessment.spot[0]] * len(venues)))
         return Books(
-            accounts=contract.accounts(),
+            accounts=contract.accounts(*self.tokens),
             usdc=dict(zip(self.holding, held[::2], strict=True)),
             weth=dict(zip(self.holding, held[1::2], strict=True)),
             holders=dict(zip(self.owners, contract.holders(self.owners), strict=True)),
@@ -139,15 +139,21 @@ def problems(b: Books, ghost: Ghost, queue: str) -> list[str]:
     shares = sum(holder.shares for holder in holders.values())
     must(shares == a.supply, "invariant 1: balances of shares and the supply", shares, a.supply)
 
-    for contract, account in (("Vault", a.idle), ("ClearingHouse", a.funded), ("RedemptionQueue", a.reserved)):
+    for contract, account in (
+        ("Vault", a.idle),
+        ("ClearingHouse", a.funded + a.escrow_usdc),
+        ("RedemptionQueue", a.reserved),
+    ):
         own = b.usdc[contract] - gifts[contract, "usdc"]
         must(own == account, f"invariants 19 and 47: USDC of {contract} and its accounts", own, account)
     for contract in b.usdc.keys() - {"Vault", "ClearingHouse", "RedemptionQueue"}:
         own = b.usdc[contract] - gifts[contract, "usdc"]
         must(own == 0, f"invariant 47: USDC left in {contract}", own)
-    for contract in b.weth.keys() - {"UniswapV3Spot"}:
+    for contract in b.weth.keys() - {"UniswapV3Spot", "ClearingHouse"}:
         own = b.weth[contract] - gifts[contract, "weth"]
         must(own == 0, f"invariant 47: WETH left in {contract}", own)
+    own = b.weth["ClearingHouse"] - gifts["ClearingHouse", "weth"]
+    must(own == a.escrow_weth, "invariants 19 and 47: WETH of the ClearingHouse and its escrow", own, a.escrow_weth)
     must(a.approved == 0, "invariant 22: an approval is left", a.approved)
 
     waiting = holders[queue].shares - gifts["RedemptionQueue", "shares"]

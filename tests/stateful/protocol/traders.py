@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from tests.contracts.chain import DAY, HOUR, WAD, events
-from tests.contracts.protocol import SHORT, SPOT, wad
+from tests.contracts.protocol import HEALTH_TARGET, SHORT, SPOT, wad
 from tests.stateful.protocol.campaign import rule
 from tests.stateful.protocol.world import TAKERS, World
 
@@ -68,6 +68,30 @@ class Traders(World):
         if quote.price * size // 10**30 > self.books.accounts.idle - self.books.accounts.owed:
             return
         self.attempt("sell back", lambda: self.p.fill(quote, taker=who), f"{size}", may_lose=True)
+
+    @rule(weight=3, when=lambda world: world.is_calm and world.tradable())
+    def write_options(self, draw: Random) -> None:
+        """A maker writes options to the vault, with all that they can ever pay as collateral."""
+        id = draw.choice(self.tradable())
+        self.refresh(id)
+        size = draw.randint(1, 15) * WAD // 10
+        quote = self.p.quote(id, vault_sells=False, size=size)
+        if quote.price * size // 10**30 > (self.books.accounts.idle - self.books.accounts.owed) // 2:
+            return
+        self.p.give_collateral(id, size, self.p.maker)
+        call = (quote, size, self.p.quoter.address, self.p.sign(quote))
+        written = lambda: self.book.write(*call, sender=self.p.maker)  # noqa: E731
+        self.attempt("write options", written, f"{size}", may_lose=True)
+
+    @rule(weight=3, when=lambda world: world.books.settled)
+    def take_collateral_back(self, draw: Random) -> None:
+        """Invariant 34: a maker gets back what the fixing leaves, once."""
+        mine = [id for id in self.books.settled if self.p.clearing.written(id, self.p.maker).size > 0]
+        if mine:
+            id, maker = draw.choice(mine), self.p.maker
+            self.attempt("take collateral back", lambda: self.p.clearing.take_back(id, sender=maker))
+            take_back = self.p.clearing.take_back
+            self.refused("take back again", lambda: take_back(id, sender=maker), "collateral: nothing written")
 
     @rule(weight=1)
     def pass_options_on(self, draw: Random) -> None:
@@ -176,7 +200,8 @@ class Traders(World):
     @rule(weight=1, when=lambda world: world.books.assessment is not None and world.books.accounts.supply > 0)
     def restore_health(self, draw: Random) -> None:
         """A leg of zero brings the short venue's collateral to its target."""
-        if self.p.short.state(wad(self.spot)).exposure < 0:
+        state = self.p.short.state(self.books.assessment.spot[0])
+        if state.exposure < 0 and state.health < HEALTH_TARGET * 98 // 100:
             self._rebalance("restore health", [self.p.leg(SHORT, 0)])
 
     # ------------------------------------------------------------------ lending
