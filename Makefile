@@ -55,7 +55,7 @@ bench: setup ## the benchmarks (ONLY=gas|quant|keeper): a table and out/bench.js
 gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
 	@$(BIN)/python tests/bench $(if $(UPDATE),--gas-update,--gas-diff)
 
-stress: setup ## the long campaigns of tests/stateful
+stress: setup ## the long campaigns of tests/stateful; of the whole protocol 1,000,000 calls with every identity after each
 	HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful
 
 mutants: setup ## take each guard out of the contracts once and see its test fail (ONLY=list or row, NEW=1, DOCUMENT=1)
