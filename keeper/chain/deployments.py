@@ -40,6 +40,7 @@ CORE: Final = (
     "OptionToken",
     "RedemptionQueue",
     "Hedger",
+    "BuybackAuction",
     "CircuitBreaker",
     "Governance",
 )

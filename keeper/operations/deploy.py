@@ -164,9 +164,10 @@ class _Deployer:
         token = self._create("OptionToken", option_book, clearing, TOKEN_URI)
         queue = self._create("RedemptionQueue", vault, oracle, len(book.markets))
         hedger = self._create("Hedger", self.deployer, vault, option_book, risk, p.budgets())
-        self._call("OptionBook", "wire", token, clearing, hedger, _ZERO)
+        auction = self._create("BuybackAuction", vault, option_book, hedger, risk, pricer)
+        self._call("OptionBook", "wire", token, clearing, hedger, auction)
         breaker = self._create("CircuitBreaker", self.deployer, vault, p.thresholds())
-        self._call("Vault", "wire", option_book, queue, hedger, _ZERO, breaker)
+        self._call("Vault", "wire", option_book, queue, hedger, auction, breaker)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
         self._call("Vault", "set_fees", (self.governor, *p.fees()))
@@ -269,6 +270,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("Vault", "option_book", "OptionBook"),
         ("Vault", "redemption_queue", "RedemptionQueue"),
         ("Vault", "hedger", "Hedger"),
+        ("Vault", "auction", "BuybackAuction"),
         ("Vault", "breaker", "CircuitBreaker"),
         ("Vault", "RISK", "RiskEngine"),
         ("RiskEngine", "PRICER", "OptionPricer"),
@@ -280,6 +282,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("OptionBook", "token", "OptionToken"),
         ("OptionBook", "clearing_house", "ClearingHouse"),
         ("OptionBook", "hedger", "Hedger"),
+        ("OptionBook", "auction", "BuybackAuction"),
         ("ClearingHouse", "BOOK", "OptionBook"),
         ("ClearingHouse", "VAULT", "Vault"),
         ("OptionToken", "OPTION_BOOK", "OptionBook"),
@@ -287,6 +290,11 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("Hedger", "VAULT", "Vault"),
         ("Hedger", "OPTION_BOOK", "OptionBook"),
         ("Hedger", "RISK", "RiskEngine"),
+        ("BuybackAuction", "VAULT", "Vault"),
+        ("BuybackAuction", "OPTION_BOOK", "OptionBook"),
+        ("BuybackAuction", "HEDGER", "Hedger"),
+        ("BuybackAuction", "RISK", "RiskEngine"),
+        ("BuybackAuction", "PRICER", "OptionPricer"),
         ("CircuitBreaker", "VAULT", "Vault"),
         ("RedemptionQueue", "VAULT", "Vault"),
         ("RedemptionQueue", "PRICE_ORACLE", "PriceOracle"),

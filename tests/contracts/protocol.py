@@ -203,10 +203,11 @@ class Protocol:
         self.token = load("OptionToken").deploy(self.book, self.clearing, "https://example.org/series/{id}")
         self.queue = load("RedemptionQueue").deploy(self.vault, self.price_oracle, len(markets))
         self.hedger = load("Hedger").deploy(governor, self.vault, self.book, self.risk, Budgets())
-        self.book.wire(self.token, self.clearing, self.hedger, ZERO)
+        self.auction = load("BuybackAuction").deploy(self.vault, self.book, self.hedger, self.risk, self.pricer)
+        self.book.wire(self.token, self.clearing, self.hedger, self.auction)
         thresholds = Thresholds(min_deposit=100 * self.unit)
         self.breaker = load("CircuitBreaker").deploy(governor, self.vault, thresholds)
-        self.vault.wire(self.book, self.queue, self.hedger, ZERO, self.breaker)
+        self.vault.wire(self.book, self.queue, self.hedger, self.auction, self.breaker)
         self.governance = load("Governance").deploy(governor, [self.guardian])
 
     def _deploy_venues(self) -> None:
@@ -262,6 +263,7 @@ class Protocol:
             "Vault": self.vault,
             "CircuitBreaker": self.breaker,
             "Hedger": self.hedger,
+            "BuybackAuction": self.auction,
             "Governance": self.governance,
             "OptionBook": self.book,
             "ClearingHouse": self.clearing,
@@ -488,6 +490,10 @@ class Protocol:
     def de_risk(self, *legs: Leg, who: str | None = None) -> None:
         """Trade the legs as a stranger."""
         self.hedger.de_risk(list(legs), sender=who or self.stranger)
+
+    def bid(self, series: int, size: int, *legs: Leg, writes: bool = False, least: int = 0, who: str | None = None) -> int:
+        """Sell `size` back to the vault in the auction as the taker. Returns the USDC paid."""
+        return int(self.auction.bid(series, size, writes, list(legs), least, sender=who or self.taker))
 
     def loosen(self, **budgets: int) -> None:
         """No bands and no ration of turnover and vega, for tests of the trade itself; `budgets` replace others."""

@@ -8,6 +8,7 @@ NAMES = (
     "Vault",
     "CircuitBreaker",
     "Hedger",
+    "BuybackAuction",
     "Governance",
     "OptionBook",
     "ClearingHouse",
