@@ -14,6 +14,7 @@ from keeper.cli.data import data
 from keeper.cli.demo import demo
 from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.governor import governance
+from keeper.cli.liquidator import auction, derisk
 from keeper.cli.operator import deploy, explain, run
 
 _EPILOG: Final = """\b
@@ -47,7 +48,7 @@ def cli(debug: bool) -> None:
     log_to_terminal(debug)
 
 
-for _command in (run, demo, data, deploy, deposit, redeem, queue, status, explain, governance):
+for _command in (run, demo, data, deploy, deposit, redeem, queue, status, explain, governance, derisk, auction):
     cli.add_command(_command)
 
 

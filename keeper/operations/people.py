@@ -1,4 +1,4 @@
-"""`keel deploy`, `deposit`, `redeem`, `queue`: a person's one-off actions with settings, a key and a node."""
+"""`keel deploy`, `deposit`, `redeem`, `queue`, `derisk`, `auction`: one-off actions with settings, a key and a node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keeper.config import Settings
 from keeper.domain.times import utc_second
 from keeper.domain.units import USDC, WAD, to_usdc, to_wad
 from keeper.errors import ConfigError, KeelError, ManifestError, RpcUnavailableError
-from keeper.operations import queue, vault
+from keeper.operations import liquidation, queue, vault
 from keeper.operations.contracts import bind
 from keeper.operations.deploy import deploy
 from keeper.operations.parameters import load_parameters
@@ -141,6 +141,60 @@ def settle_queue(settings: Settings, ask: Ask = None) -> Flow:
     with _acting(settings, ask) as (sender, deployment):
         receipt = queue.settle_epoch(sender, deployment)
         return _flow(sender, deployment, receipt, "RedemptionQueue", "EpochSettled")
+
+
+def record_breach(settings: Settings, ask: Ask = None) -> str:
+    """Record a breach, confirm it, or strike it, as the configured key. Returns what to tell.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = liquidation.record_breach(sender, deployment)
+        safety = liquidation.read_safety(sender.w3, deployment)
+        told = "; ".join(f"{name}: {text}" for name, text in liquidation.facts(safety))
+    return f"{told}, block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
+
+
+def de_risk(settings: Settings, ask: Ask = None) -> str:
+    """Take a step towards the limits as the configured key. Returns what to tell.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = liquidation.de_risk(sender, connect(settings), deployment)
+        args = _event(sender, deployment, receipt, "Hedger", "DeRisked")
+    moved, bounty = args["moved"] / WAD, args["bounty"] / USDC
+    where = f"block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
+    return f"{moved:,.2f} USDC of hedges moved, {bounty:,.6f} USDC of bounty in {where}"
+
+
+def open_auction(settings: Settings, ask: Ask = None) -> str:
+    """Open the buyback auction as the configured key. Returns what to tell.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = liquidation.open_auction(sender, deployment)
+    return f"The auction is open since block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
+
+
+def bid(settings: Settings, label: str, size: Decimal, least: Decimal, writes: bool, ask: Ask = None) -> str:
+    """Sell options of the configured key in the auction, or write new ones. Returns what to tell.
+
+    Raises:
+        KeelError: the vault is not short of such a series; or of the kind of whatever stands in the way.
+    """
+    units = to_wad(_positive(size, decimals=9))
+    with _acting(settings, ask) as (sender, deployment):
+        series = liquidation.short_series(sender.w3, deployment, label)
+        connection = connect(settings)
+        receipt = liquidation.bid(sender, connection, deployment, series, units, writes=writes, least=to_usdc(least))
+        paid = _event(sender, deployment, receipt, "BuybackAuction", "BidTaken")["price"] / USDC
+    where = f"block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
+    return f"{size:,f} {label} for {paid:,.6f} USDC in {where}"
 
 
 def _shares(sender: Sender, deployment: Deployment, amount: Decimal | None) -> int:

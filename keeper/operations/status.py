@@ -18,6 +18,8 @@ from keeper.execution.database import exists
 from keeper.execution.journal import Journal
 from keeper.market.reader import read_snapshot
 from keeper.operations.contracts import bind
+from keeper.operations.liquidation import Safety, read_safety
+from keeper.operations.liquidation import facts as facts_of_safety
 from keeper.operations.people import node_may_go
 from keeper.operations.queue_status import QueueStatus, at_block
 from keeper.operations.queue_status import facts as facts_of_queue
@@ -88,6 +90,7 @@ class Status:
     owed: float
     fees: FeeLine
     queue: QueueStatus
+    safety: Safety
     maintenance_margin: float
     initial_margin: float
     gap_headroom: float
@@ -119,13 +122,14 @@ def read_status(settings: Settings) -> Status:
     snapshot = read_snapshot(session.connection, session.deployment, keeper)
     told = _last_decision(settings.journal_url)
     with node_may_go():
-        rates, queue = _fees_and_queue(session.connection.w3, session.deployment, snapshot.block_hash)
-    return _status(snapshot, session.deployment.address("Vault"), keeper, told, rates, queue)
+        w3, block = session.connection.w3, HexStr(snapshot.block_hash)
+        rates, queue = _fees_and_queue(w3, session.deployment, block)
+        safety = read_safety(w3, session.deployment, block)
+    return _status(snapshot, session.deployment.address("Vault"), keeper, told, rates, queue, safety)
 
 
-def _fees_and_queue(w3: Web3, deployment: Deployment, block_hash: str) -> tuple[tuple[int, int], QueueStatus]:
+def _fees_and_queue(w3: Web3, deployment: Deployment, block: HexStr) -> tuple[tuple[int, int], QueueStatus]:
     """The rates of management and performance, WAD, and the queue after a block."""
-    block = HexStr(block_hash)
     _, management, performance = bind(w3, deployment, "Vault").functions.terms().call(block_identifier=block)
     return (management, performance), at_block(w3, deployment, block)
 
@@ -148,6 +152,7 @@ def _status(
     last: LastDecision | None,
     rates: tuple[int, int],
     queue: QueueStatus,
+    safety: Safety,
 ) -> Status:
     chain, account = snapshot.assessment, snapshot.vault
     # The share price of ERC-4626 with its virtual shares, USDC per share.
@@ -167,6 +172,7 @@ def _status(
         owed=account.owed / USDC,
         fees=FeeLine(rates[0] / WAD, rates[1] / WAD, fee_shares, fee_shares * share_price),
         queue=queue,
+        safety=safety,
         maintenance_margin=chain.maintenance / WAD,
         initial_margin=chain.initial / WAD,
         gap_headroom=chain.gap_headroom / WAD,
@@ -217,6 +223,7 @@ def render(status: Status) -> Group:
         ("margin", f"{status.maintenance_margin:,.2f} maintenance, {status.initial_margin:,.2f} initial"),
         ("gap headroom", f"{status.gap_headroom:,.2f} USDC after the worst move of 50 %"),
         ("budgets", _budgets(status)),
+        *facts_of_safety(status.safety),
         ("keeper", f"{status.keeper}, {status.keeper_ether:.4f} ether"),
         ("last decision", _last(status.last_decision)),
     ):

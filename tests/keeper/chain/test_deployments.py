@@ -54,7 +54,7 @@ def test_an_address_in_lower_case_becomes_checksummed(tmp_path):
 
 def test_a_contract_is_found_by_name_or_named_as_missing():
     assert a_deployment().address("Vault") == ACCOUNT
-    with pytest.raises(ManifestError, match=r"no contract 'Queue' \(it has: CircuitBreaker, ClearingHouse, "):
+    with pytest.raises(ManifestError, match=r"no contract 'Queue' \(it has: BuybackAuction, CircuitBreaker, "):
         a_deployment().address("Queue")
 
 

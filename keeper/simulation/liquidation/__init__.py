@@ -1,0 +1,1 @@
+"""The proof that a vault in distress is brought back without its keeper, and its picture."""
