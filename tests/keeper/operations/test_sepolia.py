@@ -35,7 +35,7 @@ ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
 # 15 for the pool; 12 contracts, 2 wires, fees, 2 venues created and listed, 18 roles, 7 contracts handed over
-TRANSACTIONS = 59
+TRANSACTIONS = 60
 TWAP_WINDOW = 300  # seconds
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 KEYS = Keys(*(account_of(role).address for role in ROLES))
