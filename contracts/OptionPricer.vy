@@ -6,9 +6,12 @@
 @license AGPL-3.0
 @notice What options are worth, their Greeks, and their profit and loss in the scenarios of the risk engine. View only.
 
-        Marks. Options are marked with Black-76 on the posted eSSVI surface: `mid` at its volatility, `bid` and `ask` at the
-        volatility less and plus the slice's half-spread. Forward = spot * exp(carry * T), discount factor 1. An expired series is
-        worth its intrinsic value at spot until its fixing.
+        Marks. Options are marked with Black-76 on the posted eSSVI surface: `mid` as it is now, `bid` and `ask` at the volatility
+        less and plus the slice's half-spread, and at the worst surface of the trailing window: volatility and carry are shifted
+        in parallel by how far they have come from the worse side within it (IVolOracle.Window). Forward = spot * exp(carry * T),
+        discount factor 1. An expired series is worth its intrinsic value at spot until its fixing.
+
+        Prices. An underlying without positions need not have a price: it is reported as zero.
 
         Scenarios. Twelve spot shocks by three volatilities: volatility down, flat and up by 1 - 0.3 m, 1 and 1 + 0.6 m with
         m = (30 d / max(T, 1 d))^p, p = 0.3 up to 30 days and 0.13 beyond (Derive PMRM). Each series keeps its own volatility
@@ -31,9 +34,19 @@ initializes: normal
 initializes: black76[normal := normal]
 
 
+# @dev What the worst surfaces of the window differ by from the present one, half-spread included, WAD: volatility `above` and
+#      `below` it, and logarithms of forwards `over` and `under` it.
+struct Worst:
+    above: int256
+    below: int256
+    over: int256
+    under: int256
+
+
 # @dev Terms that all series of one expiry share: `ln_growth` = b * T; `up`, `down` the volatility shocks; all WAD.
 struct Terms:
     posted: IVolOracle.Slice
+    worst: Worst
     growth: int256
     ln_growth: int256
     sqrt_tenor: int256
@@ -88,8 +101,12 @@ def option_risk(book: DynArray[uint256, 32]) -> DynArray[IOptionPricer.OptionRis
     risks: DynArray[IOptionPricer.OptionRisk, 2] = []
     ln_spots: int256[2] = empty(int256[2])
     updated_at: uint256[2] = empty(uint256[2])
+    needed: bool[2] = [False, False]
+    for slot: uint256 in book:
+        if series._position(slot) != 0:
+            needed[series._underlying(slot)] = True
     for u: uint256 in range(UNDERLYINGS, bound=scenarios.MAX_UNDERLYINGS):
-        reading: IPriceOracle.Reading = staticcall PRICE_ORACLE.read(u)
+        reading: IPriceOracle.Reading = staticcall PRICE_ORACLE.read(u) if needed[u] else self._try_read(u)
         risk: IOptionPricer.OptionRisk = empty(IOptionPricer.OptionRisk)
         risk.spot = reading.price
         risk.twap = reading.twap
@@ -138,14 +155,14 @@ def marks(slot: uint256) -> IOptionPricer.Marks:
     m.spot = spot
     m.posted_at = terms.posted.posted_at
     m.mid = convert(self._value(at_spot, at_spot.sigma, is_call), uint256)
-    half: int256 = convert(terms.posted.half_spread, int256)
     deviation: uint256 = convert(at_spot.sigma * at_spot.sqrt_tenor // _W, uint256)
     m.deviations = (convert(abs(at_spot.x), uint256) * 10**18 >> 64) * 10**18 // max(deviation, 1)
     m.bid = max_value(uint256)
     for shifted: uint256 in [spot - spot * _MARK_SHIFT // 10**18, spot + spot * _MARK_SHIFT // 10**18]:
         p: Point = self._point(slot, convert(shifted, int256), math._wad_ln(convert(shifted, int256)), terms)
-        m.bid = min(m.bid, convert(self._value(p, at_spot.sigma - half, is_call), uint256))
-        m.ask = max(m.ask, convert(self._value(p, at_spot.sigma + half, is_call), uint256))
+        p.sigma = at_spot.sigma
+        m.bid = min(m.bid, convert(self._lowest(p, terms.worst, is_call), uint256))
+        m.ask = max(m.ask, convert(self._highest(p, terms.worst, is_call), uint256))
     return m
 
 
@@ -165,9 +182,32 @@ def low_and_mid(slot: uint256) -> (uint256, uint256):
 
 @internal
 @view
+def _try_read(underlying: uint256) -> IPriceOracle.Reading:
+    """
+    @return The reading of an underlying, zeros where there is none. Whoever needs the price must refuse a zero.
+    """
+    success: bool = False
+    response: Bytes[128] = b""
+    success, response = raw_call(
+        PRICE_ORACLE.address,
+        abi_encode(underlying, method_id=method_id("read(uint256)")),
+        max_outsize=128,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if not success or len(response) < 128:
+        return empty(IPriceOracle.Reading)
+    return abi_decode(response, IPriceOracle.Reading)
+
+
+@internal
+@view
 def _terms(underlying: uint256, expiry: uint256) -> Terms:
     t: Terms = empty(Terms)
-    t.posted = staticcall VOL_ORACLE.slice_of(underlying, expiry)
+    window: IVolOracle.Window = empty(IVolOracle.Window)
+    t.posted, window = staticcall VOL_ORACLE.posted(underlying, expiry)
+    t.worst.above = convert(t.posted.half_spread + window.down, int256)
+    t.worst.below = convert(t.posted.half_spread + window.up, int256)
     t.growth = _W
     t.up = _W
     t.down = _W
@@ -178,6 +218,8 @@ def _terms(underlying: uint256, expiry: uint256) -> Terms:
     t.sqrt_tenor = convert(isqrt(to_expiry * 10**36 // _YEAR), int256)
     t.ln_growth = t.posted.carry * tenor // _W
     t.growth = math._wad_exp(t.ln_growth)
+    t.worst.over = convert(window.carry_down, int256) * tenor // _W
+    t.worst.under = convert(window.carry_up, int256) * tenor // _W
     power: int256 = 3 * 10**17 if to_expiry <= 30 * 86400 else 13 * 10**16
     ratio: int256 = convert(30 * 86400 * 10**18 // max(to_expiry, 86400), int256)
     m: int256 = math._wad_exp(power * math._wad_ln(ratio) // _W)
@@ -211,6 +253,36 @@ def _value(p: Point, sigma: int256, is_call: bool) -> int256:
 
 @internal
 @view
+def _highest(p: Point, worst: Worst, is_call: bool) -> int256:
+    """
+    @return The price at the dearest surface of the window.
+    """
+    return self._value(self._drifted(p, worst.over if is_call else -worst.under), p.sigma + worst.above, is_call)
+
+
+@internal
+@view
+def _lowest(p: Point, worst: Worst, is_call: bool) -> int256:
+    """
+    @return The price at the cheapest surface of the window.
+    """
+    return self._value(self._drifted(p, -worst.under if is_call else worst.over), p.sigma - worst.below, is_call)
+
+
+@internal
+@pure
+def _drifted(p: Point, rise: int256) -> Point:
+    """
+    @notice The series at a forward whose logarithm is higher by a small `rise`: of e^rise three terms of the series do.
+    """
+    drifted: Point = p
+    drifted.forward += p.forward * (rise + rise * rise // (2 * _W)) // _W
+    drifted.x += (rise << 64) // _W
+    return drifted
+
+
+@internal
+@view
 def _with_series(
     risk: IOptionPricer.OptionRisk, p: Point, terms: Terms, position: int256, is_call: bool
 ) -> IOptionPricer.OptionRisk:
@@ -219,13 +291,13 @@ def _with_series(
     """
     r: IOptionPricer.OptionRisk = risk
     spot: int256 = convert(r.spot, int256)
-    half: int256 = convert(terms.posted.half_spread, int256)
-    against: int256 = half if position < 0 else -half
+    highest: int256 = self._highest(p, terms.worst, is_call)
+    lowest: int256 = self._lowest(p, terms.worst, is_call)
     s: int256 = (p.sigma * p.sqrt_tenor << 64) // (_W * _W)
     mid_call: int256 = black76._call(p.forward, p.strike, p.x, s)
 
-    r.bid += position * self._value(p, p.sigma + against, is_call) // _W
-    r.ask += position * self._value(p, p.sigma - against, is_call) // _W
+    r.bid += position * (highest if position < 0 else lowest) // _W
+    r.ask += position * (lowest if position < 0 else highest) // _W
     r.mid += position * (mid_call if is_call else mid_call - p.forward + p.strike) // _W
 
     d1: int256 = black76._d1(p.x, s)

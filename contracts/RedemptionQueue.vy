@@ -497,8 +497,21 @@ def _next() -> Settlement:
 @internal
 @view
 def _has_rounds_since(time: uint256) -> bool:
+    """
+    @notice Whether every price that there is has a round since a close. One that is not there stops the Vault's assessment if
+            anything depends on it; starving it of gas leaves too little for that.
+    """
     for underlying: uint256 in range(UNDERLYINGS, bound=2):
-        if (staticcall PRICE_ORACLE.read(underlying)).updated_at < time:
+        success: bool = False
+        response: Bytes[128] = b""
+        success, response = raw_call(
+            PRICE_ORACLE.address,
+            abi_encode(underlying, method_id=method_id("read(uint256)")),
+            max_outsize=128,
+            is_static_call=True,
+            revert_on_failure=False,
+        )
+        if success and len(response) == 128 and abi_decode(response, IPriceOracle.Reading).updated_at < time:
             return False
     return True
 

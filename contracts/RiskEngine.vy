@@ -10,7 +10,8 @@
         Margin. Maintenance margin per underlying is the worst loss of options and venues together over 33 scenarios: spot 0,
         +-5, +-10, +-15, +-20 % and the damped extremes -50 % (half counts) and +100 % (35 % counts), each with volatility down,
         flat and up; plus 2 % of spot times the short size of each series. Nothing offsets across underlyings. Initial margin is
-        1.25 times that, and 1.5 times more under oracle doubt.
+        1.25 times that, and 1.5 times more for an underlying whose oracle is in doubt. An underlying without positions and
+        without exposure needs no price.
 
         Venues. One that does not answer counts nothing, and is flagged: exits, settlement and payouts go on at what is left,
         while nothing is minted and no option sold. No caller can silence a venue by starving it of gas.
@@ -19,7 +20,8 @@
 
         Checks. What a trade leaves is measured as excess over each limit, at the NAV before the trade. No excess may grow, and
         a rebalance of a book in breach must shrink one excess by a tenth. A sale of options must end with no excess of
-        margin, gap or notional at all.
+        margin, gap or notional at all. A sale of puts must also leave the means to hedge them: shorting their whole notional
+        at the venues' health floor may not tie up more than NAV less the liquidity buffer.
 @custom:kill Holds no funds. Stop the Vault that uses it: its guardian sets REDUCE_ONLY.
 """
 
@@ -42,6 +44,7 @@ exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_rol
 # @param vega_band                                          Vega per 1.0 of volatility.
 # @param notional_total, notional_expiry, notional_series   Short option notional at spot.
 # @param gross_leverage                                     Gross venue exposure.
+# @param liquidity_buffer                                   Not for hedges, beside the intrinsic value that expires in 48 h.
 struct Limits:
     delta_target: uint256
     delta_hard: uint256
@@ -51,6 +54,7 @@ struct Limits:
     notional_expiry: uint256
     notional_series: uint256
     gross_leverage: uint256
+    liquidity_buffer: uint256
 
 
 event LimitsSet:
@@ -62,8 +66,9 @@ _CONTINGENCY: constant(int256) = 2 * 10**16
 _INITIAL: constant(int256) = 125 * 10**16
 _DOUBT: constant(int256) = 150 * 10**16
 _MOST: constant(int256) = 10**36  # of units, or USDC in WAD, in one venue
+_DUST: constant(int256) = 10**12  # units; an exposure that needs no price
+_NO_SHORT: constant(uint256) = 10**24  # the short margin of a venue that cannot short
 _SOON: constant(uint256) = 48 * 3600
-_BUFFER: constant(uint256) = 10**17  # share of NAV
 _VENUE_GAS: constant(uint256) = 400_000  # a venue that needs more does not answer
 _MIN_GAS: constant(uint256) = 430_000  # leaves 63/64 (EIP-150) above it, and enough to go on
 
@@ -85,6 +90,23 @@ def set_limits(limits: Limits):
     @notice Replace the limits. Governor only.
     """
     roles._check(roles.Role.GOVERNOR)
+    self._set_limits(limits)
+
+
+@external
+def tighten_limits(limits: Limits):
+    """
+    @notice Make limits smaller and the buffer larger, none of them the other way, at once. Guardian or governor.
+    """
+    roles._check_guardian()
+    now: Limits = self.limits
+    assert limits.delta_target <= now.delta_target and limits.delta_hard <= now.delta_hard, "risk: loosens"
+    assert limits.gamma_band <= now.gamma_band and limits.vega_band <= now.vega_band, "risk: loosens"
+    assert limits.notional_total <= now.notional_total, "risk: loosens"
+    assert limits.notional_expiry <= now.notional_expiry, "risk: loosens"
+    assert limits.notional_series <= now.notional_series, "risk: loosens"
+    assert limits.gross_leverage <= now.gross_leverage, "risk: loosens"
+    assert limits.liquidity_buffer >= now.liquidity_buffer, "risk: loosens"
     self._set_limits(limits)
 
 
@@ -127,6 +149,7 @@ def check_fill(
     before: IRiskEngine.Assessment,
     after: IRiskEngine.Assessment,
     book: DynArray[uint256, 32],
+    venues: DynArray[IRiskEngine.Listed, 8],
     slot: uint256,
     is_sale: bool,
 ) -> bool:
@@ -156,6 +179,9 @@ def check_fill(
     assert after.short_notional <= self._share(self.limits.notional_total, nav), "risk: total notional"
     assert of_expiry <= self._share(self.limits.notional_expiry, nav), "risk: expiry notional"
     assert of_series <= self._share(self.limits.notional_series, nav), "risk: series notional"
+    if not series._is_call(slot):
+        spare: int256 = after.nav_bid - self._buffer(book, after)
+        assert self._short_capital(book, venues, after) <= spare, "risk: hedge capacity"
     return True
 
 
@@ -212,7 +238,9 @@ def _assess(
         u: uint256 = listed.underlying
         answers: bool = False
         venue: IVenue.VenueState = empty(IVenue.VenueState)
-        answers, venue = self._venue_state(listed, options[u].spot)
+        # Without a price any will do for what has no exposure.
+        answers, venue = self._venue_state(listed, options[u].spot if options[u].spot > 0 else 10**18)
+        assert options[u].spot > 0 or abs(venue.exposure) <= _DUST, "risk: no price"
         a.venue_failed = a.venue_failed or not answers
         a.nav_mid += venue.equity
         units[u] += venue.exposure
@@ -234,7 +262,6 @@ def _assess(
         a.delta[u] = o.delta + units[u]
         a.gamma[u] = o.gamma
         a.vega[u] = o.vega
-        a.doubt = a.doubt or o.doubt
         a.unfixed = a.unfixed or o.unfixed
 
         worst: int256 = 0
@@ -250,12 +277,15 @@ def _assess(
                 worst = min(worst, pnl)
             worst_gap = min(worst_gap, o.pnl[v * scenarios.SPOT_SHOCKS + scenarios.HALF] + gap_down[u])
             worst_gap = min(worst_gap, o.pnl[v * scenarios.SPOT_SHOCKS + scenarios.ONE_AND_A_HALF] + gap_up[u])
-        a.maintenance += o.short_notional * _CONTINGENCY // _W - worst
+        maintenance: int256 = o.short_notional * _CONTINGENCY // _W - worst
+        initial: int256 = maintenance * _INITIAL // _W
+        if o.doubt and maintenance > 0:
+            a.doubt = True
+            initial = initial * _DOUBT // _W
+        a.maintenance += maintenance
+        a.initial += initial
         gap_loss -= worst_gap
 
-    a.initial = a.maintenance * _INITIAL // _W
-    if a.doubt:
-        a.initial = a.initial * _DOUBT // _W
     a.gap_headroom = a.nav_bid - gap_loss
     return a
 
@@ -310,11 +340,47 @@ def _share(limit: uint256, nav: int256) -> int256:
 
 @internal
 @view
+def _short_capital(
+    book: DynArray[uint256, 32], venues: DynArray[IRiskEngine.Listed, 8], a: IRiskEngine.Assessment
+) -> int256:
+    """
+    @return Own funds that shorting the notional of every short put ties up in the venue that asks for the least, USDC in WAD.
+    """
+    margins: uint256[2] = [_NO_SHORT, _NO_SHORT]
+    for listed: IRiskEngine.Listed in venues:
+        margins[listed.underlying] = min(margins[listed.underlying], self._short_margin(listed.venue))
+    capital: int256 = 0
+    for slot: uint256 in book:
+        if not series._is_call(slot):
+            u: uint256 = series._underlying(slot)
+            notional: int256 = max(-series._position(slot), 0) * convert(a.spot[u], int256) // _W
+            capital += notional * convert(margins[u], int256) // _W
+    return capital
+
+
+@internal
+@view
+def _short_margin(venue: IVenue) -> uint256:
+    """
+    @return Own funds that a short of 1 USDC ties up at the venue's health floor, WAD. A venue without such a view cannot short.
+    """
+    success: bool = False
+    response: Bytes[32] = b""
+    success, response = raw_call(
+        venue.address, method_id("short_margin()"), max_outsize=32, is_static_call=True, revert_on_failure=False
+    )
+    if not success or len(response) < 32:
+        return _NO_SHORT
+    return convert(response, uint256)
+
+
+@internal
+@view
 def _buffer(book: DynArray[uint256, 32], a: IRiskEngine.Assessment) -> int256:
     """
     @return The liquidity buffer: a share of NAV, and the intrinsic value of the shorts that expire in 48 hours, USDC in WAD.
     """
-    buffer: int256 = self._share(_BUFFER, a.nav_bid)
+    buffer: int256 = self._share(self.limits.liquidity_buffer, a.nav_bid)
     for slot: uint256 in book:
         position: int256 = series._position(slot)
         if position < 0 and series._expiry(slot) <= block.timestamp + _SOON:

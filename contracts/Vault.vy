@@ -459,7 +459,7 @@ def on_fill(
         self._require_free(premium)
         self._pay(taker, premium)
     after: IRiskEngine.Assessment = self._assess_book(book_after)
-    assert staticcall RISK.check_fill(before, after, book_after, slot, is_sale)
+    assert staticcall RISK.check_fill(before, after, book_after, self.venues, slot, is_sale)
     u: uint256 = slot >> 248  # modules/series.vy
     return before.nav_bid, abs(after.gamma[u]) < abs(before.gamma[u]) or abs(after.vega[u]) < abs(before.vega[u])
 

@@ -6,18 +6,26 @@
 @license AGPL-3.0
 @notice The implied-volatility surface: one eSSVI slice per underlying and expiry, packed in one slot.
 
-        Posting. A role posts slices. Each must be free of butterfly arbitrage, with at-the-money volatility, carry and half-spread
-        inside their bounds.
+        Posting. A role posts slices of the weekly expiries. Each must be free of butterfly arbitrage, with at-the-money
+        volatility, carry and half-spread inside their bounds, and at-the-money volatility near the median of its last seven
+        days. What is outside already may only come closer.
 
-        Speed. A slice may move the implied volatility at k / (sigma * sqrt(T)) in {-2, -1, 0, 1, 2} by no more than two budgets
-        allow, per hour and per day; carry has its own daily budget. Whoever holds the key cannot move marks faster.
+        Speed. A post moves a slice by the largest change of implied volatility at k / (sigma * sqrt(T)) in {-2, -1, 0, 1, 2}
+        and the change of the half-spread together. All moves of any hour, of any 24 hours, and all of carry, have a limit.
+
+        Window. What bid volatilities rose and ask volatilities fell in the last 24 hours is kept, and so is carry: whoever
+        trades with the vault does so at the worst surface of that window, so that moving it gains nothing.
+
+        First slices. That of a new expiry is measured from the interpolation of its neighbours' total variance in time, which
+        it must lie near; it takes over their windows, their speeds and their past. The first of an underlying has nothing to
+        be measured by: only the governor posts it.
 @custom:kill Holds no funds. Revoke VOL_POSTER: a surface older than two hours stops all fills.
 """
 
 from .interfaces import IVolOracle
 from .modules import essvi
-from .modules import leaky_bucket
 from .modules import roles
+from .modules import trailing
 
 implements: IVolOracle
 initializes: roles
@@ -27,12 +35,14 @@ exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_rol
 
 # @notice Bounds and speeds, WAD.
 # @param min_vol, max_vol                  At-the-money volatility.
-# @param vol_per_hour, vol_per_day         Largest move of volatility at any control point.
-# @param max_carry, carry_per_day          Largest |carry| and its largest move.
+# @param vol_anchor                        Its largest distance from the median of seven days.
+# @param vol_per_hour, vol_per_day         Sum of moves in any hour, and in any 24 hours.
+# @param max_carry, carry_per_day          Largest |carry|, and sum of its moves in any 24 hours.
 # @param min_half_spread, max_half_spread  Half-spread of a slice.
 struct Bounds:
     min_vol: uint256
     max_vol: uint256
+    vol_anchor: uint256
     vol_per_hour: uint256
     vol_per_day: uint256
     max_carry: uint256
@@ -41,10 +51,34 @@ struct Bounds:
     max_half_spread: uint256
 
 
-struct Speed:
-    hour: leaky_bucket.Bucket
-    day: leaky_bucket.Bucket
-    carry: leaky_bucket.Bucket
+# @dev What a post is measured from: log-moneyness of the control points, volatilities there, half-spread and carry, WAD.
+struct Reference:
+    points: int256[5]
+    vols: int256[5]
+    half_spread: int256
+    carry: int256
+
+
+# @dev From a reference to a new slice, WAD: what its bid volatilities rise and its ask volatilities fall at most, the largest
+#      change of a volatility with that of the half-spread, and what carry rises or falls.
+struct Move:
+    up: uint256
+    down: uint256
+    size: uint256
+    carry_up: uint256
+    carry_down: uint256
+
+
+# @dev What is kept of the past of a slice, packed.
+# @param window   Moves up and down (modules/trailing.vy).
+# @param carries  Moves of carry up and down.
+# @param speeds   Sizes of moves: of the day, of the hour.
+# @param samples  Days 32 | seven daily at-the-money volatilities of 16 bits in 1e-4, the newest lowest.
+struct Past:
+    window: uint256
+    carries: uint256
+    speeds: uint256
+    samples: uint256
 
 
 event SlicePosted:
@@ -59,7 +93,16 @@ event BoundsSet:
 
 _W: constant(int256) = 10**18
 _YEAR: constant(uint256) = 365 * 86400
+_WEEK: constant(uint256) = 7 * 86400
+_FRIDAY_0800: constant(uint256) = 86400 + 8 * 3600  # the epoch began on a Thursday
+_MAX_TENOR: constant(uint256) = 90 * 86400
+_MAX_EXPIRIES: constant(uint256) = 16  # more than there are weeks in the longest tenor
 _POINTS: constant(int256[5]) = [-2, -1, 0, 1, 2]
+_AT_THE_MONEY: constant(uint256) = 2
+_FIRST_GAP: constant(uint256) = 3 * 10**16  # of a new expiry from its neighbours
+_MAX_SPEED: constant(uint256) = 5 * 10**17  # a lane of modules/trailing.vy holds 0.655
+_SAMPLES: constant(uint256) = 7
+_SAMPLE_UNIT: constant(int256) = 10**14
 
 # units of the packed slice: theta 64 bits 1e-18 | phi 64 bits 1e-12 | rho 32 bits 1e-9 | carry 32 bits 1e-9 |
 # half-spread 32 bits 1e-9 | time 32 bits
@@ -68,7 +111,8 @@ _UNIT: constant(int256) = 10**9
 
 bounds: public(Bounds)
 _slices: HashMap[uint256, HashMap[uint256, uint256]]
-_speeds: HashMap[uint256, HashMap[uint256, Speed]]
+_pasts: HashMap[uint256, HashMap[uint256, Past]]
+_expiries: HashMap[uint256, DynArray[uint256, 16]]
 
 
 @deploy
@@ -87,6 +131,21 @@ def set_bounds(bounds: Bounds):
 
 
 @external
+def tighten_bounds(bounds: Bounds):
+    """
+    @notice Narrow bounds and slow speeds, none of them the other way, at once. Guardian or governor.
+    """
+    roles._check_guardian()
+    b: Bounds = self.bounds
+    assert bounds.min_vol >= b.min_vol and bounds.max_vol <= b.max_vol, "vol: loosens"
+    assert bounds.vol_anchor <= b.vol_anchor, "vol: loosens"
+    assert bounds.vol_per_hour <= b.vol_per_hour and bounds.vol_per_day <= b.vol_per_day, "vol: loosens"
+    assert bounds.max_carry <= b.max_carry and bounds.carry_per_day <= b.carry_per_day, "vol: loosens"
+    assert bounds.min_half_spread >= b.min_half_spread and bounds.max_half_spread <= b.max_half_spread, "vol: loosens"
+    self._set_bounds(bounds)
+
+
+@external
 def post(
     underlying: uint256,
     expiry: uint256,
@@ -97,27 +156,52 @@ def post(
     half_spread: uint256,
 ):
     """
-    @notice Post a slice as seen now; parameters as in IVolOracle.Slice, rounded to their packed units.
+    @notice Post a slice as seen now; parameters as in IVolOracle.Slice, rounded to their packed units. Vol poster only; the
+            first live slice of an underlying, governor only.
     """
-    roles._check(roles.Role.VOL_POSTER)
     assert expiry > block.timestamp, "vol: expired"
-    new: IVolOracle.Slice = self._unpack(self._pack(theta, rho, phi, carry, half_spread))
-    self._check_bounds(new, expiry)
-    if self._slices[underlying][expiry] != 0:
-        self._charge(underlying, expiry, new)
-    self._slices[underlying][expiry] = self._pack(theta, rho, phi, carry, half_spread)
+    packed: uint256 = self._pack(theta, rho, phi, carry, half_spread)
+    new: IVolOracle.Slice = self._unpack(packed)
+    assert abs(new.rho) < _W, "vol: rho out of bounds"
+    assert essvi._is_free_of_butterflies(new), "vol: butterfly arbitrage"
+
+    was: Reference = empty(Reference)
+    past: Past = empty(Past)
+    is_first: bool = self._slices[underlying][expiry] == 0
+    if is_first:
+        was, past = self._open(underlying, expiry, new)
+    else:
+        roles._check(roles.Role.VOL_POSTER)
+        was = self._reference(underlying, expiry)
+        past = self._past(underlying, expiry)
+    move: Move = self._move(was, new, expiry)
+    if is_first:
+        assert move.size <= _FIRST_GAP, "vol: far from its neighbours"
+        assert move.carry_up + move.carry_down <= self.bounds.carry_per_day, "vol: far from its neighbours"
+    else:
+        past.speeds = self._charge(past, move)
+    self._check_bounds(was, new, expiry, past.samples)
+    past.window = trailing._add(past.window, move.up, trailing.FOUR_HOURS, move.down, trailing.FOUR_HOURS)
+    past.carries = trailing._add(
+        past.carries, move.carry_up, trailing.FOUR_HOURS, move.carry_down, trailing.FOUR_HOURS
+    )
+    self._pasts[underlying][expiry] = past
+    self._slices[underlying][expiry] = packed
     log SlicePosted(underlying=underlying, expiry=expiry, slice=new)
 
 
 @external
 @view
-def slice_of(underlying: uint256, expiry: uint256) -> IVolOracle.Slice:
+def posted(underlying: uint256, expiry: uint256) -> (IVolOracle.Slice, IVolOracle.Window):
     """
-    @notice The slice in force.
+    @notice The slice in force and how far it has moved lately.
     """
-    packed: uint256 = self._slices[underlying][expiry]
-    assert packed != 0, "vol: no slice"
-    return self._unpack(packed)
+    window: IVolOracle.Window = empty(IVolOracle.Window)
+    moves: uint256 = self._pasts[underlying][expiry].window
+    window.up, window.down = trailing._sums(moves, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
+    carries: uint256 = self._pasts[underlying][expiry].carries
+    window.carry_up, window.carry_down = trailing._sums(carries, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
+    return self._slice(underlying, expiry), window
 
 
 @external
@@ -126,51 +210,259 @@ def vol(underlying: uint256, expiry: uint256, k: int256) -> uint256:
     """
     @notice Annualised implied volatility at log-moneyness k = ln(K / F), both WAD.
     """
-    packed: uint256 = self._slices[underlying][expiry]
-    assert packed != 0, "vol: no slice"
-    return convert(essvi._vol(self._unpack(packed), expiry, k), uint256)
+    return convert(essvi._vol(self._slice(underlying, expiry), expiry, k), uint256)
+
+
+@external
+@view
+def expiries(underlying: uint256) -> DynArray[uint256, 16]:
+    """
+    @notice Expiries with slices in the order of their first posts, all that are live among them.
+    """
+    return self._expiries[underlying]
+
+
+@external
+@view
+def room(underlying: uint256, expiry: uint256) -> (uint256, uint256):
+    """
+    @notice How far the speeds let the slice move now: volatility with half-spread, and carry, WAD.
+    """
+    return self._room(self._pasts[underlying][expiry])
 
 
 @internal
 def _set_bounds(bounds: Bounds):
     assert bounds.min_vol > 0 and bounds.min_vol < bounds.max_vol, "vol: bounds"
     assert bounds.min_half_spread <= bounds.max_half_spread, "vol: bounds"
+    assert max(bounds.vol_per_hour, max(bounds.vol_per_day, bounds.carry_per_day)) <= _MAX_SPEED, "vol: bounds"
     self.bounds = bounds
     log BoundsSet(bounds=bounds)
 
 
 @internal
-@view
-def _check_bounds(new: IVolOracle.Slice, expiry: uint256):
-    b: Bounds = self.bounds
-    assert abs(new.rho) < _W, "vol: rho out of bounds"
-    assert essvi._is_free_of_butterflies(new), "vol: butterfly arbitrage"
-    at_the_money: uint256 = convert(essvi._vol(new, expiry, 0), uint256)
-    assert at_the_money >= b.min_vol and at_the_money <= b.max_vol, "vol: at-the-money out of bounds"
-    assert convert(abs(new.carry), uint256) <= b.max_carry, "vol: carry out of bounds"
-    assert new.half_spread >= b.min_half_spread and new.half_spread <= b.max_half_spread, "vol: half-spread"
+def _open(underlying: uint256, expiry: uint256, new: IVolOracle.Slice) -> (Reference, Past):
+    """
+    @notice What the first slice of an expiry is measured from and takes over; the expiry joins the live ones.
+    """
+    assert expiry % _WEEK == _FRIDAY_0800, "vol: expiry off the grid"
+    assert expiry - block.timestamp <= _MAX_TENOR, "vol: expiry too far"
+    live: DynArray[uint256, 16] = []
+    earlier: uint256 = 0
+    later: uint256 = max_value(uint256)
+    for other: uint256 in self._expiries[underlying]:
+        if other > block.timestamp:
+            live.append(other)
+            if other < expiry:
+                earlier = max(earlier, other)
+            else:
+                later = min(later, other)
+    is_alone: bool = len(live) == 0
+    live.append(expiry)
+    self._expiries[underlying] = live
+    if is_alone:
+        roles._check(roles.Role.GOVERNOR)
+        was: Reference = self._at_control_points(new, expiry)
+        return was, Past(window=0, carries=0, speeds=0, samples=self._sampled(0, was.vols[_AT_THE_MONEY]))
+    roles._check(roles.Role.VOL_POSTER)
+    if earlier == 0:
+        earlier = later
+    if later == max_value(uint256):
+        later = earlier
+    past: Past = self._past(underlying, earlier)
+    if later != earlier:
+        beyond: Past = self._past(underlying, later)
+        past.window = trailing._larger(past.window, beyond.window, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
+        past.carries = trailing._larger(past.carries, beyond.carries, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
+        past.speeds = trailing._larger(past.speeds, beyond.speeds, trailing.FOUR_HOURS, trailing.TEN_MINUTES)
+    return self._between(underlying, earlier, later, expiry), past
 
 
 @internal
-def _charge(underlying: uint256, expiry: uint256, new: IVolOracle.Slice):
+@view
+def _slice(underlying: uint256, expiry: uint256) -> IVolOracle.Slice:
+    packed: uint256 = self._slices[underlying][expiry]
+    assert packed != 0, "vol: no slice"
+    return self._unpack(packed)
+
+
+@internal
+@view
+def _reference(underlying: uint256, expiry: uint256) -> Reference:
+    return self._at_control_points(self._slice(underlying, expiry), expiry)
+
+
+@internal
+@view
+def _at_control_points(posted: IVolOracle.Slice, expiry: uint256) -> Reference:
+    r: Reference = empty(Reference)
+    r.points = self._points(essvi._vol(posted, expiry, 0), expiry)
+    for i: uint256 in range(5):
+        r.vols[i] = essvi._vol(posted, expiry, r.points[i])
+    r.half_spread = convert(posted.half_spread, int256)
+    r.carry = posted.carry
+    return r
+
+
+@internal
+@view
+def _points(at_the_money: int256, expiry: uint256) -> int256[5]:
     """
-    @notice Charge the largest move at the control points to the budgets.
+    @return Log-moneyness at -2 to 2 standard deviations.
     """
-    old: IVolOracle.Slice = self._unpack(self._slices[underlying][expiry])
     tenor: uint256 = (expiry - block.timestamp) * 10**36 // _YEAR
-    deviation: int256 = essvi._vol(old, expiry, 0) * convert(isqrt(tenor), int256) // _W
-    move: uint256 = 0
-    for z: int256 in _POINTS:
-        k: int256 = z * deviation
-        change: int256 = essvi._vol(new, expiry, k) - essvi._vol(old, expiry, k)
-        move = max(move, convert(abs(change), uint256))
+    deviation: int256 = at_the_money * convert(isqrt(tenor), int256) // _W
+    points: int256[5] = empty(int256[5])
+    for i: uint256 in range(5):
+        points[i] = _POINTS[i] * deviation
+    return points
+
+
+@internal
+@view
+def _between(underlying: uint256, earlier: uint256, later: uint256, expiry: uint256) -> Reference:
+    """
+    @notice Neighbours interpolated: total variance at equal numbers of standard deviations, half-spread and carry, each linear
+            in time. Beyond the first and the last slice volatility stays as it is there.
+    """
+    r: Reference = self._reference(underlying, earlier)
+    if later != earlier:
+        beyond: Reference = self._reference(underlying, later)
+        behind: int256 = convert(expiry - earlier, int256)
+        ahead: int256 = convert(later - expiry, int256)
+        first: int256 = convert(earlier - block.timestamp, int256)
+        last: int256 = convert(later - block.timestamp, int256)
+        own: int256 = convert(expiry - block.timestamp, int256)
+        for i: uint256 in range(5):
+            weighted: int256 = r.vols[i] * r.vols[i] * first * ahead + beyond.vols[i] * beyond.vols[i] * last * behind
+            r.vols[i] = convert(isqrt(convert(weighted // (own * (ahead + behind)), uint256)), int256)
+        r.half_spread = (r.half_spread * ahead + beyond.half_spread * behind) // (ahead + behind)
+        r.carry = (r.carry * ahead + beyond.carry * behind) // (ahead + behind)
+    r.points = self._points(r.vols[_AT_THE_MONEY], expiry)
+    return r
+
+
+@internal
+@pure
+def _move(was: Reference, new: IVolOracle.Slice, expiry: uint256) -> Move:
+    widening: int256 = convert(new.half_spread, int256) - was.half_spread
+    up: int256 = 0
+    down: int256 = 0
+    largest: int256 = 0
+    for i: uint256 in range(5):
+        change: int256 = essvi._vol(new, expiry, was.points[i]) - was.vols[i]
+        up = max(up, change - widening)
+        down = max(down, -change - widening)
+        largest = max(largest, abs(change))
+    return Move(
+        up=convert(up, uint256),
+        down=convert(down, uint256),
+        size=convert(largest + abs(widening), uint256),
+        carry_up=convert(max(new.carry - was.carry, 0), uint256),
+        carry_down=convert(max(was.carry - new.carry, 0), uint256),
+    )
+
+
+@internal
+@view
+def _room(past: Past) -> (uint256, uint256):
+    """
+    @return What the speeds still allow: of volatility, and of carry, WAD.
+    """
     b: Bounds = self.bounds
-    speed: Speed = self._speeds[underlying][expiry]
-    speed.hour = leaky_bucket._spend(speed.hour, move, b.vol_per_hour, 24 * b.vol_per_hour)
-    speed.day = leaky_bucket._spend(speed.day, move, b.vol_per_day, b.vol_per_day)
-    carry_move: uint256 = convert(abs(new.carry - old.carry), uint256)
-    speed.carry = leaky_bucket._spend(speed.carry, carry_move, b.carry_per_day, b.carry_per_day)
-    self._speeds[underlying][expiry] = speed
+    day: uint256 = 0
+    hour: uint256 = 0
+    day, hour = trailing._sums(past.speeds, trailing.FOUR_HOURS, trailing.TEN_MINUTES)
+    up: uint256 = 0
+    down: uint256 = 0
+    up, down = trailing._sums(past.carries, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
+    of_vol: uint256 = min(b.vol_per_hour - min(b.vol_per_hour, hour), b.vol_per_day - min(b.vol_per_day, day))
+    return of_vol, b.carry_per_day - min(b.carry_per_day, up + down)
+
+
+@internal
+@view
+def _charge(past: Past, move: Move) -> uint256:
+    """
+    @return `past.speeds` after a move that they allow.
+    """
+    of_vol: uint256 = 0
+    of_carry: uint256 = 0
+    of_vol, of_carry = self._room(past)
+    assert move.size <= of_vol, "vol: too fast"
+    assert move.carry_up + move.carry_down <= of_carry, "vol: carry too fast"
+    return trailing._add(past.speeds, move.size, trailing.FOUR_HOURS, move.size, trailing.TEN_MINUTES)
+
+
+@internal
+@view
+def _check_bounds(was: Reference, new: IVolOracle.Slice, expiry: uint256, samples: uint256):
+    """
+    @notice Everything must be inside its bounds, or closer to them than it was: they may have been narrowed.
+    """
+    b: Bounds = self.bounds
+    at_the_money: int256 = essvi._vol(new, expiry, 0)
+    old: int256 = was.vols[_AT_THE_MONEY]
+    min_vol: int256 = convert(b.min_vol, int256)
+    assert self._inside(at_the_money, old, min_vol, convert(b.max_vol, int256)), "vol: at-the-money out of bounds"
+    median: int256 = self._median(samples)
+    anchor: int256 = convert(b.vol_anchor, int256)
+    assert self._inside(at_the_money, old, median - anchor, median + anchor), "vol: far from its week"
+    max_carry: int256 = convert(b.max_carry, int256)
+    assert self._inside(new.carry, was.carry, -max_carry, max_carry), "vol: carry out of bounds"
+    half: int256 = convert(new.half_spread, int256)
+    min_half: int256 = convert(b.min_half_spread, int256)
+    assert self._inside(half, was.half_spread, min_half, convert(b.max_half_spread, int256)), "vol: half-spread"
+
+
+@internal
+@pure
+def _inside(new: int256, old: int256, low: int256, high: int256) -> bool:
+    outside: int256 = max(max(low - new, new - high), 0)
+    return outside == 0 or outside < max(low - old, old - high)
+
+
+@internal
+@view
+def _past(underlying: uint256, expiry: uint256) -> Past:
+    """
+    @notice The past of a slice in force, its samples up to today.
+    """
+    past: Past = self._pasts[underlying][expiry]
+    past.samples = self._sampled(past.samples, essvi._vol(self._slice(underlying, expiry), expiry, 0))
+    return past
+
+
+@internal
+@view
+def _sampled(samples: uint256, at_the_money: int256) -> uint256:
+    """
+    @notice `samples` with one more for every day that has begun since the last post: the volatility that was in force.
+    """
+    today: uint256 = block.timestamp // 86400
+    lanes: uint256 = samples & (2**112 - 1)
+    sample: uint256 = convert(at_the_money // _SAMPLE_UNIT, uint256)
+    for _: uint256 in range(min(today - (samples >> 112), _SAMPLES), bound=_SAMPLES):
+        lanes = ((lanes << 16) | sample) & (2**112 - 1)
+    return (today << 112) | lanes
+
+
+@internal
+@pure
+def _median(samples: uint256) -> int256:
+    """
+    @return The largest sample that no more than three are below.
+    """
+    median: uint256 = 0
+    for i: uint256 in range(_SAMPLES):
+        sample: uint256 = (samples >> (16 * i)) & (2**16 - 1)
+        below: uint256 = 0
+        for j: uint256 in range(_SAMPLES):
+            if (samples >> (16 * j)) & (2**16 - 1) < sample:
+                below += 1
+        if below <= _SAMPLES // 2:
+            median = max(median, sample)
+    return convert(median, int256) * _SAMPLE_UNIT
 
 
 @internal

@@ -111,6 +111,16 @@ def state(spot: uint256) -> IVenue.VenueState:
 
 @external
 @view
+def short_margin() -> uint256:
+    """
+    @notice Own funds that a short of 1 USDC ties up at the health floor, WAD: the collateral less the sale's proceeds. The
+            RiskEngine asks.
+    """
+    return HEALTH_FLOOR * aave_v3.BASIS // self._threshold() - _WAD
+
+
+@external
+@view
 def funding(delta_change: int256, limit_price: uint256) -> uint256:
     """
     @notice USDC that the Vault sends ahead of `trade`: what the health target will miss when a sale brings `limit_price`, or

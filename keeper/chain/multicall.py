@@ -17,10 +17,13 @@ _AGGREGATE: Final = signature("aggregate3((address,bool,bytes)[])((bool,bytes)[]
 class Answer:
     """One view of a batch. `value` is there after the batch has run; None if the view is optional and failed."""
 
-    __slots__ = ("address", "data", "function", "name", "optional", "value")
+    __slots__ = ("address", "data", "explains", "function", "name", "optional", "value")
 
-    def __init__(self, name: str, address: str, function: Function, args: tuple[Any, ...], optional: bool) -> None:
+    def __init__(
+        self, name: str, address: str, function: Function, args: tuple[Any, ...], optional: bool, explains: bool
+    ) -> None:
         self.name, self.address, self.function, self.optional = name, address, function, optional
+        self.explains = explains
         self.data = function.encode(*args)
         self.value: Any = None
 
@@ -31,10 +34,21 @@ class Batch:
     def __init__(self) -> None:
         self._answers: list[Answer] = []
 
-    def add(self, contract: str, address: str, function: Function, *args: Any, optional: bool = False) -> Answer:
-        """A view to read; `contract` names it in errors. An optional one may fail."""
+    def add(
+        self,
+        contract: str,
+        address: str,
+        function: Function,
+        *args: Any,
+        optional: bool = False,
+        explains: bool = False,
+    ) -> Answer:
+        """A view to read; `contract` names it in errors. An optional one may fail.
+
+        One that `explains` does so too, but is named when one that may not has failed.
+        """
         name = f"{contract}.{function.name}({', '.join(str(arg) for arg in args)})"
-        answer = Answer(name, address, function, args, optional)
+        answer = Answer(name, address, function, args, optional or explains, explains)
         self._answers.append(answer)
         return answer
 
@@ -55,11 +69,13 @@ class Batch:
                 todo="Connect to a chain that has it, or to a node that has the state of that block.",
             ) from None
         failed: list[str] = []
+        is_fatal = False
         for answer, (success, returned) in zip(self._answers, results, strict=True):
             reason = self._take(answer, success, returned)
-            if reason and not answer.optional:
+            if reason and (answer.explains or not answer.optional):
                 failed.append(f"{answer.name}: {reason}")
-        if failed:
+                is_fatal = is_fatal or not answer.optional
+        if is_fatal:
             raise SnapshotError(
                 f"At block {block.number} the contracts refused to answer: {'; '.join(failed)}.",
                 kept="Nothing was decided or sent.",

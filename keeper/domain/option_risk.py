@@ -25,7 +25,7 @@ class OptionRisk:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """IOptionPricer.Marks: price bounds of one series at the worse of spot ±0.5 %, and the time of its slice.
+    """IOptionPricer.Marks: price bounds of one series at the worse of spot ±0.5 % and of the window, its slice's time.
 
     ``deviations`` is how far the strike is from the forward in standard deviations, WAD.
     """

@@ -25,7 +25,10 @@ class VenueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """PriceOracle.read: prices in USDC, WAD; ``twap_wad`` is 0 when there is none."""
+    """PriceOracle.read: prices in USDC, WAD; ``twap_wad`` is 0 when there is none.
+
+    All zeros stand for an underlying without a price, which no position and no exposure needs.
+    """
 
     price_wad: int
     twap_wad: int
@@ -34,8 +37,21 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """IVolOracle.Window: sums of what a slice moved by in the last 24 to 28 hours, WAD.
+
+    ``up`` of its bid volatilities upwards, ``down`` of its ask volatilities downwards.
+    """
+
+    up: int = 0
+    down: int = 0
+    carry_up: int = 0
+    carry_down: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class VolSlice:
-    """VolOracle.slice_of: theta is the at-the-money total variance from ``posted_at`` to expiry; WAD but for times."""
+    """VolOracle.posted: theta is the at-the-money total variance from ``posted_at`` to expiry; WAD but for times."""
 
     theta: int
     rho: int
@@ -43,6 +59,7 @@ class VolSlice:
     carry: int
     half_spread: int
     posted_at: int
+    window: Window = Window()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +163,7 @@ class Limits:
     notional_expiry: int
     notional_series: int
     gross_leverage: int
+    liquidity_buffer: int
 
 
 @dataclass(frozen=True, slots=True)

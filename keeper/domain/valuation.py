@@ -48,12 +48,13 @@ class PositionValue:
 class OptionTotals:
     """The options of one underlying.
 
-    Spot in USDC; values in USDC marked against, at and in favour of the vault; Greeks as in PositionValue; notionals
-    in USDC at spot, of the short sizes and of all sizes; ``pnl``, USDC, has shape (36,), cells as in
-    keeper/risk/grid.py, read-only.
+    Spot in USDC, zero when there is none; ``doubt`` of its oracle; values in USDC marked against, at and in favour of
+    the vault; Greeks as in PositionValue; notionals in USDC at spot, of the short sizes and of all sizes; ``pnl``,
+    USDC, has shape (36,), cells as in keeper/risk/grid.py, read-only.
     """
 
     spot: float
+    doubt: bool
     bid: float
     mid: float
     ask: float
@@ -99,7 +100,6 @@ class Valuation:
     options: tuple[OptionTotals, ...]
     venues: tuple[VenueTotals, ...]
     cash: float
-    doubt: bool
     unfixed: bool
     margins: Margins
 

@@ -94,11 +94,13 @@ def _plain(snapshot: Snapshot, action: Action, reason: str, deltas: tuple[DeltaC
 
 
 def instruments_of(snapshot: Snapshot) -> tuple[Instrument, ...]:
-    """Every way to trade that the snapshot's venues offer."""
+    """Every way to trade that the snapshot's venues offer where there is a price."""
     slippage = snapshot.vault.budgets.leg_slippage / WAD
     instruments: list[Instrument] = []
     for venue in snapshot.venues:
         reading = snapshot.readings[venue.state.underlying]
+        if reading.price_wad == 0:
+            continue
         reference = Reference(reading.price_wad / WAD, slippage)
         if venue.kind is VenueKind.UNISWAP_V3_SPOT:
             instruments.extend(spot_instruments(venue, reference))
@@ -197,7 +199,7 @@ def _is_stuck(snapshot: Snapshot, valuation: Valuation, deltas: tuple[DeltaChang
         half = units * spot / 2
         stressed = {"stressed_down": venues.stressed_down - half, "stressed_up": venues.stressed_up + half}
         moved.append(replace(venues, units=venues.units + units, **stressed))
-    now, then = valuation.margins, margins(valuation.options, moved, valuation.cash, valuation.doubt)
+    now, then = valuation.margins, margins(valuation.options, moved, valuation.cash)
     gross = sum(abs(change.after - change.before) * spot for change, spot in zip(deltas, spots, strict=True))
     leverage = snapshot.limits.gross_leverage / WAD * now.nav_bid
     excess = [

@@ -10,7 +10,7 @@ underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t
 
 subject to the limits that the contracts check after a rebalance, each "inside, or no farther than before":
 
-    margin      initial_factor * sum_u w_u <= NAV - cost,   w_u >= contingency_u - damping_j * P&L_u,j  for each shock j
+    margin      sum_u initial_factor_u w_u <= NAV - cost,   w_u >= contingency_u - damping_j * P&L_u,j  for each shock j
     gap         sum_u g_u <= NAV - cost,                    g_u >= -P&L_u at spot -50 % and +50 %
     delta       |d_u + sum_i (b_i - s_i)| <= band + t_u
     position    what all pools of a venue sell or buy back <= what it holds or owes
@@ -60,7 +60,8 @@ class Exposure:
     """One underlying before the trade; USDC but for the volatility.
 
     Attributes:
-        spot: Oracle price.
+        spot: Oracle price; where there is none nothing stands and nothing trades, and it is 1.
+        initial_factor: Initial per maintenance margin.
         sigma: Annualised volatility for the variance term.
         delta: Delta of options and venues times spot.
         losses: Loss that counts in the margin per spot shock, worst over volatilities, contingency included, (11,).
@@ -70,6 +71,7 @@ class Exposure:
     """
 
     spot: float
+    initial_factor: float
     sigma: float
     delta: float
     losses: Array
@@ -81,14 +83,12 @@ class Exposure:
 class Book:
     """What the problem needs to know of the vault; USDC, shares where named.
 
-    ``initial_factor`` is initial per maintenance margin; ``margin_excess`` and ``gap_excess`` are how far these limits
-    are exceeded already, zero inside; ``gross_limit``, ``delta_band``, ``loss_budget``, ``turnover_budget`` and
-    ``hedging_budget`` are shares of NAV.
+    ``margin_excess`` and ``gap_excess`` are how far these limits are exceeded already, zero inside; ``gross_limit``,
+    ``delta_band``, ``loss_budget``, ``turnover_budget`` and ``hedging_budget`` are shares of NAV.
     """
 
     nav: float
     free_cash: float
-    initial_factor: float
     margin_excess: float
     gap_excess: float
     gross: float
@@ -110,22 +110,23 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
     ):
         a, b = margin_rows(options)
         down, up = gap_rows(options)
-        twap = snapshot.readings[u].twap_wad / WAD or options.spot
+        spot = options.spot or 1.0
+        twap = snapshot.readings[u].twap_wad / WAD or spot
         exposures.append(
             Exposure(
-                spot=options.spot,
+                spot=spot,
+                initial_factor=initial_factor(options.doubt),
                 sigma=_sigma(valuation, u, policy),
                 delta=delta * options.spot,
                 losses=(a + b * venues.units).reshape(VOLS, -1).max(axis=0),
                 gap=(down + venues.stressed_down - venues.equity, up + venues.stressed_up - venues.equity),
-                edge=abs(options.spot - twap) / options.spot,
+                edge=abs(spot - twap) / spot,
             )
         )
     loss_budget, turnover_budget = _budgets(snapshot.vault)
     return Book(
         nav=nav,
         free_cash=snapshot.vault.free / USDC - _missing_collateral(snapshot) - policy.min_idle * nav,
-        initial_factor=initial_factor(valuation.doubt),
         margin_excess=max(0.0, now.initial - nav),
         gap_excess=max(0.0, -now.gap_headroom),
         gross=now.gross,
@@ -286,7 +287,7 @@ def _add_scenarios(
 def _add_limits(rows: _Rows, book: Book, instruments: tuple[Instrument, ...], trading: _Trading, at: _Layout) -> None:
     """What holds for the vault as a whole, and for what each venue has."""
     margin, gaps = np.zeros(at.size), np.zeros(at.size)
-    margin[at.of("w")] = book.initial_factor
+    margin[at.of("w")] = [exposure.initial_factor for exposure in book.exposures]
     gaps[at.of("g")] = 1.0
     rows.add("initial margin", margin + trading.loss, at_most=1.0 + book.margin_excess / book.nav)
     rows.add("gap solvency", gaps + trading.loss, at_most=1.0 + book.gap_excess / book.nav)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from eth_utils.address import to_checksum_address
@@ -29,6 +29,7 @@ from keeper.domain.snapshot import (
     VenueKind,
     VenueState,
     VolSlice,
+    Window,
 )
 from keeper.domain.snapshot import Venue as VenueSeen
 from keeper.domain.units import WAD
@@ -73,7 +74,7 @@ def read_snapshot(
     _require_known_venues(deployment, first.all_venues.value, block)
 
     book = tuple(Position.from_slot(slot) for slot in first.live_book.value)
-    readings = tuple(Reading(*answer.value) for answer in first.readings[: first.count.value])
+    readings = tuple(Reading(*(a.value or (0, 0, 0, False))) for a in first.readings[: first.count.value])
     second = Batch()
     slices = _ask_slices(second, deployment, book)
     venues = [_ask_venue(second, venue, readings[venue.deployed.underlying].price_wad) for venue in first.venues]
@@ -90,7 +91,7 @@ def read_snapshot(
         limits=Limits(*first.limits.value),
         readings=readings,
         book=book,
-        surface=Surface(tuple((u, e, VolSlice(*a.value)) for u, e, a in slices if a.value is not None)),
+        surface=Surface(tuple((u, e, _slice(*a.value)) for u, e, a in slices if a.value is not None)),
         venues=tuple(_venue(immutables, state) for immutables, state in zip(first.venues, venues, strict=True)),
         assessment=Assessment(*first.assessment.value),
     )
@@ -120,7 +121,8 @@ class _FirstBatch:
         self.timestamp = self.batch.add("Multicall3", MULTICALL3, _TIMESTAMP)
         self.keeper_balance = self.batch.add("Multicall3", MULTICALL3, _ETH_BALANCE, keeper_address)
         self.count = self._ask("PriceOracle", "count")
-        # As many as there can be: how many there are comes with them. One that the manifest has a feed for must answer.
+        # As many as there can be: how many there are comes with them. Whether one that has no price is needed, the
+        # assessment says.
         self.readings = [self._ask_price(u, symbol) for u, symbol in enumerate(UNDERLYINGS)]
         self._vault = [self._ask("Vault", name) for name in _VAULT]
         self._hedger = [self._ask("Hedger", name) for name in _HEDGER]
@@ -154,8 +156,8 @@ class _FirstBatch:
     def _ask_price(self, underlying: int, symbol: str) -> Answer:
         address = self._deployment.address("PriceOracle")
         view = function("PriceOracle", "read")
-        optional = underlying > 0 and symbol not in self._deployment.feeds
-        return self.batch.add(f"{symbol} price, PriceOracle", address, view, underlying, optional=optional)
+        listed = underlying == 0 or symbol in self._deployment.feeds
+        return self.batch.add(f"{symbol} price, PriceOracle", address, view, underlying, optional=True, explains=listed)
 
     def _ask_immutables(self, venue: DeployedVenue) -> _VenueImmutables:
         contract = CONTRACTS[venue.kind]
@@ -198,9 +200,13 @@ def _require_known_venues(deployment: Deployment, listed: Sequence[tuple[str, in
 def _ask_slices(batch: Batch, deployment: Deployment, book: Sequence[Position]) -> list[tuple[int, int, Answer]]:
     """Optional, since a series without position needs no slice; one with a position has passed the assessment."""
     address = deployment.address("VolOracle")
-    slice_of = function("VolOracle", "slice_of")
+    posted = function("VolOracle", "posted")
     expiries = dict.fromkeys((position.series.underlying, position.series.expiry) for position in book)
-    return [(u, e, batch.add("VolOracle", address, slice_of, u, e, optional=True)) for u, e in expiries]
+    return [(u, e, batch.add("VolOracle", address, posted, u, e, optional=True)) for u, e in expiries]
+
+
+def _slice(posted: Any, window: Any) -> VolSlice:
+    return replace(VolSlice(*posted), window=Window(*window))
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +239,7 @@ def _ask_venue(batch: Batch, venue: _VenueImmutables, spot_wad: int) -> _VenueNo
     contract = CONTRACTS[venue.deployed.kind]
     label = f"{contract} {venue.deployed.index}"
     address = venue.deployed.address
-    state = batch.add(label, address, function(contract, "state"), spot_wad)
+    state = batch.add(label, address, function(contract, "state"), spot_wad or WAD)  # as RiskEngine asks
     decimals = batch.add("token", venue.token.value, _DECIMALS)
     # The list of pools ends where the first one fails.
     addresses = [to_checksum_address(a.value) for a in itertools.takewhile(lambda a: a.value is not None, venue.pools)]

@@ -14,9 +14,12 @@ from keeper.chain.address_book import AddressBook, MarketAddresses
 from keeper.chain.artifacts import PROJECT, artifact
 from keeper.chain.deployments import CORE, DeployedContract, DeployedVenue, Deployment, save
 from keeper.chain.sender import Sender, Sent
+from keeper.domain.series import WEEK, next_expiry
 from keeper.domain.snapshot import VenueKind
+from keeper.domain.units import DAY
 from keeper.errors import KeelError, ManifestError
 from keeper.operations.deployment_log import DeploymentLog, log_path
+from keeper.operations.options import Smile
 from keeper.operations.own_pool import make_pool
 from keeper.operations.parameters import Parameters
 from keeper.operations.readiness import remarks
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 TOKEN_URI = "keel://option/{id}"
 _ZERO = "0x" + "00" * 20
 _VENUES = ("UniswapV3Spot", "AaveV3Short")
+_LONGEST_TENOR = 60 * DAY
 
 
 def deploy(
@@ -171,6 +175,8 @@ class _Deployer:
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
         self._call("Vault", "set_fees", (self.governor, *p.fees()))
+        for underlying, (market, vol) in enumerate(zip(book.markets, p.opening_vol, strict=False)):
+            self._open_surface(underlying, market.symbol, vol)
         governance = self._create("Governance", self.governor, [self.keys.guardian])
         for contract, account, role in grants(self.keys, self.governor):
             self._call(contract, "grant_role", account, int(role))
@@ -191,6 +197,20 @@ class _Deployer:
                 **{market.symbol: to_checksum_address(market.feed) for market in book.markets},
             },
         )
+
+    def _open_surface(self, underlying: int, symbol: str, vol: float) -> None:
+        """The first slice of an underlying, which only a governor may post: of the last expiry that can be sold."""
+
+        def post(before: Callable[[Sent], None]) -> TxReceipt:
+            now = self.sender.w3.eth.get_block("latest")["timestamp"]
+            expiry = next_expiry(now + _LONGEST_TENOR - WEEK)
+            oracle = self.sender.w3.eth.contract(
+                address=self.contracts["VolOracle"].address, abi=artifact("VolOracle").abi
+            )
+            call = oracle.functions.post(underlying, expiry, *Smile().shape(vol, expiry - now))
+            return self.sender.send(call, f"VolOracle.post({symbol})", before)
+
+        self._once(f"VolOracle.post({symbol})", "VolOracle.post", post)
 
     def _list_venues(self, underlying: int, market: MarketAddresses) -> None:
         book = self.book

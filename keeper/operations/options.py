@@ -76,7 +76,7 @@ def make_quote(
 ) -> SignedQuote:
     """Quote a series at the contract's own bound, made better for the vault by the share ``edge``, and sign it."""
     book = bind(w3, deployment, "OptionBook")
-    bid, _, ask, spot, _, _ = bind(w3, deployment, "OptionPricer").functions.marks(series.id).call()
+    bid, _, ask, spot, *_ = bind(w3, deployment, "OptionPricer").functions.marks(series.id).call()
     price = ask * to_wad(1 + edge) // WAD + 1 if vault_sells else bid * to_wad(1 - edge) // WAD
     quote = Quote(
         series=series.id,
@@ -127,6 +127,12 @@ class Smile:
     carry: float = 0.0
     half_spread: float = 0.02
 
+    def shape(self, vol: float, seconds: int) -> tuple[int, int, int, int, int]:
+        """theta, rho, phi, carry and half-spread of VolOracle.post for an at-the-money volatility and a tenor."""
+        theta = vol * vol * seconds / YEAR
+        phi = self.curvature / math.sqrt(theta)
+        return to_wad(theta), to_wad(self.rho), to_wad(phi), to_wad(self.carry), to_wad(self.half_spread)
+
 
 def post_vol(
     poster: Sender, deployment: Deployment, underlying: int, expiry: int, vol: float, smile: Smile | None = None
@@ -134,7 +140,8 @@ def post_vol(
     """Post the slice of an expiry with at-the-money volatility ``vol``.
 
     Raises:
-        KeelError: out of bounds, or faster than the oracle's speed limit.
+        KeelError: out of bounds, faster than the oracle's speed limit, a new expiry too far from its neighbours, or the
+            first slice of an underlying, which is the governor's.
     """
     now = poster.w3.eth.get_block("latest")["timestamp"]
     return poster.send(vol_call(poster.w3, deployment, underlying, expiry, vol, now, smile), "post volatility")
@@ -150,14 +157,5 @@ def vol_call(
     smile: Smile | None = None,
 ) -> Any:
     """The call that posts a slice in a block with timestamp ``when``."""
-    smile = smile or Smile()
-    theta = vol * vol * (expiry - when) / YEAR
-    return bind(w3, deployment, "VolOracle").functions.post(
-        underlying,
-        expiry,
-        to_wad(theta),
-        to_wad(smile.rho),
-        to_wad(smile.curvature / math.sqrt(theta)),
-        to_wad(smile.carry),
-        to_wad(smile.half_spread),
-    )
+    shape = (smile or Smile()).shape(vol, expiry - when)
+    return bind(w3, deployment, "VolOracle").functions.post(underlying, expiry, *shape)

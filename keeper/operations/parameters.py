@@ -22,18 +22,20 @@ PATH: Final = Path("parameters.toml")
 class Parameters:
     """What a deployment sets. Shares are of NAV unless named otherwise, volatilities 1.0 = 100 %, times in seconds.
 
-    ``max_price_age`` and ``strike_step``, ``min_fill`` (USDC, units) have one entry per underlying.
+    ``max_price_age``, ``opening_vol`` and ``strike_step``, ``min_fill`` (USDC, units) have one entry per underlying.
     """
 
     max_price_age: tuple[int, ...] = (3_900, 3_900)
     max_usdc_age: int = 90_000
 
+    opening_vol: tuple[float, ...] = (0.60, 0.50)
     min_vol: float = 0.20
     max_vol: float = 3.00
+    vol_anchor: float = 0.25
     vol_per_hour: float = 0.05
     vol_per_day: float = 0.10
     max_carry: float = 0.50
-    carry_per_day: float = 0.10
+    carry_per_day: float = 0.05
     min_half_spread: float = 0.02
     max_half_spread: float = 0.20
 
@@ -45,6 +47,7 @@ class Parameters:
     notional_expiry: float = 0.50
     notional_series: float = 0.20
     gross_leverage: float = 2.0
+    liquidity_buffer: float = 0.10
 
     loss_capacity: float = 0.0020
     loss_per_day: float = 0.0020
@@ -76,6 +79,7 @@ class Parameters:
         return _wads(
             self.min_vol,
             self.max_vol,
+            self.vol_anchor,
             self.vol_per_hour,
             self.vol_per_day,
             self.max_carry,
@@ -95,6 +99,7 @@ class Parameters:
             self.notional_expiry,
             self.notional_series,
             self.gross_leverage,
+            self.liquidity_buffer,
         )
 
     def budgets(self) -> tuple[int, ...]:
@@ -140,6 +145,7 @@ def _wads(*amounts: float) -> tuple[int, ...]:
 
 _SHARE: Final = Field(gt=0, le=1)
 _VOL: Final = Field(gt=0, le=10)
+_SPEED: Final = Field(gt=0, le=0.5)  # VolOracle keeps no more
 _BANDS: Final = Field(gt=0, le=10)
 _HEALTH: Final = Field(gt=1, le=10)
 _EACH: Final = Field(min_length=1, strict=False)  # a TOML array is a list, which strict tuples refuse
@@ -148,12 +154,16 @@ _EACH: Final = Field(min_length=1, strict=False)  # a TOML array is a list, whic
 _KINDS: Final[dict[str, Any]] = {
     "max_price_age": Annotated[tuple[Annotated[int, Field(ge=60, le=172_800)], ...], _EACH],
     "max_usdc_age": Annotated[int, Field(ge=60, le=172_800)],
-    **dict.fromkeys(("min_vol", "max_vol", "vol_per_hour", "vol_per_day"), Annotated[float, _VOL]),
-    **dict.fromkeys(("max_carry", "carry_per_day"), Annotated[float, Field(ge=0, lt=2)]),
+    "opening_vol": Annotated[tuple[Annotated[float, _VOL], ...], _EACH],
+    **dict.fromkeys(("min_vol", "max_vol", "vol_anchor"), Annotated[float, _VOL]),
+    **dict.fromkeys(("vol_per_hour", "vol_per_day"), Annotated[float, _SPEED]),
+    "max_carry": Annotated[float, Field(ge=0, lt=2)],
+    "carry_per_day": Annotated[float, _SPEED],
     **dict.fromkeys(("min_half_spread", "max_half_spread"), Annotated[float, Field(ge=0, lt=2)]),
     **dict.fromkeys(("delta_target", "delta_hard", "gamma_band", "vega_band"), Annotated[float, _BANDS]),
     **dict.fromkeys(("notional_total", "notional_expiry", "notional_series"), Annotated[float, _BANDS]),
     "gross_leverage": Annotated[float, _BANDS],
+    "liquidity_buffer": Annotated[float, Field(ge=0, le=1)],
     **dict.fromkeys(("loss_capacity", "loss_per_day", "leg_slippage", "kill_drawdown"), Annotated[float, _SHARE]),
     **dict.fromkeys(("turnover_capacity", "turnover_per_day"), Annotated[float, _BANDS]),
     **dict.fromkeys(("hedging_capacity", "hedging_per_day"), Annotated[float, _BANDS]),
@@ -199,7 +209,7 @@ def load_parameters(path: Path = PATH) -> Parameters:
     for lower, upper in _ORDERED:
         if values[lower] > values[upper]:
             raise _refused(path, f"`{lower}`, {values[lower]}, is above `{upper}`, {values[upper]}")
-    each = ("max_price_age", "strike_step", "min_fill")
+    each = ("max_price_age", "opening_vol", "strike_step", "min_fill")
     if len({len(values[name]) for name in each}) > 1:
         raise _refused(path, f"{', '.join(f'`{name}`' for name in each)} have not the same length")
     return Parameters(**values)

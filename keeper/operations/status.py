@@ -202,7 +202,8 @@ def _status(
 def _exposure(snapshot: Snapshot, u: int) -> Exposure:
     chain = snapshot.assessment
     price = chain.spot[u] / WAD
-    band = max(chain.nav_bid, 0) / WAD * (snapshot.limits.delta_target / WAD) / price
+    nav = max(chain.nav_bid, 0) / WAD
+    band = nav * (snapshot.limits.delta_target / WAD) / price if price else 0.0
     return Exposure(UNDERLYINGS[u], price, chain.delta[u] / WAD, band, chain.gamma[u] / WAD, chain.vega[u] / WAD)
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import Assessment, Limits
-from keeper.domain.units import WAD
+from keeper.domain.units import HOUR, WAD
 from keeper.pricing.fixed_point import tdiv
+
+_NO_SHORT = 10**24
+_SOON = 48 * HOUR
 
 REASONS = (
     "margin: below initial",
@@ -58,9 +61,24 @@ def check_rebalance(before: Assessment, after: Assessment, limits: Limits) -> Ve
 
 
 def check_fill(
-    before: Assessment, after: Assessment, book: Sequence[Position], series: Series, is_sale: bool, limits: Limits
+    before: Assessment,
+    after: Assessment,
+    book: Sequence[Position],
+    series: Series,
+    is_sale: bool,
+    limits: Limits,
+    *,
+    short_margins: tuple[int, int],
+    timestamp: int,
 ) -> Verdict:
-    """``RiskEngine.check_fill``: ``book`` is the one after the fill of ``series``, ``is_sale`` when the vault sold."""
+    """``RiskEngine.check_fill``.
+
+    Args:
+        book: After the fill of ``series``.
+        is_sale: True when the vault sold.
+        short_margins: Per underlying, of the venue that asks for the least (IVenue.short_margin, WAD).
+        timestamp: Of the block, seconds.
+    """
     verdict, _ = _no_worse(before, after, limits.delta_hard, limits)
     if not verdict.stands or not is_sale:
         return verdict
@@ -82,7 +100,31 @@ def check_fill(
         (of_series <= _share(limits.notional_series, nav), "risk: series notional"),
     )
     reason = next((why for kept, why in rules if not kept), None)
+    if reason is None and not series.is_call:
+        spare = after.nav_bid - _buffer(book, after, limits, timestamp)
+        if _short_capital(book, after, short_margins) > spare:
+            reason = "risk: hedge capacity"
     return Verdict(verdict.excess_before, verdict.excess_after, reason)
+
+
+def _short_capital(book: Sequence[Position], a: Assessment, short_margins: tuple[int, int]) -> int:
+    capital = 0
+    for position in book:
+        u = position.series.underlying
+        if not position.series.is_call:
+            notional = max(-position.size_wad, 0) * a.spot[u] // WAD
+            capital += notional * min(short_margins[u], _NO_SHORT) // WAD
+    return capital
+
+
+def _buffer(book: Sequence[Position], a: Assessment, limits: Limits, timestamp: int) -> int:
+    buffer = _share(limits.liquidity_buffer, a.nav_bid)
+    for position in book:
+        series = position.series
+        if position.size_wad < 0 and series.expiry <= timestamp + _SOON:
+            above = a.spot[series.underlying] - series.strike_wad
+            buffer += -position.size_wad * max(above if series.is_call else -above, 0) // WAD
+    return buffer
 
 
 def _no_worse(before: Assessment, after: Assessment, delta_band: int, limits: Limits) -> tuple[Verdict, bool]:

@@ -22,7 +22,7 @@ DOUBT = 1.5
 
 
 def initial_factor(doubt: bool) -> float:
-    """Initial margin as a multiple of maintenance margin."""
+    """An underlying's initial margin as a multiple of its maintenance margin."""
     return INITIAL * (DOUBT if doubt else 1.0)
 
 
@@ -47,21 +47,21 @@ def gap_rows(options: OptionTotals) -> tuple[float, float]:
     return float(cells[:, HALF].min()), float(cells[:, ONE_AND_A_HALF].min())
 
 
-def margins(options: Sequence[OptionTotals], venues: Sequence[VenueTotals], cash: float, doubt: bool) -> Margins:
+def margins(options: Sequence[OptionTotals], venues: Sequence[VenueTotals], cash: float) -> Margins:
     """Equity, margins and gap headroom for any venues: the valuation's own, or those after a candidate trade.
 
     Args:
         options: One entry per underlying, as `value` gives them.
         venues: One entry per underlying.
         cash: USDC, liabilities deducted, after what the candidate trade costs.
-        doubt: Oracle doubt of any underlying.
     """
     equity = cash + sum(v.equity for v in venues)
-    maintenance = 0.0
-    gap_loss = 0.0
+    maintenance = initial = gap_loss = 0.0
     for o, v in zip(options, venues, strict=True):
         a, b = margin_rows(o)
-        maintenance += float((a + b * v.units).max())
+        own = float((a + b * v.units).max())
+        maintenance += own
+        initial += initial_factor(o.doubt) * own
         down, up = gap_rows(o)
         gap_loss -= min(0.0, down + v.stressed_down - v.equity, up + v.stressed_up - v.equity)
     nav_bid = equity + sum(o.bid for o in options)
@@ -70,7 +70,7 @@ def margins(options: Sequence[OptionTotals], venues: Sequence[VenueTotals], cash
         nav_mid=equity + sum(o.mid for o in options),
         nav_ask=equity + sum(o.ask for o in options),
         maintenance=maintenance,
-        initial=initial_factor(doubt) * maintenance,
+        initial=initial,
         gap_headroom=nav_bid - gap_loss,
         gross=sum(v.gross_units * o.spot for o, v in zip(options, venues, strict=True)),
     )

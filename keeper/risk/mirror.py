@@ -7,7 +7,7 @@ the checks of a trade give a Verdict with the reason of the revert.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 
 from keeper.domain.option_risk import Marks, OptionRisk
@@ -34,13 +34,20 @@ _MARK_SHIFT = 5 * 10**15
 _CONTINGENCY = 2 * 10**16
 _INITIAL = 125 * 10**16
 _DOUBT = 150 * 10**16
+_DUST = 10**12
 
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What all series of one expiry share, WAD."""
+    """What all series of one expiry share, WAD; the worst surface of the window is ``above`` or ``below`` the present
+    one in volatility, half-spread included, and its forwards are ``over`` or ``under`` the present ones in logarithms.
+    """
 
     posted: VolSlice
+    above: int
+    below: int
+    over: int = 0
+    under: int = 0
     growth: int = WAD
     ln_growth: int = 0
     sqrt_tenor: int = 0
@@ -74,6 +81,8 @@ def option_risk(
         u = series.underlying
         if series.expiry <= timestamp and readings[u].updated_at >= series.expiry:
             unfixed[u] = True
+        if readings[u].price_wad == 0:
+            raise PricingError("pricer: no price")
         terms = _terms(surface.slice_of(u, series.expiry), series.expiry, timestamp)
         point = _point(series, readings[u].price_wad, ln_spots[u], terms)
         scalars, pnl = _one_series(point, terms, readings[u].price_wad, position.size_wad, series.is_call)
@@ -108,9 +117,9 @@ def marks(series: Series, reading: Reading, posted: VolSlice, timestamp: int) ->
     shift = spot * _MARK_SHIFT // WAD
     bids, asks = [], []
     for shifted in (spot - shift, spot + shift):
-        p = _point(series, shifted, fp.wad_ln(shifted), terms)
-        bids.append(_value(p, at_spot.sigma - posted.half_spread, series.is_call))
-        asks.append(_value(p, at_spot.sigma + posted.half_spread, series.is_call))
+        p = replace(_point(series, shifted, fp.wad_ln(shifted), terms), sigma=at_spot.sigma)
+        bids.append(_lowest(p, terms, series.is_call))
+        asks.append(_highest(p, terms, series.is_call))
     deviation = at_spot.sigma * at_spot.sqrt_tenor // WAD
     return Marks(
         bid=min(bids),
@@ -130,30 +139,36 @@ def assess(options: Sequence[OptionRisk], venues: Sequence[VenueState], cash: in
     gross = 0
     for venue in venues:
         u = venue.underlying
+        if options[u].spot == 0 and abs(venue.exposure) > _DUST:
+            raise PricingError("risk: no price")
         equity += venue.equity
         units[u] += venue.exposure
         gap_down[u] += venue.stressed_down - venue.equity
         gap_up[u] += venue.stressed_up - venue.equity
         gross += abs(venue.exposure) * options[u].spot // WAD
 
-    maintenance = 0
-    gap_loss = 0
+    maintenance = initial = gap_loss = 0
+    doubt = False
     for u, o in enumerate(options):
-        maintenance += tdiv(o.short_notional * _CONTINGENCY, WAD) - _worst(o, units[u])
+        own = tdiv(o.short_notional * _CONTINGENCY, WAD) - _worst(o, units[u])
+        maintenance += own
+        needed = tdiv(own * _INITIAL, WAD)
+        if o.doubt and own > 0:
+            doubt = True
+            needed = tdiv(needed * _DOUBT, WAD)
+        initial += needed
         gap_loss -= min(
             0,
             *(o.pnl[v * SPOT_SHOCKS + HALF] + gap_down[u] for v in range(VOLS)),
             *(o.pnl[v * SPOT_SHOCKS + ONE_AND_A_HALF] + gap_up[u] for v in range(VOLS)),
         )
-    doubt = any(o.doubt for o in options)
-    initial = tdiv(maintenance * _INITIAL, WAD)
     nav_bid = equity + sum(o.bid for o in options)
     return Assessment(
         nav_bid=nav_bid,
         nav_mid=equity + sum(o.mid for o in options),
         nav_ask=equity + sum(o.ask for o in options),
         maintenance=maintenance,
-        initial=tdiv(initial * _DOUBT, WAD) if doubt else initial,
+        initial=initial,
         gap_headroom=nav_bid - gap_loss,
         gross=gross,
         short_notional=sum(o.short_notional for o in options),
@@ -169,8 +184,10 @@ def assess(options: Sequence[OptionRisk], venues: Sequence[VenueState], cash: in
 
 
 def _terms(posted: VolSlice, expiry: int, timestamp: int) -> _Terms:
+    window = posted.window
+    above, below = posted.half_spread + window.down, posted.half_spread + window.up
     if expiry <= timestamp:
-        return _Terms(posted)
+        return _Terms(posted, above, below)
     to_expiry = expiry - timestamp
     tenor = to_expiry * WAD // YEAR
     ln_growth = tdiv(posted.carry * tenor, WAD)
@@ -179,6 +196,10 @@ def _terms(posted: VolSlice, expiry: int, timestamp: int) -> _Terms:
     m = fp.wad_exp(tdiv(power * fp.wad_ln(ratio), WAD))
     return _Terms(
         posted=posted,
+        above=above,
+        below=below,
+        over=window.carry_down * tenor // WAD,
+        under=window.carry_up * tenor // WAD,
         growth=fp.wad_exp(ln_growth),
         ln_growth=ln_growth,
         sqrt_tenor=isqrt(to_expiry * WAD * WAD // YEAR),
@@ -202,10 +223,22 @@ def _value(p: _Point, sigma: int, is_call: bool) -> int:
     return call if is_call else call - p.forward + p.strike
 
 
+def _highest(p: _Point, terms: _Terms, is_call: bool) -> int:
+    return _value(_drifted(p, terms.over if is_call else -terms.under), p.sigma + terms.above, is_call)
+
+
+def _lowest(p: _Point, terms: _Terms, is_call: bool) -> int:
+    return _value(_drifted(p, -terms.under if is_call else terms.over), p.sigma - terms.below, is_call)
+
+
+def _drifted(p: _Point, rise: int) -> _Point:
+    share = rise + rise * rise // (2 * WAD)
+    return replace(p, forward=p.forward + tdiv(p.forward * share, WAD), x=p.x + tdiv(rise << 64, WAD))
+
+
 def _one_series(p: _Point, terms: _Terms, spot: int, size: int, is_call: bool) -> tuple[list[int], list[int]]:
     """Bid, mid, ask, delta, gamma, vega and short notional of a position, then its 36 cells multiplied by 1e18."""
-    half = terms.posted.half_spread
-    against = half if size < 0 else -half
+    highest, lowest = _highest(p, terms, is_call), _lowest(p, terms, is_call)
     s = (p.sigma * p.sqrt_tenor << 64) // (WAD * WAD)
     mid_call = fp.call(p.forward, p.strike, p.x, s)
     mid = mid_call if is_call else mid_call - p.forward + p.strike
@@ -217,9 +250,9 @@ def _one_series(p: _Point, terms: _Terms, spot: int, size: int, is_call: bool) -
         gamma = terms.growth * pdf // spot * 2**64 // s
         vega = p.forward * pdf // WAD * p.sqrt_tenor // WAD
     scalars = [
-        tdiv(size * _value(p, p.sigma + against, is_call), WAD),
+        tdiv(size * (highest if size < 0 else lowest), WAD),
         tdiv(size * mid, WAD),
-        tdiv(size * _value(p, p.sigma - against, is_call), WAD),
+        tdiv(size * (lowest if size < 0 else highest), WAD),
         tdiv(size * unit_delta, WAD),
         tdiv(size * gamma, WAD),
         tdiv(size * vega, WAD),

@@ -33,14 +33,21 @@ class ValuationError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Book:
-    """Positions as columns, shape (n,) each; ``s`` = σ√T and ``x`` = ln(F/K)."""
+    """Positions as columns, shape (n,) each; ``s`` = σ√T and ``x`` = ln(F/K).
+
+    The worst surfaces of the window are ``above`` and ``below`` the present one in volatility, half-spread included;
+    logarithms of their forwards are ``over`` and ``under`` the present ones.
+    """
 
     is_call: FloatArray
     size: FloatArray
     spot: FloatArray
     strike: FloatArray
     carry: FloatArray
-    half_spread: FloatArray
+    above: FloatArray
+    below: FloatArray
+    over: FloatArray
+    under: FloatArray
     years: FloatArray
     forward: FloatArray
     x: FloatArray
@@ -62,16 +69,14 @@ def value(snapshot: Snapshot) -> Valuation:
     options = tuple(_totals(u, r, positions, lines, pnl) for u, r in enumerate(snapshot.readings))
     venues = tuple(venue_totals(snapshot.venues, u) for u in range(len(snapshot.readings)))
     cash = (snapshot.vault.idle - snapshot.vault.owed) / USDC
-    doubt = any(r.doubt for r in snapshot.readings)
     return Valuation(
         timestamp=snapshot.timestamp,
         positions=lines,
         options=options,
         venues=venues,
         cash=cash,
-        doubt=doubt,
         unfixed=any(_is_unfixed(p, snapshot) for p in positions),
-        margins=margins(options, venues, cash, doubt),
+        margins=margins(options, venues, cash),
     )
 
 
@@ -119,9 +124,7 @@ def _columns(snapshot: Snapshot, positions: Sequence[Position]) -> _Book:
     except KeyError as error:
         raise ValuationError(f"{error.args[0]}: post one, or wait until the vol poster has") from error
     underlying = np.array([p.series.underlying for p in positions], dtype=np.intp)
-    if any(r.price_wad <= 0 for r in snapshot.readings) or (
-        len(positions) and underlying.max() >= len(snapshot.readings)
-    ):
+    if any(u >= len(snapshot.readings) or snapshot.readings[u].price_wad <= 0 for u in underlying.tolist()):
         raise ValuationError("a position's underlying has no price: check the price oracle's feeds")
     for p, posted in zip(positions, slices, strict=True):
         if posted.posted_at >= p.series.expiry:
@@ -150,7 +153,10 @@ def _columns(snapshot: Snapshot, positions: Sequence[Position]) -> _Book:
         spot=spot,
         strike=strike,
         carry=carry,
-        half_spread=column([v.half_spread / WAD for v in slices]),
+        above=column([(v.half_spread + v.window.down) / WAD for v in slices]),
+        below=column([(v.half_spread + v.window.up) / WAD for v in slices]),
+        over=column([v.window.carry_down / WAD for v in slices]) * years,
+        under=column([v.window.carry_up / WAD for v in slices]) * years,
         years=years,
         forward=forward,
         x=x,
@@ -158,19 +164,23 @@ def _columns(snapshot: Snapshot, positions: Sequence[Position]) -> _Book:
     )
 
 
-def _calls(book: _Book, s: FloatArray) -> FloatArray:
-    """Undiscounted call prices with the contracts' floor under ``s``."""
-    intrinsic = np.maximum(book.forward - book.strike, 0.0)
-    return np.asarray(time_value(book.forward, book.strike, book.x, np.maximum(s, MIN_S)) + intrinsic)
+def _prices(
+    book: _Book, s: FloatArray, call_drift: FloatArray | float = 0.0, put_drift: FloatArray | float = 0.0
+) -> FloatArray:
+    """Undiscounted prices with the contracts' floor under ``s``, at forwards whose logarithms are higher by a drift."""
+    drift = np.where(book.is_call, call_drift, put_drift)
+    forward, x = book.forward * (1.0 + drift + np.square(drift) / 2), book.x + drift
+    value = time_value(forward, book.strike, x, np.maximum(s, MIN_S))
+    intrinsic = np.where(book.is_call, forward - book.strike, book.strike - forward)
+    return np.asarray(value + np.maximum(intrinsic, 0.0))
 
 
 def _lines(book: _Book, positions: Sequence[Position]) -> tuple[PositionValue, ...]:
     root_t = np.sqrt(book.years)
-    parity = np.where(book.is_call, 0.0, book.strike - book.forward)
     s = book.vol * root_t
-    bid = _calls(book, np.maximum(book.vol - book.half_spread, MIN_VOL) * root_t) + parity
-    ask = _calls(book, np.maximum(book.vol + book.half_spread, MIN_VOL) * root_t) + parity
-    mid = _calls(book, s) + parity
+    bid = _prices(book, np.maximum(book.vol - book.below, MIN_VOL) * root_t, -book.under, book.over)
+    ask = _prices(book, np.maximum(book.vol + book.above, MIN_VOL) * root_t, book.over, -book.under)
+    mid = _prices(book, s)
 
     d1 = d1_of(book.x, np.maximum(s, MIN_S))
     pdf = normal_pdf(d1)
@@ -231,6 +241,7 @@ def _totals(
     total.setflags(write=False)
     return OptionTotals(
         spot=spot,
+        doubt=reading.doubt,
         bid=sum(v.value_against for v in own),
         mid=sum(v.value for v in own),
         ask=sum(v.size * (v.ask if v.size > 0 else v.bid) for v in own),

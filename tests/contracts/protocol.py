@@ -55,9 +55,10 @@ class Limits(NamedTuple):
     notional_expiry: int = wad(0.5)
     notional_series: int = wad(0.2)
     gross_leverage: int = wad(2.0)
+    liquidity_buffer: int = wad(0.1)
 
 
-LOOSE = Limits(*(100 * WAD,) * 8)  # no bands: what is tested is something else
+LOOSE = Limits(*(100 * WAD,) * 8, liquidity_buffer=0)  # no bands: what is tested is something else
 
 
 class Thresholds(NamedTuple):
@@ -86,10 +87,11 @@ class VegaBudgets(NamedTuple):
 class Bounds(NamedTuple):
     min_vol: int = wad(0.2)
     max_vol: int = wad(3.0)
+    vol_anchor: int = wad(0.25)
     vol_per_hour: int = wad(0.05)
     vol_per_day: int = wad(0.10)
     max_carry: int = wad(0.5)
-    carry_per_day: int = wad(0.1)
+    carry_per_day: int = wad(0.05)
     min_half_spread: int = wad(0.02)
     max_half_spread: int = wad(0.2)
 
@@ -355,11 +357,12 @@ class Protocol:
         half_spread: float = 0.02,
         underlying: int = ETH,
     ) -> None:
-        """Post a slice with this at-the-money volatility as the vol poster."""
+        """Post a slice with this at-the-money volatility, the first of an underlying as the governor, as it must be."""
         when = expiry or self.expiry()
+        is_first = max(self.vol_oracle.expiries(underlying), default=0) <= self.market.now
         theta = round(vol**2 * (when - self.market.now) / _YEAR * 10**9) * 10**9
         shape = (wad(rho), wad(phi), wad(carry), wad(half_spread))
-        self.vol_oracle.post(underlying, when, theta, *shape, sender=self.vol_poster)
+        self.vol_oracle.post(underlying, when, theta, *shape, sender=self.governor if is_first else self.vol_poster)
 
     def open_series(
         self, strike: float = 3000, is_call: bool = True, expiry: int | None = None, underlying: int = ETH

@@ -72,7 +72,7 @@ class Shares(RuleBasedStateMachine):
         self.p.post_slice(self.expiry)
         self.series = [
             self.p.list_series(near + 100, True, self.expiry),
-            self.p.list_series(near - 100, False, self.expiry),
+            self.p.list_series(near - 100, not self.p.venues, self.expiry),  # no puts where they cannot be hedged
         ]
 
     def worth(self) -> Worth:
@@ -335,10 +335,10 @@ class Shares(RuleBasedStateMachine):
     def checkpoint(self):
         self.attempt("checkpoint", lambda: self.vault.checkpoint(sender=self.p.stranger))
 
-    @precondition(lambda self: self.breaker.latched())
+    @precondition(lambda self: self.p.breaker.latched())
     @rule()
     def governor_unlatches(self):
-        self.attempt("unlatch", lambda: self.breaker.set_reduce_only(False, sender=self.p.governor))
+        self.attempt("unlatch", lambda: self.p.breaker.set_reduce_only(False, sender=self.p.governor))
 
     # ------------------------------------------------------------------ what holds after every step
 

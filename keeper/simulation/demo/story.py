@@ -19,6 +19,7 @@ from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import deploy
 from keeper.operations.options import claim, fill, list_series, make_quote, post_vol, vol_call
+from keeper.operations.parameters import Parameters
 from keeper.operations.queue import claim_redemption, read_request, request_redeem
 from keeper.operations.roles import Keys
 from keeper.operations.vault import deposit, redeem
@@ -137,7 +138,7 @@ class Story:
     def _deploy(self) -> Deployment:
         roles = ("guardian", "keeper", "quoter", "vol_poster")
         keys = Keys(**{role: self.cast.address(role) for role in roles})
-        return deploy(self.cast.sender("governor"), MAINNET, keys)
+        return deploy(self.cast.sender("governor"), MAINNET, keys, Parameters(opening_vol=self.path.vols))
 
     def _sell(self, purchase: Purchase) -> None:
         w3, taker = self.fork.w3, purchase.taker

@@ -30,7 +30,7 @@ def empty(empty_vaults, request) -> Protocol:
 
 @pytest.fixture(params=DECIMALS, ids=lambda decimals: f"{decimals} decimals")
 def live(live_vaults, request) -> Protocol:
-    """With a deposit of 1,000,000 by the depositor, and calls and puts sold to the taker."""
+    """With a deposit of 1,000,000 by the depositor, and options of two strikes sold to the taker."""
     return live_vaults[request.param]
 
 
@@ -45,9 +45,9 @@ def _over(market: Market, decimals: int) -> Protocol:
 def _live(protocol: Protocol) -> Protocol:
     protocol.deposit(1_000_000 * protocol.unit)
     call = protocol.open_series(3_100)
-    put = protocol.list_series(2_900, is_call=False)
+    other = protocol.list_series(2_900, is_call=not protocol.venues)  # no puts where they cannot be hedged
     protocol.sell(call, 10 * WAD)
-    protocol.sell(put, 12 * WAD + WAD // 7 // 10**9 * 10**9)
+    protocol.sell(other, 12 * WAD + WAD // 7 // 10**9 * 10**9)
     a = protocol.vault.assessment()
     assert a.nav_bid < a.nav_mid < a.nav_ask
     return protocol

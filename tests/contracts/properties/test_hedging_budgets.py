@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.chain import DAY, WAD, events
-from tests.contracts.protocol import SHORT, SPOT, wad
+from tests.contracts.protocol import LOOSE, SHORT, SPOT, wad
 
 NAV_MOVES = 1e-4  # by what the first of several calls loses or gains: the next one's share is of another NAV
 SIZES = st.integers(-8_000, 8_000).filter(bool).map(lambda milli: milli / 1_000)
@@ -20,7 +20,7 @@ CUTS = st.lists(st.integers(1, 999), min_size=1, max_size=3, unique=True).map(so
 @pytest.fixture
 def loose(hedged):
     """With a pool price above the oracle's and a TWAP below both: every cost is there, in both directions."""
-    hedged.risk.set_limits((100 * WAD,) * 8, sender=hedged.governor)
+    hedged.risk.set_limits(LOOSE, sender=hedged.governor)
     hedged.hedger.set_budgets((WAD,) * 9 + (wad(0.05),), sender=hedged.governor)
     hedged.rebalance(hedged.leg(SPOT, 10), hedged.leg(SHORT, -10))
     hedged.market.push_pool(2_991)
@@ -87,7 +87,7 @@ HEDGES = st.tuples(st.sampled_from([SPOT, SHORT]), SIZES)
 @given(steps=st.lists(st.tuples(st.lists(HEDGES, min_size=1, max_size=2), st.integers(0, DAY)), min_size=2, max_size=6))
 def test_no_sequence_of_calls_loses_or_trades_more_than_the_buckets_hold(hedged, steps):
     """Invariant 37. Losses and turnover away from neutral since the start, against capacity and refill; NAV hardly moves."""
-    hedged.risk.set_limits((100 * WAD,) * 8, sender=hedged.governor)
+    hedged.risk.set_limits(LOOSE, sender=hedged.governor)
     start, nav = hedged.market.now, hedged.vault.assessment().nav_bid
     lost = traded = 0
     for hedges, pause in steps:

@@ -50,7 +50,8 @@ def test_the_snapshot_equals_direct_reads(vault):
     assert [position.slot for position in snapshot.book] == vault.read("OptionBook", "live_book")
     assert len(snapshot.book) == len(snapshot.surface.slices) == 2
     for underlying, expiry, posted in snapshot.surface.slices:
-        assert dataclasses.astuple(posted) == tuple(vault.read("VolOracle", "slice_of", underlying, expiry))
+        *terms, window = dataclasses.astuple(posted)
+        assert [tuple(terms), window] == list(vault.read("VolOracle", "posted", underlying, expiry))
     assessment = vault.read("Vault", "assessment")
     assert dataclasses.astuple(snapshot.assessment) == tuple(
         tuple(entry) if isinstance(entry, list) else entry for entry in assessment

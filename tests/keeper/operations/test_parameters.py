@@ -53,7 +53,11 @@ def test_what_the_file_says_is_what_is_deployed(tmp_path):
         ("max_usdc_age", "max_usdc_age = 1.5", r"`max_usdc_age` should be a valid integer, not 1\.5"),
         ("min_fill", "min_fill = [0.1, 0]", r"`min_fill\.1` should be greater than 0, not 0"),
         ("min_fill", "min_fill = 0.1", r"`min_fill` should be a valid tuple, not 0\.1"),
-        ("min_fill", "min_fill = [0.1]", r"`max_price_age`, `strike_step`, `min_fill` have not the same length"),
+        (
+            "min_fill",
+            "min_fill = [0.1]",
+            r"`opening_vol`, `strike_step`, `min_fill` have not the same length",
+        ),
         ("min_vol", "min_vol", r"is not TOML: .*line"),
     ],
 )

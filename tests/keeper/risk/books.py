@@ -17,6 +17,7 @@ from keeper.domain.snapshot import (
     VenueKind,
     VenueState,
     VolSlice,
+    Window,
 )
 from keeper.domain.units import MAX_UINT256, SIZE_UNIT, USDC, WAD, YEAR
 from keeper.operations.parameters import Parameters
@@ -101,8 +102,10 @@ def slices(draw: st.DrawFn, expiry: int) -> VolSlice:
     limit = 4.0 / (theta * (1.0 + abs(rho)))
     phi = draw(st.floats(0.0, 0.99)) * min(limit, limit**0.5)
     carry, half_spread = draw(st.floats(-0.5, 0.5)), draw(st.floats(0.02, 0.2))
+    moved = st.one_of(st.just(0), st.integers(1, 50_000).map(lambda units: units * 10**13))  # units of the contract's
+    window = Window(draw(moved), draw(moved), draw(moved), draw(moved))
     return VolSlice(
-        int(theta * WAD), int(rho * WAD), int(phi * WAD), int(carry * WAD), int(half_spread * WAD), posted_at
+        int(theta * WAD), int(rho * WAD), int(phi * WAD), int(carry * WAD), int(half_spread * WAD), posted_at, window
     )
 
 
@@ -145,5 +148,7 @@ def snapshots(draw: st.DrawFn, max_series: int = 32) -> Snapshot:
         Reading(int(s * WAD), int(s * WAD), NOW - draw(st.integers(0, 4000)), draw(st.booleans())) for s in spot
     ]
     venues = draw(st.lists(venue_states(spot), max_size=4))
+    needed = {p.series.underlying for p in book if p.size_wad} | {v.underlying for v in venues if v.exposure}
+    readings = [r if u in needed or draw(st.booleans()) else Reading(0, 0, 0, False) for u, r in enumerate(readings)]
     idle, owed = draw(st.integers(0, 10**8 * USDC)), draw(st.integers(0, 10**6 * USDC))
     return snapshot_of(book, surface, readings, venues, idle, owed)

@@ -10,7 +10,7 @@ from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import Assessment, Snapshot
 from keeper.pricing.normal_table import normal_table
 from tests.keeper.evm import DEPLOYER, FastEvm
-from tests.keeper.risk.books import LIMITS
+from tests.keeper.risk.books import LIMITS, NOW
 
 
 class Contracts:
@@ -29,11 +29,11 @@ class Contracts:
     def show(self, snapshot: Snapshot) -> None:
         """From now on the contracts see this market, these venues and this time."""
         self._evm.at(snapshot.timestamp)
-        slices = [(u, expiry, astuple(posted)) for u, expiry, posted in snapshot.surface.slices]
+        slices = [(u, expiry, astuple(v)[:-1], astuple(v.window)) for u, expiry, v in snapshot.surface.slices]
         self._oracles("set", [astuple(r) for r in snapshot.readings], slices)
         self._listed = []
         for double, venue in zip(self._venues, snapshot.venues, strict=False):
-            double("set", astuple(venue.state))
+            double("set", astuple(venue.state), 0)
             self._listed.append((double.address, venue.state.underlying))
         self._cash = (snapshot.vault.idle - snapshot.vault.owed) * 10**12
 
@@ -56,11 +56,22 @@ class Contracts:
         self.engine("check_rebalance", astuple(before), astuple(after))
 
     def check_fill(
-        self, before: Assessment, after: Assessment, book: Sequence[Position], series: Series, is_sale: bool
+        self,
+        before: Assessment,
+        after: Assessment,
+        book: Sequence[Position],
+        series: Series,
+        is_sale: bool,
+        short_margins: tuple[int, int],
     ) -> None:
-        """RiskEngine.check_fill: returns, or raises Reverted."""
+        """RiskEngine.check_fill with a venue for each underlying: returns, or raises Reverted."""
+        self._evm.at(NOW)
+        venues = self._venues[: len(short_margins)]
+        for u, (double, margin) in enumerate(zip(venues, short_margins, strict=True)):
+            double("set", (u, 0, 0, 0, 0, 0), margin)
+        listed = [(double.address, u) for u, double in enumerate(venues)]
         slots = [p.slot for p in book]
-        self.engine("check_fill", astuple(before), astuple(after), slots, series.id, is_sale)
+        self.engine("check_fill", astuple(before), astuple(after), slots, listed, series.id, is_sale)
 
 
 @pytest.fixture(scope="session")

@@ -13,26 +13,28 @@ struct Posted:
     underlying: uint256
     expiry: uint256
     slice: IVolOracle.Slice
+    window: IVolOracle.Window
 
 
 readings: IPriceOracle.Reading[2]
-slices: HashMap[uint256, HashMap[uint256, IVolOracle.Slice]]
+_posted: HashMap[uint256, HashMap[uint256, Posted]]
 
 
 @external
 def set(readings: IPriceOracle.Reading[2], slices: DynArray[Posted, 32]):
     self.readings = readings
     for posted: Posted in slices:
-        self.slices[posted.underlying][posted.expiry] = posted.slice
+        self._posted[posted.underlying][posted.expiry] = posted
 
 
 @external
 @view
 def read(underlying: uint256) -> IPriceOracle.Reading:
+    assert self.readings[underlying].price > 0, "oracle: stale"
     return self.readings[underlying]
 
 
 @external
 @view
-def slice_of(underlying: uint256, expiry: uint256) -> IVolOracle.Slice:
-    return self.slices[underlying][expiry]
+def posted(underlying: uint256, expiry: uint256) -> (IVolOracle.Slice, IVolOracle.Window):
+    return self._posted[underlying][expiry].slice, self._posted[underlying][expiry].window

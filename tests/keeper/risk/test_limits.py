@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from keeper.domain.series import Position
+from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import Assessment
 from keeper.domain.units import WAD
 from keeper.risk.limits import check_fill, check_rebalance
@@ -16,6 +16,8 @@ from tests.keeper.risk.conftest import Contracts
 
 EXPIRY = NOW + 20 * DAY
 CALL = option(0, True, EXPIRY, 3000.0, 0.0).series
+PUT = option(0, False, EXPIRY, 3000.0, 0.0).series
+FREE = (0, 0)  # short margins where shorting ties up nothing
 
 CALM = Assessment(
     nav_bid=1_000_000 * WAD,
@@ -103,27 +105,42 @@ def test_the_verdict_on_a_change_of_one_quantity_is_the_contracts(
     assert verdict.reason == contracts_reason(contracts.check_rebalance, before, after)
 
 
-book_sizes = st.lists(st.tuples(st.booleans(), st.sampled_from([0, 7, 30]), st.integers(-150, 50)), max_size=4)
+book_sizes = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 1]), st.booleans(), st.sampled_from([-19, 0, 7]), st.integers(-150, 50)),
+    max_size=4,
+)
+margins = st.sampled_from([0, WAD // 10, 923 * WAD // 1000, 3 * WAD, 2**256 - 1])
 
 
 @settings(max_examples=300)
-@given(st.one_of(st.just(CALM), assessments()), st.booleans(), st.booleans(), book_sizes, st.integers(-150, 50))
+@given(
+    st.one_of(st.just(CALM), assessments()),
+    st.booleans(),
+    st.booleans(),
+    book_sizes,
+    st.sampled_from([CALL, PUT]),
+    st.integers(-150, 50),
+    st.tuples(margins, margins),
+)
 def test_the_verdict_on_a_fill_is_the_contracts(
     contracts: Contracts,
     before: Assessment,
     is_sale: bool,
     grows: bool,
-    others: list[tuple[bool, int, int]],
+    others: list[tuple[int, bool, int, int]],
+    series: Series,
     size: int,
+    short_margins: tuple[int, int],
 ) -> None:
     after = replace(before, short_notional=before.short_notional * (13 if grows else 9) // 10)
-    book = [option(0, c, EXPIRY + days * DAY, 3500.0, float(n)) for c, days, n in others]
-    book.append(Position(CALL, size * WAD))
+    book = [option(u, c, EXPIRY + days * DAY, (3500.0, 85_000.0)[u], n / (1, 30)[u]) for u, c, days, n in others]
+    book.append(Position(series, size * WAD))
 
-    verdict = check_fill(before, after, book, CALL, is_sale, LIMITS)
+    verdict = check_fill(before, after, book, series, is_sale, LIMITS, short_margins=short_margins, timestamp=NOW)
 
     event(str(verdict.reason))
-    assert verdict.reason == contracts_reason(contracts.check_fill, before, after, book, CALL, is_sale)
+    reason = contracts_reason(contracts.check_fill, before, after, book, series, is_sale, short_margins)
+    assert verdict.reason == reason
 
 
 def test_a_book_inside_all_limits_may_be_rebalanced() -> None:
@@ -151,5 +168,37 @@ def test_a_breach_must_shrink_by_a_tenth(contracts: Contracts) -> None:
 def test_a_sale_may_not_pass_the_limit_of_its_series(size: int, reason: str | None) -> None:
     book = [Position(CALL, size * WAD)]
 
-    assert check_fill(CALM, CALM, book, CALL, True, LIMITS).reason == reason
-    assert check_fill(CALM, CALM, book, CALL, False, LIMITS).stands
+    assert check_fill(CALM, CALM, book, CALL, True, LIMITS, short_margins=FREE, timestamp=NOW).reason == reason
+    assert check_fill(CALM, CALM, book, CALL, False, LIMITS, short_margins=FREE, timestamp=NOW).stands
+
+
+@pytest.mark.parametrize(
+    ("margin", "reason"), [(4.54, None), (4.55, "risk: hedge capacity")], ids=["at the limit", "beyond it"]
+)
+def test_puts_are_sold_while_their_hedge_fits_beside_the_buffer(
+    contracts: Contracts, margin: float, reason: str | None
+) -> None:
+    """66 puts at 3,000 are 198,000 USDC: at 4.545 of it they fill what 10 % of buffer leave of a million."""
+    book = [Position(PUT, -66 * WAD)]
+    margins = (int(margin * WAD), 0)
+
+    assert check_fill(CALM, CALM, book, PUT, True, LIMITS, short_margins=margins, timestamp=NOW).reason == reason
+    assert contracts_reason(contracts.check_fill, CALM, CALM, book, PUT, True, margins) == reason
+
+
+def test_what_expires_in_the_money_within_two_days_is_kept_beside_the_buffer(contracts: Contracts) -> None:
+    """33 calls at 1,500 that expire in a day are worth 49,500 USDC, which the puts' hedge can no longer have."""
+    soon = [option(0, True, NOW + DAY, 1500.0, -33.0), Position(PUT, -66 * WAD)]
+    later = [option(0, True, NOW + 3 * DAY, 1500.0, -33.0), Position(PUT, -66 * WAD)]
+    margins = (44 * WAD // 10, 0)
+
+    for book, reason in ((soon, "risk: hedge capacity"), (later, None)):
+        assert check_fill(CALM, CALM, book, PUT, True, LIMITS, short_margins=margins, timestamp=NOW).reason == reason
+        assert contracts_reason(contracts.check_fill, CALM, CALM, book, PUT, True, margins) == reason
+
+
+def test_without_a_venue_that_shorts_no_put_is_sold(contracts: Contracts) -> None:
+    book, nowhere = [Position(PUT, -WAD)], (2**256 - 1, 0)
+
+    assert contracts_reason(contracts.check_fill, CALM, CALM, book, PUT, True, nowhere) == "risk: hedge capacity"
+    assert contracts_reason(contracts.check_fill, CALM, CALM, book, PUT, False, nowhere) is None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from keeper.domain.snapshot import Snapshot, Surface
+from keeper.domain.snapshot import Reading, Snapshot, Surface
 from keeper.risk import mirror
 from keeper.risk.margin import margin_rows, margins
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
@@ -112,16 +112,25 @@ def test_the_margin_of_a_candidate_trade_is_linear_in_the_venues_units_row_by_ro
     a, b = margin_rows(before.options[0])
 
     assert (a + b * 2.0).max() == pytest.approx(after.margins.maintenance, rel=1e-12)
-    assert margins(before.options, after.venues, before.cash, doubt=False) == after.margins
+    assert margins(before.options, after.venues, before.cash) == after.margins
 
 
-def test_doubt_about_either_price_raises_the_initial_margin() -> None:
+def test_doubt_about_a_price_raises_the_initial_margin_of_its_underlying_only() -> None:
     snapshot = one_call()
-    doubted = replace(snapshot, readings=(snapshot.readings[0], reading(90_000.0, doubt=True)))
+    eth, btc = snapshot.readings
 
-    ratio = value(doubted).margins.initial / value(snapshot).margins.initial
+    of_eth = value(replace(snapshot, readings=(replace(eth, doubt=True), btc))).margins.initial
+    of_btc = value(replace(snapshot, readings=(eth, replace(btc, doubt=True)))).margins.initial
 
-    assert ratio == pytest.approx(1.5)
+    assert of_eth / value(snapshot).margins.initial == pytest.approx(1.5)
+    assert of_btc == value(snapshot).margins.initial
+
+
+def test_an_underlying_without_position_and_exposure_needs_no_price() -> None:
+    snapshot = one_call()
+    without = replace(snapshot, readings=(snapshot.readings[0], Reading(0, 0, 0, False)))
+
+    assert value(without).margins == value(snapshot).margins
 
 
 def test_a_position_without_a_slice_cannot_be_valued() -> None:

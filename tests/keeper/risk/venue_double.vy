@@ -8,10 +8,13 @@ from contracts.interfaces import IVenue
 
 _state: IVenue.VenueState
 
+short_margin: public(uint256)
+
 
 @external
-def set(state: IVenue.VenueState):
+def set(state: IVenue.VenueState, short_margin: uint256):
     self._state = state
+    self.short_margin = short_margin
 
 
 @external

@@ -6,6 +6,7 @@ from random import Random
 
 import boa
 
+from keeper.domain.series import Position
 from tests.contracts.chain import DAY, HOUR, WAD
 from tests.contracts.protocol import ETH, SPOT, VOL_POSTER, ZERO, wad
 from tests.stateful.protocol.campaign import rule
@@ -14,6 +15,7 @@ from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, TAKERS, World, 
 _FLOOR, _CEILING = 2_000.0, 4_500.0  # USD; so that liquidity lies there
 _MOST = (wad(0.02), wad(0.20))  # fees
 _PERIOD = 30 * DAY
+_DUST = 10**16  # USDC, WAD: an exposure below it needs no price
 _SILENCE = 3_960  # seconds; then the feed is stale
 
 
@@ -39,10 +41,16 @@ class Surroundings(World):
 
     @rule(weight=1)
     def feeds_fall_silent(self, draw: Random) -> None:
-        """Invariant 4: without a price limits are zero and do not revert. Then the feeds answer again."""
+        """Invariant 4: without a price limits are zero and do not revert, where something depends on it. Then the feeds
+        answer again."""
         self.reach(self.now + 2 * HOUR)
+        has_options = any(Position.from_slot(slot).size_wad for slot in self.p.book.live_book())
+        needs_price = has_options or self.vault.assessment().gross > _DUST
         self.attempt("feeds fall silent", lambda: self.p.market.pass_time(_SILENCE), market=True)
-        assert self.books.assessment is None
+        assert (self.books.assessment is None) == needs_price
+        if not needs_price:
+            self.attempt("feeds answer", lambda: self.p.market.wait(1), market=True)
+            return
         who = draw.choice(DEPOSITORS)
         limits = (
             self.vault.maxDeposit(who),
@@ -51,7 +59,8 @@ class Surroundings(World):
             self.vault.maxRedeem(who),
         )
         assert limits == (0, 0, 0, 0), "invariant 4: limits without a price"
-        self.refused("deposit without a price", lambda: self.vault.deposit(usdc(100), who, sender=who), "oracle: stale")
+        reason = "oracle: stale" if has_options else "risk: no price"
+        self.refused("deposit without a price", lambda: self.vault.deposit(usdc(100), who, sender=who), reason)
         self.attempt("feeds answer", lambda: self.p.market.wait(1), market=True)
 
     @rule(weight=1)

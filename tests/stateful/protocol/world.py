@@ -121,7 +121,9 @@ class World:
         is_call = draw.random() < 0.5
         if (strike, is_call, expiry) in self.strikes.values():
             return
-        self.post(expiry, self.vols.get(expiry, 0.6))
+        live = [when for when in self.vols if when > self.now]
+        nearest = min(live, key=lambda when: abs(when - expiry), default=None)
+        self.post(expiry, 0.6 if nearest is None else self.vols[nearest])
         listed: list[int] = []
         what = f"{strike} {'call' if is_call else 'put'}"
         if self.attempt("list series", lambda: listed.append(self.p.list_series(strike, is_call, expiry)), what):
@@ -134,7 +136,7 @@ class World:
     def refresh(self, id: int) -> None:
         """A surface young enough to trade on."""
         expiry = self.strikes[id][2]
-        if self.now - int(self.p.vol_oracle.slice_of(ETH, expiry).posted_at) > HOUR:
+        if self.now - int(self.p.vol_oracle.posted(ETH, expiry)[0].posted_at) > HOUR:
             self.post(expiry, self.vols[expiry])
 
     def give(self, contract: str, token: str, amount: int) -> None:

@@ -7,7 +7,7 @@ At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000, that 
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import ETH, SHORT, SPOT, Budgets, wad
+from tests.contracts.protocol import LOOSE, ETH, SHORT, SPOT, Budgets, wad
 
 EMPTY = {"loss_capacity": 0, "loss_per_day": 0}
 
@@ -78,7 +78,7 @@ def test_a_position_that_is_opened_at_a_price_behind_the_twap_is_charged_for_it(
 def test_legs_are_measured_at_the_delta_that_those_before_them_leave(funded, series):
     """Short 20 calls: net delta about -10.6. The first purchase passes zero, the second is all away, the sale comes back."""
     funded.sell(series, 20 * WAD)
-    funded.risk.set_limits((100 * WAD,) * 8, sender=funded.governor)
+    funded.risk.set_limits(LOOSE, sender=funded.governor)
     delta = funded.vault.assessment().delta[ETH]
 
     funded.rebalance(funded.leg(SPOT, 12), funded.leg(SPOT, 3), funded.leg(SHORT, -4))
@@ -90,7 +90,7 @@ def test_legs_are_measured_at_the_delta_that_those_before_them_leave(funded, ser
 
 
 def test_delta_of_one_underlying_is_not_neutral_for_the_other(both):
-    both.risk.set_limits((100 * WAD,) * 8, sender=both.governor)
+    both.risk.set_limits(LOOSE, sender=both.governor)
     both.rebalance(both.leg(SPOT, 10))
     before = both.hedger.turnover_budget()
 
@@ -103,7 +103,7 @@ def test_delta_of_one_underlying_is_not_neutral_for_the_other(both):
 
 
 def test_turnover_away_from_neutral_is_rationed(funded):
-    funded.risk.set_limits((100 * WAD,) * 8, sender=funded.governor)
+    funded.risk.set_limits(LOOSE, sender=funded.governor)
 
     with reverts("rebalance: turnover"):
         funded.rebalance(funded.leg(SPOT, 27))

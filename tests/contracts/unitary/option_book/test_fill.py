@@ -126,6 +126,20 @@ def test_a_quote_can_narrow_the_tolerance(rich, series):
         rich.fill(quote)
 
 
+def test_puts_are_sold_while_their_whole_notional_could_be_shorted(rich, series):
+    """At a health of 1.5 on a threshold of 78 %, a short ties up 92 % of itself; 5 % of NAV are all that is not buffer."""
+    put = rich.list_series(3_000, is_call=False, expiry=rich.expiry())
+    rich.risk.set_limits(LOOSE._replace(liquidity_buffer=wad(0.95)), sender=rich.governor)
+    quote, nav = rich.quote(put, size=100 * WAD), rich.vault.assessment().nav_bid
+    margin = rich.short.short_margin() / WAD
+    most = 0.05 * nav / WAD / (margin * 3_000)
+    assert margin == pytest.approx(1.5 / 0.78 - 1)
+
+    with reverts("risk: hedge capacity"):
+        rich.fill(quote, wad(most * 1.01))
+    rich.fill(quote, wad(most * 0.99))
+
+
 def test_a_stale_surface_stops_fills(rich, series):
     rich.market.wait(7_200)
     rich.fill(rich.quote(series))

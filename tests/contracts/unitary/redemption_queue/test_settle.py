@@ -280,7 +280,7 @@ def test_reduce_only_does_not_block_it(funded):
     assert funded.settle_epoch() == (500 * WAD, 500 * USDC)
 
 
-def test_a_dead_oracle_blocks_it_without_a_revert_of_the_view(funded):
+def test_a_dead_oracle_blocks_it_without_a_revert_of_the_view(funded, sold):
     funded.request(500 * WAD)
     funded.market.pass_time(3 * DAY)
 

@@ -28,6 +28,25 @@ def test_impossible_delta_bands_are_refused(protocol, limits):
         load("RiskEngine").deploy(protocol.governor, protocol.pricer, limits)
 
 
+@pytest.mark.parametrize("name", Limits._fields)
+def test_the_guardian_tightens_each_limit_and_loosens_none(protocol, name):
+    """Invariants 40 and 41. A larger buffer is tighter, of everything else less is."""
+    now, step = Limits(), 1 if name == "liquidity_buffer" else -1
+    tighter, looser = (now._replace(**{name: getattr(now, name) + sign * step}) for sign in (1, -1))
+
+    with reverts("risk: loosens"):
+        protocol.risk.tighten_limits(looser, sender=protocol.guardian)
+    protocol.risk.tighten_limits(tighter, sender=protocol.guardian)
+
+    assert protocol.risk.limits() == tighter
+
+
+@pytest.mark.parametrize("role", ["keeper", "vol_poster", "stranger"])
+def test_tightening_refuses_others(protocol, role):
+    with reverts("roles: not allowed"):
+        protocol.risk.tighten_limits(Limits(), sender=getattr(protocol, role))
+
+
 def test_assessing_in_one_step_and_in_two_is_the_same(hedged):
     book, venues, cash = hedged.book.live_book(), hedged.vault.all_venues(), hedged.vault.idle() * 10**12
 
@@ -134,18 +153,18 @@ def test_bands_are_shares_of_the_nav_before(protocol, calm):
 def test_a_purchase_may_end_in_a_breach_that_it_does_not_worsen(protocol, calm, series):
     was, now = in_breach(calm, 200_000), in_breach(calm, 199_000)
 
-    assert protocol.risk.check_fill(was, now, [series], series, False)
+    assert protocol.risk.check_fill(was, now, [series], [], series, False)
 
 
 def test_a_sale_must_end_above_initial_margin_even_when_it_helps(protocol, calm, series):
     was, now = (changed(calm, initial=calm.nav_bid + excess) for excess in (100, 50))
 
     with reverts("margin: below initial"):
-        protocol.risk.check_fill(was, now, [series], series, True)
+        protocol.risk.check_fill(was, now, [series], [], series, True)
 
 
 def test_a_sale_must_end_gap_solvent_even_when_it_helps(protocol, calm, series):
     was, now = (changed(calm, gap_headroom=-excess) for excess in (100, 50))
 
     with reverts("margin: gap insolvent"):
-        protocol.risk.check_fill(was, now, [series], series, True)
+        protocol.risk.check_fill(was, now, [series], [], series, True)

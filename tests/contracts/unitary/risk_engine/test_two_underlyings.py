@@ -1,10 +1,10 @@
-"""RiskEngine with ETH and BTC: nothing offsets across underlyings, limits that are shared are shared, doubt is shared."""
+"""RiskEngine with ETH and BTC: nothing offsets across underlyings, limits that are shared are shared, and a price is asked for where it counts."""
 
 import pytest
 
 from keeper.domain.series import Position, Series
 from tests.contracts.chain import HOUR, USDC, WAD, reverts
-from tests.contracts.protocol import BTC, BTC_SHORT, BTC_SPOT, ETH, LOOSE, SHORT, SPOT, wad
+from tests.contracts.protocol import BTC, BTC_SHORT, BTC_SPOT, ETH, LOOSE, SHORT, SPOT, Leg, wad
 
 CASH = 10**6 * WAD
 
@@ -71,17 +71,18 @@ def test_spot_of_the_same_underlying_does(quoted):
     assert assess(quoted, btc, venues=quoted.vault.all_venues()).maintenance < assess(quoted, btc).maintenance
 
 
-def test_doubt_of_one_price_raises_the_initial_margin_of_the_whole_book(quoted):
-    eth = position(quoted, ETH, True, -20)
-    calm = assess(quoted, eth)
+def test_doubt_of_a_price_raises_the_initial_margin_of_its_underlying_only(quoted):
+    eth, btc = position(quoted, ETH, True, -20), position(quoted, BTC, True, -0.7)
 
     quoted.market.push_pool(94_000, quoted.market.btc_pool)
     quoted.market.wait(360)
 
-    doubtful = assess(quoted, eth)
+    of_eth, of_btc, of_both = assess(quoted, eth), assess(quoted, btc), assess(quoted, eth, btc)
     assert [quoted.price_oracle.read(u).doubt for u in (ETH, BTC)] == [False, True]
-    assert (calm.doubt, doubtful.doubt) == (False, True)
-    assert doubtful.initial == doubtful.maintenance * 5 // 4 * 3 // 2
+    assert (of_eth.doubt, of_btc.doubt, of_both.doubt) == (False, True, True)
+    assert of_eth.initial == of_eth.maintenance * 5 // 4
+    assert of_btc.initial == of_btc.maintenance * 5 // 4 * 3 // 2
+    assert of_both.initial == of_eth.initial + of_btc.initial
 
 
 def test_a_delta_of_one_underlying_is_not_made_good_by_the_other(both):
@@ -144,17 +145,58 @@ def silent_btc(quoted):
     return quoted
 
 
-def test_a_stale_price_of_either_stops_what_needs_a_nav(silent_btc):
-    """An ETH-only book too: the vault has venues for both, and a share's price is of the whole."""
+def test_a_price_that_nothing_needs_stops_nothing(silent_btc):
+    """The vault lists venues for both and holds ETH only: deposits, exits, trades and hedges go on."""
     vault, depositor = silent_btc.vault, silent_btc.depositor
+    eth = position(silent_btc, ETH, True, 0)
+    silent_btc.post_slice(Position.from_slot(eth).series.expiry)
 
+    silent_btc.deposit(1_000 * USDC)
+    vault.redeem(WAD, depositor, depositor, sender=depositor)
+    silent_btc.sell(eth)
+    silent_btc.rebalance(silent_btc.leg(SPOT, 1), silent_btc.leg(SHORT, -0.1))
+
+    a = vault.assessment()
+    assert (a.spot[ETH], a.spot[BTC], a.twap[BTC]) == (3_000 * WAD, 0, 0)
+    assert not a.venue_failed
+    assert vault.maxRedeem(depositor) > 0
+
+
+def test_no_option_is_traded_where_there_is_no_price(silent_btc):
     with reverts("oracle: stale"):
-        vault.assessment()
+        silent_btc.quote(position(silent_btc, BTC, True, 0))
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["opened", "opened and closed again"])
+@pytest.mark.parametrize(
+    ("venue", "units", "limit", "reason"),
+    [(BTC_SPOT, 0.1, 91_000, "rebalance: slippage"), (BTC_SHORT, -0.1, 89_000, None)],  # health at a price of zero
+)
+def test_no_hedge_is_opened_where_there_is_no_price(silent_btc, venue, units, limit, reason, back):
+    legs = [Leg(venue, 0, wad(units), wad(limit)), Leg(venue, 0, -wad(units), wad(180_000 - limit))]
+
+    with reverts(reason):
+        silent_btc.rebalance(*legs[: 1 + back])
+
+
+def test_a_position_without_a_price_stops_what_needs_a_nav(silent_btc):
+    eth, btc = position(silent_btc, ETH, True, -1), position(silent_btc, BTC, True, -0.01)
+
+    assert assess(silent_btc, eth).spot[BTC] == 0
     with reverts("oracle: stale"):
-        vault.redeem(WAD, depositor, depositor, sender=depositor)
-    with reverts("oracle: stale"):
-        silent_btc.rebalance(silent_btc.leg(SPOT, 1))
-    assert vault.maxRedeem(depositor) == vault.maxWithdraw(depositor) == vault.maxDeposit(depositor) == 0
+        assess(silent_btc, eth, btc)
+
+
+@pytest.mark.parametrize(("venue", "units"), [(BTC_SPOT, 0.1), (BTC_SHORT, -0.1)])
+def test_an_exposure_without_a_price_stops_what_needs_a_nav(quoted, venue, units):
+    quoted.rebalance(quoted.leg(venue, units))
+    quoted.market.pass_time(HOUR + 301)
+    quoted.market.submit(3_000)
+
+    with reverts("risk: no price"):
+        quoted.vault.assessment()
+    depositor = quoted.depositor
+    assert quoted.vault.maxRedeem(depositor) == quoted.vault.maxDeposit(depositor) == 0
 
 
 def test_settlement_and_payouts_need_no_price_of_the_other_underlying(silent_btc):

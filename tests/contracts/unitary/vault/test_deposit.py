@@ -112,7 +112,7 @@ def test_refused_while_a_share_is_worth_under_a_tenth_of_its_first_price(funded)
         funded.vault.deposit(1_000 * USDC, funded.stranger, sender=funded.stranger)
 
 
-def test_refused_with_a_stale_oracle(funded):
+def test_refused_with_a_stale_oracle(funded, sold):
     funded.fund(funded.stranger, 1_000 * USDC)
     funded.market.pass_time(3_901)
 

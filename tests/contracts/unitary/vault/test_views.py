@@ -66,14 +66,14 @@ def test_previews_lie_on_their_side_of_the_middle(hedged, amount):
 
 
 @pytest.mark.parametrize("view", ["totalAssets", "assessment"])
-def test_stale_prices_are_not_served(funded, view):
+def test_stale_prices_are_not_served(funded, sold, view):
     funded.market.pass_time(3_901)
 
     with reverts("oracle: stale"):
         getattr(funded.vault, view)()
 
 
-def test_mode_is_frozen_while_nav_cannot_be_computed(funded):
+def test_mode_is_frozen_while_nav_cannot_be_computed(funded, sold):
     funded.market.pass_time(3_901)
 
     assert funded.vault.mode() == FROZEN

@@ -1,4 +1,4 @@
-"""VolOracle.post, slice_of, vol, set_bounds: the surface, its bounds and its speed limit."""
+"""VolOracle.post, posted, vol: what can be posted at all, by whom, and what it means."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_a_slice_is_stored_as_posted(protocol):
     protocol.post_slice(expiry, vol=0.6, rho=-0.3, phi=1.5, carry=-0.05, half_spread=0.03)
 
     (event,) = events(protocol.vol_oracle, "SlicePosted")
-    stored = protocol.vol_oracle.slice_of(ETH, expiry)
+    stored, _ = protocol.vol_oracle.posted(ETH, expiry)
     assert (event.underlying, event.expiry, event.slice) == (ETH, expiry, stored)
     assert stored.theta == theta_of(protocol, expiry, 0.6)
     assert (stored.rho, stored.phi, stored.carry) == (wad(-0.3), wad(1.5), wad(-0.05))
@@ -52,15 +52,47 @@ def test_volatility_stays_the_same_as_time_passes(protocol):
     assert protocol.vol_oracle.vol(ETH, expiry, 0) == posted
 
 
-@pytest.mark.parametrize("role", ["governor", "guardian", "keeper", "stranger"])
-def test_posting_refuses_others(protocol, role):
+@pytest.mark.parametrize("role", ["vol_poster", "guardian", "keeper", "stranger"])
+def test_the_first_slice_of_an_underlying_is_the_governors(protocol, role):
+    """Nothing is there to measure it by: a stolen poster's key could put it anywhere in the range."""
     with reverts("roles: not allowed"):
         post(protocol, protocol.expiry(), WAD // 100, sender=getattr(protocol, role))
 
 
+@pytest.mark.parametrize("role", ["governor", "guardian", "keeper", "stranger"])
+@pytest.mark.parametrize("weeks", [0, 1], ids=["again", "a new expiry"])
+def test_posting_refuses_others(protocol, role, weeks):
+    expiry = protocol.expiry(14)
+    protocol.post_slice(expiry)
+
+    with reverts("roles: not allowed"):
+        post(protocol, expiry + weeks * 7 * DAY, WAD // 100, sender=getattr(protocol, role))
+
+
+def test_once_all_slices_have_expired_the_governor_begins_anew(protocol):
+    expiry = protocol.expiry(7)
+    protocol.post_slice(expiry)
+    protocol.market.pass_time(expiry - protocol.market.now)
+
+    with reverts("roles: not allowed"):
+        post(protocol, expiry + 7 * DAY, WAD // 100)
+    protocol.post_slice(expiry + 7 * DAY, vol=1.2)
+
+    assert protocol.vol_oracle.expiries(ETH) == [expiry + 7 * DAY]
+
+
+def test_expiries_are_those_of_series(protocol):
+    expiry = protocol.expiry(28)
+
+    with reverts("vol: expiry off the grid"):
+        post(protocol, expiry + HOUR, WAD // 100, sender=protocol.governor)
+    with reverts("vol: expiry too far"):
+        post(protocol, protocol.expiry(90), WAD // 10, sender=protocol.governor)
+
+
 def test_without_a_slice_there_is_no_volatility(protocol):
     with reverts("vol: no slice"):
-        protocol.vol_oracle.slice_of(ETH, protocol.expiry())
+        protocol.vol_oracle.posted(ETH, protocol.expiry())
     with reverts("vol: no slice"):
         protocol.vol_oracle.vol(ETH, protocol.expiry(), 0)
 
@@ -119,97 +151,3 @@ def test_butterfly_arbitrage_is_refused(protocol):
 def test_what_does_not_fit_the_slot_is_refused(protocol, parameters):
     with reverts("vol: not representable"):
         post(protocol, protocol.expiry(), **{"theta": WAD // 100, **parameters})
-
-
-# ---------------------------------------------------------------- speed
-
-
-@pytest.mark.parametrize("direction", [1, -1])
-def test_volatility_moves_five_points_at_once_and_no_more(protocol, direction):
-    expiry = protocol.expiry(28)
-    protocol.post_slice(expiry, vol=0.6)
-
-    with reverts("budget: exhausted"):
-        protocol.post_slice(expiry, vol=0.6 + direction * 0.0501)
-    protocol.post_slice(expiry, vol=0.6 + direction * 0.0499)
-
-
-def test_volatility_moves_ten_points_in_the_first_hours_and_then_by_the_daily_refill(protocol):
-    expiry = protocol.expiry(28)
-    protocol.post_slice(expiry, vol=0.6)
-    protocol.post_slice(expiry, vol=0.649)
-    protocol.market.pass_time(HOUR)
-    protocol.post_slice(expiry, vol=0.698)
-    protocol.market.pass_time(HOUR)
-
-    with reverts("budget: exhausted"):
-        protocol.post_slice(expiry, vol=0.745)
-    protocol.market.pass_time(11 * HOUR)
-
-    protocol.post_slice(expiry, vol=0.745)
-
-
-def test_going_there_and_back_is_charged_twice(protocol):
-    expiry = protocol.expiry(28)
-    protocol.post_slice(expiry, vol=0.6)
-    protocol.post_slice(expiry, vol=0.63)
-
-    with reverts("budget: exhausted"):
-        protocol.post_slice(expiry, vol=0.6)
-
-
-def test_the_wings_are_limited_too(protocol):
-    """At-the-money volatility stays; at k = -2 σ√T it would move by more than five points."""
-    expiry = protocol.expiry(28)
-    protocol.post_slice(expiry, vol=0.6)
-
-    with reverts("budget: exhausted"):
-        protocol.post_slice(expiry, vol=0.6, rho=-0.9, phi=2)
-
-
-def test_carry_moves_ten_points_a_day(protocol):
-    expiry = protocol.expiry(28)
-    protocol.post_slice(expiry, carry=0)
-    protocol.post_slice(expiry, carry=0.1)
-
-    with reverts("budget: exhausted"):
-        protocol.post_slice(expiry, carry=0.11)
-    protocol.market.pass_time(DAY // 2)
-
-    protocol.post_slice(expiry, carry=0.05)
-
-
-def test_each_expiry_has_its_own_budget(protocol):
-    first, second = protocol.expiry(7), protocol.expiry(14)
-    for expiry in (first, second):
-        protocol.post_slice(expiry, vol=0.6)
-        protocol.post_slice(expiry, vol=0.649)
-
-    assert protocol.vol_oracle.vol(ETH, first, 0) == pytest.approx(wad(0.649), rel=1e-7)
-    assert protocol.vol_oracle.vol(ETH, second, 0) == pytest.approx(wad(0.649), rel=1e-7)
-
-
-# ---------------------------------------------------------------- bounds
-
-
-def test_the_governor_sets_bounds(protocol):
-    bounds = Bounds(max_vol=wad(0.5))
-
-    protocol.vol_oracle.set_bounds(bounds, sender=protocol.governor)
-
-    (event,) = events(protocol.vol_oracle, "BoundsSet")
-    assert event.bounds == bounds == protocol.vol_oracle.bounds()
-    with reverts("vol: at-the-money out of bounds"):
-        protocol.post_slice(vol=0.6)
-
-
-@pytest.mark.parametrize("role", ["guardian", "vol_poster", "stranger"])
-def test_setting_bounds_refuses_others(protocol, role):
-    with reverts("roles: not allowed"):
-        protocol.vol_oracle.set_bounds(Bounds(), sender=getattr(protocol, role))
-
-
-@pytest.mark.parametrize("bounds", [Bounds(min_vol=0), Bounds(min_vol=3 * WAD), Bounds(min_half_spread=wad(0.3))])
-def test_impossible_bounds_are_refused(protocol, bounds):
-    with reverts("vol: bounds"):
-        load("VolOracle").deploy(protocol.governor, bounds)
