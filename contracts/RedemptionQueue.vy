@@ -9,12 +9,16 @@
 
         Requests. Shares are handed over during an epoch of 24 hours that closes at 09:00 UTC, an hour after option expiries, when
         their margin is free. Until the close they can be taken back; after it they wait. They stay in supply and carry the
-        vault's gains and losses until they are paid. All requests of a controller are one (request id 0).
+        vault's gains and losses until they are paid. All requests of a controller are one (request id 0), and nobody makes
+        one for him but himself and his operators: he could make none of his own while it waits.
 
         Settlement. Anyone, once an epoch has closed and every underlying has a Chainlink round since: its requests join the
         pool, the Vault prices the pool at `nav_bid` and pays what free idle cash and initial margin allow, and everyone in the pool
         is paid in the same proportion. With no cash the requests join all the same. What remains is settled again after
-        every later close. An expired series that is not fixed yet blocks it, REDUCE_ONLY does not.
+        every later close, and at once where less than a tenth of the pool was paid and a tenth or all can be. Nobody who
+        redeems at once is paid out of what the shares of closed epochs are worth. An expired series that is not fixed yet
+        blocks settlement, REDUCE_ONLY does not. Whoever settles chooses the block, and with it the oracle round since the
+        close; the first who gains by an earlier one can choose that.
 
         Claims. What is paid lies here, no longer the vault's, and never expires. A claim asks neither Vault nor oracle.
 
@@ -28,7 +32,10 @@
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
 from .interfaces import IPriceOracle
+from .interfaces import IRedemptionQueue
 from .interfaces import IVault
+
+implements: IRedemptionQueue
 
 
 # @notice Where the pool stands, or stood when shares joined it; of an era that has ended, where it ended.
@@ -97,6 +104,7 @@ _MAX_ERAS: constant(uint256) = 8  # each but the first divides shares by 1e9: no
 _EPOCH: constant(uint256) = 86400
 _CLOSE: constant(uint256) = 9 * 3600
 _MIN_REQUEST: constant(uint256) = 100 * 10**18  # shares; a share first costs 1 USDC
+_DUST: constant(uint256) = 10  # a payment of less than this part of the pool does not use up an epoch
 
 VAULT: public(immutable(IVault))
 PRICE_ORACLE: public(immutable(IPriceOracle))
@@ -117,7 +125,9 @@ _requests: HashMap[address, Request]
 _epochs: HashMap[uint256, uint256]  # epochs with requests, in order: those from _head to _tail have not joined
 _head: uint256
 _tail: uint256
-_first_unpaid: uint256  # after every earlier epoch's close the pool has been paid
+_first_unpaid: uint256  # after every earlier epoch's close the pool has been paid a tenth or more
+_first_untouched: uint256  # after every earlier epoch's close it has been paid something
+_pooled_since: uint256  # close of the first epoch that joined the pool since it was empty
 
 
 @deploy
@@ -146,14 +156,14 @@ def setOperator(operator: address, approved: bool) -> bool:
 @external
 def requestRedeem(shares: uint256, controller: address, owner: address) -> uint256:
     """
-    @notice Queue `shares` of `owner`, who has approved this contract; `controller` will cancel or claim. At least 100 shares,
-            or all that an owner has for himself.
+    @notice Queue `shares` of `owner`, who has approved this contract; `controller` will cancel or claim. The caller acts for
+            both. At least 100 shares, or all that an owner has for himself.
     @return 0, the id of every request.
     """
     self._check_operator(owner)
+    self._check_operator(controller)
     is_all: bool = owner == controller and shares == staticcall IERC20(VAULT.address).balanceOf(owner)
     assert shares >= _MIN_REQUEST or (shares > 0 and is_all), "queue: below minimum request"
-    assert controller != empty(address), "queue: no controller"
     epoch: uint256 = self._epoch()
     request: Request = self._current(controller)
     assert request.waiting == 0 or request.epoch == epoch, "queue: settle the earlier request first"
@@ -209,11 +219,16 @@ def settle_epoch() -> (uint256, uint256):
     if next.joins:
         self._entries[next.epoch] = point
         self._head += 1
+        if self.pooled == 0:
+            self._pooled_since = next.closes_at
     shares: uint256 = 0
     assets: uint256 = 0
     shares, assets = extcall VAULT.settle_queue(next.shares)
+    assert next.joins or self._is_worth_it(next, shares), "queue: no cash to pay with"
     if shares > 0:
-        self._first_unpaid = next.epoch + 1
+        self._first_untouched = next.epoch + 1
+        if not self._is_dust(next, shares):
+            self._first_unpaid = next.epoch + 1
         point.sum += point.product * assets // next.shares
         point.product = point.product * (next.shares - shares) // next.shares
         if point.product < _FLOOR:
@@ -222,8 +237,6 @@ def settle_epoch() -> (uint256, uint256):
         self.point = point
         self.total_pending -= shares
         self.reserved += assets
-    else:
-        assert next.joins, "queue: no cash to pay with"
     joined: uint256 = next.shares - self.pooled
     self.pooled = next.shares - shares
     log EpochSettled(
@@ -262,7 +275,34 @@ def can_settle() -> bool:
     if next.joins:
         return True
     vault: IERC4626 = IERC4626(VAULT.address)  # its limit counts shares that were given to this contract, too
-    return staticcall vault.maxRedeem(self) > 0 and staticcall vault.previewRedeem(next.shares) > 0
+    can_pay: uint256 = min(staticcall vault.maxRedeem(self), next.shares)
+    return self._is_worth_it(next, can_pay) and staticcall vault.previewRedeem(next.shares) > 0
+
+
+@external
+@view
+@reentrant
+def shares_due() -> uint256:
+    """
+    @notice Shares of closed epochs that were not paid: what they are worth comes before everybody's who redeems at once.
+    """
+    return self.total_pending - self.requested[self._epoch()]
+
+
+@external
+@view
+@reentrant
+def due_since() -> uint256:
+    """
+    @notice Close of the oldest epoch with shares that were not paid; zero without any.
+    """
+    if self.pooled > 0:
+        return self._pooled_since
+    if self._head < self._tail:
+        closed_at: uint256 = self._closes_at(self._epochs[self._head])
+        if closed_at <= block.timestamp:
+            return closed_at
+    return 0
 
 
 @external
@@ -492,6 +532,21 @@ def _next() -> Settlement:
                 epoch=first, closes_at=self._closes_at(first), joins=True, shares=pooled + self.requested[first]
             )
     return Settlement(epoch=rolled, closes_at=self._closes_at(rolled), joins=False, shares=pooled)
+
+
+@internal
+@pure
+def _is_dust(next: Settlement, paid: uint256) -> bool:
+    return paid * _DUST < next.shares
+
+
+@internal
+@view
+def _is_worth_it(next: Settlement, paid: uint256) -> bool:
+    """
+    @return Whether what remained in the pool is settled for a payment: any is good for the first after a close.
+    """
+    return paid > 0 and (next.epoch >= self._first_untouched or not self._is_dust(next, paid))
 
 
 @internal

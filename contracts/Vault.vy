@@ -1,5 +1,5 @@
 # pragma version 0.4.3
-# pragma optimize gas
+# pragma optimize codesize
 # pragma nonreentrancy on
 """
 @title Vault
@@ -11,9 +11,10 @@
         Shares have 18 decimals and first cost 1 USDC. Virtual shares (as many as one unit of USDC first buys, 1e12) and a virtual
         unit of USDC make inflating an empty vault a loss. The asset is called USDC throughout; its decimals are read, not assumed.
 
-        Exits. A withdrawal needs free idle USDC (what is owed to option holders is not free) and `nav_bid` at least at initial
-        margin after it, and nothing else. No role can stop it. What that cannot pay at once waits in the RedemptionQueue, which
-        is paid under the same conditions.
+        Exits. The RedemptionQueue is paid from free idle USDC (what is owed to option holders is not free) as long as `nav_bid`
+        is at least at initial margin after it. Who redeems at once is paid from what the queue's closed epochs leave of that,
+        within the CircuitBreaker's limits. No role can stop either. While NAV cannot be computed the CircuitBreaker pays
+        shares at a discount from the last NAV that could.
 
         Hedging. The Vault has the cash, the Hedger decides: `hedge` sends a venue what a trade needs, and measures what the
         venue did with it. What may be traded and lost is the Hedger's to know.
@@ -28,7 +29,7 @@
         earned; minting them, at most every 30 days, moves none. Performance is charged over a high-water mark of `nav_bid` per
         share, which starts anew when an empty vault is deposited into.
 
-        Modes. When shares may be minted is the CircuitBreaker's to decide; it is asked before each deposit.
+        Modes. When shares may be minted and burned is the CircuitBreaker's to decide; it is asked before each is.
 
         One lock. It covers the Vault and its components: OptionBook, Hedger and BuybackAuction take it for the time of a fill,
         a settlement, a rebalance or a bid, and whoever calls any other function in between, views of value included, is refused.
@@ -204,11 +205,13 @@ def set_lending(index: uint256):
 @external
 def set_fees(terms: fees.Terms):
     """
-    @notice Replace the fees, after minting what is owed by the old ones. Governor only.
+    @notice Replace the fees; what is owed by the old ones stays owed. Governor only. Shares minted to the Vault or the queue
+            would be lost.
     """
     roles._check(roles.Role.GOVERNOR)
-    self._crystallise()
-    fees._set_terms(terms)
+    assert terms.recipient not in [self, self.redemption_queue], "fees: recipient"
+    a: IRiskEngine.Assessment = self._open_for_exits()
+    fees._set_terms(terms, erc20.totalSupply, _VIRTUAL_SHARES, self._nav_wad(a))
 
 
 @external
@@ -217,7 +220,10 @@ def crystallise():
     @notice Mint the fees that are owed to their recipient, 30 days after the last time. Anyone.
     """
     fees._check_period()
-    self._crystallise()
+    a: IRiskEngine.Assessment = self._open_for_exits()
+    minted: uint256 = fees._settle_fees(erc20.totalSupply, _VIRTUAL_SHARES, self._nav_wad(a))
+    if minted > 0:
+        erc20._mint(fees.terms.recipient, minted)
 
 
 @external
@@ -260,7 +266,7 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     """
     a: IRiskEngine.Assessment = self._open_for_exits()
     shares: uint256 = self._to_shares(a, Side.BID, assets, True)
-    self._withdraw(a, assets, shares, receiver, owner)
+    self._exit(a, assets, shares, receiver, owner)
     return shares
 
 
@@ -271,7 +277,7 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     """
     a: IRiskEngine.Assessment = self._open_for_exits()
     assets: uint256 = self._to_assets(a, Side.BID, shares, False)
-    self._withdraw(a, assets, shares, receiver, owner)
+    self._exit(a, assets, shares, receiver, owner)
     return assets
 
 
@@ -339,18 +345,18 @@ def effective_supply() -> uint256:
 @view
 def maxDeposit(receiver: address) -> uint256:
     """
-    @notice Everything or nothing; never reverts.
+    @notice USDC that can be deposited now; never reverts.
     """
-    return self._max_deposit()
+    return self._max_deposit()[0]
 
 
 @external
 @view
 def maxMint(receiver: address) -> uint256:
     """
-    @notice Everything or nothing; never reverts.
+    @notice Shares that can be minted now; never reverts.
     """
-    return self._max_deposit()
+    return self._max_deposit()[1]
 
 
 @external
@@ -394,7 +400,7 @@ def mode() -> ICircuitBreaker.Mode:
     success, a = self._try_assess()
     if not success:
         return ICircuitBreaker.Mode.FROZEN
-    return staticcall self.breaker.mode_of(a)
+    return staticcall self.breaker.mode_of(a, self._shares(a))
 
 
 @external
@@ -594,12 +600,24 @@ def settle_queue(shares: uint256) -> (uint256, uint256):
     """
     assert msg.sender == self.redemption_queue, "vault: not a component"
     a: IRiskEngine.Assessment = self._open_for_exits()
+    self._observe(a)
     self._gather(self._to_assets(a, Side.BID, shares, False))
-    paid: uint256[2] = self._payable(a, shares, self._idle_free(), True)
+    paid: uint256[2] = self._payable(a, shares, self._queue_limit(a, self._idle_free()), True)
     if paid[0] == 0 or paid[1] == 0:
         return 0, 0
-    self._withdraw(a, paid[0], paid[1], msg.sender, msg.sender)
+    self._withdraw(self._nav_wad(a), paid[0], paid[1], msg.sender, msg.sender)
     return paid[1], paid[0]
+
+
+@external
+def pay_frozen(shares: uint256, assets: uint256, receiver: address, owner: address):
+    """
+    @notice Burn `shares` of `owner` for `assets` while NAV cannot be computed; of a performance fee nothing is set aside.
+            CircuitBreaker only.
+    """
+    assert msg.sender == self.breaker.address, "vault: not a component"
+    self._require_unlocked()
+    self._withdraw(0, assets, shares, receiver, owner)
 
 
 @external
@@ -776,13 +794,23 @@ def _deposit(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiv
 
 
 @internal
-def _withdraw(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address, owner: address):
-    assert assets > 0, "vault: zero assets"
-    self._require_free(assets)
-    assert a.nav_bid - convert(assets, int256) * _UNIT >= a.initial, "margin: below initial"
+def _exit(a: IRiskEngine.Assessment, assets: uint256, shares: uint256, receiver: address, owner: address):
+    """
+    @notice Pay at once, within the CircuitBreaker's limits.
+    """
+    extcall self.breaker.on_exit(a, self._shares(a), self._free(), assets)
     if msg.sender != owner:
         erc20._spend_allowance(owner, msg.sender, shares)
-    fees._on_exit(erc20.totalSupply, _VIRTUAL_SHARES, shares, self._nav_wad(a))
+    self._withdraw(self._nav_wad(a), assets, shares, receiver, owner)
+
+
+@internal
+def _withdraw(nav: uint256, assets: uint256, shares: uint256, receiver: address, owner: address):
+    """
+    @param nav Of which fees are taken, WAD.
+    """
+    self._require_free(assets)
+    fees._on_exit(erc20.totalSupply, _VIRTUAL_SHARES, shares, nav)
     erc20._burn(owner, shares)
     self._pay(receiver, assets)
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
@@ -806,11 +834,19 @@ def _try_assess() -> (bool, IRiskEngine.Assessment):
 
 @internal
 @view
-def _max_deposit() -> uint256:
+def _max_deposit() -> uint256[2]:
+    """
+    @return USDC that can be deposited, and shares that can be minted.
+    """
     success: bool = False
     a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
     success, a = self._try_assess()
-    return staticcall self.breaker.deposit_limit(a, self._shares(a)) if success else 0
+    if not success:
+        return [0, 0]
+    limit: uint256 = staticcall self.breaker.deposit_limit(a, self._shares(a))
+    if limit == max_value(uint256):
+        return [limit, limit]
+    return [limit, self._to_shares(a, Side.ASK, limit, False)]
 
 
 @internal
@@ -824,16 +860,28 @@ def _max_exit(owner: address) -> uint256[2]:
     success, a = self._try_assess()
     if not success or a.unfixed:
         return [0, 0]
-    return self._payable(a, erc20.balanceOf[owner], self._free(), False)
+    shares: uint256 = erc20.balanceOf[owner]
+    if owner == self.redemption_queue:
+        return self._payable(a, shares, self._queue_limit(a, self._free()), True)
+    limit: uint256 = staticcall self.breaker.exit_limit(a, self._shares(a), self._free())
+    return self._payable(a, shares, limit, False)
 
 
 @internal
 @view
-def _payable(a: IRiskEngine.Assessment, shares: uint256, free: uint256, round_up: bool) -> uint256[2]:
+def _queue_limit(a: IRiskEngine.Assessment, free: uint256) -> uint256:
     """
-    @return USDC that `free` cash and margin allow to pay for `shares`, and how many of them it pays for.
+    @return USDC that `free` cash and margin allow to pay to the RedemptionQueue.
     """
-    limit: uint256 = min(free, self._floor(a.nav_bid - a.initial))
+    return min(free, self._floor(a.nav_bid - a.initial))
+
+
+@internal
+@view
+def _payable(a: IRiskEngine.Assessment, shares: uint256, limit: uint256, round_up: bool) -> uint256[2]:
+    """
+    @return What is paid for `shares` out of no more than `limit` USDC, and how many of them that pays for.
+    """
     assets: uint256 = self._to_assets(a, Side.BID, shares, False)
     paid: uint256 = shares
     if assets > limit:
@@ -842,14 +890,6 @@ def _payable(a: IRiskEngine.Assessment, shares: uint256, free: uint256, round_up
     if self._to_assets(a, Side.BID, paid, False) == 0:
         paid = 0  # shares that are worth nothing cannot be redeemed
     return [assets, paid]
-
-
-@internal
-def _crystallise():
-    a: IRiskEngine.Assessment = self._open_for_exits()
-    minted: uint256 = fees._settle_fees(erc20.totalSupply, _VIRTUAL_SHARES, self._nav_wad(a))
-    if minted > 0:
-        erc20._mint(fees.terms.recipient, minted)
 
 
 @internal

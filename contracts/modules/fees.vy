@@ -5,12 +5,18 @@
 
         What is owed dilutes from the second it is earned, in every price, and is minted at most every 30 days: minting moves no
         price. Management is a share of the supply a year. Performance is a share of what `nav_bid` per share, after management,
-        exceeds the mark by; until it is minted it falls again with the price. Minting raises the mark to the price after the fee,
-        and nothing lowers it.
+        exceeds the mark by; until it is minted it falls again with the price. Minting raises the mark to the price after the fee.
 
         The mark is per share and one for all. Who enters above it raises it to the average of itself and of what he paid, weighted
         by shares: what was owed before him is owed still and he adds nothing. Who enters below it is carried free up to it. Who
         leaves has his part of the fee set aside: it no longer falls with the price.
+
+        Come and gone. Shares that leave are first those that came lately: what came is remembered, and forgotten within a day.
+        They leave as they came, the mark goes back by as much as they had raised it, and nothing is set aside: else whoever
+        enters and leaves at once would set aside the fee of all others. The last holder leaves nobody: his is set aside.
+
+        New terms mint nothing. A higher performance fee takes nothing of gains before it: the mark rises so that what is owed
+        stays as it was.
 
         Shares include the virtual ones, NAV the virtual unit of the asset. All in WAD, rounded against the recipient.
 """
@@ -27,13 +33,15 @@ struct Terms:
 
 # @param owed             Shares set aside: management until `accrued_at`, performance of those who left.
 # @param accrued_at       When management was last added.
-# @param crystallised_at  When fees were last minted, or the first deposit into an empty vault was made.
+# @param crystallised_at  When fees were last minted, or before that the first deposit was made.
 # @param mark             Asset per share above which performance is charged.
+# @param entered          Shares that came lately, at `accrued_at`.
 struct Accrual:
     owed: uint256
     accrued_at: uint256
     crystallised_at: uint256
     mark: uint256
+    entered: uint256
 
 
 event FeesSet:
@@ -49,6 +57,7 @@ event FeesCrystallised:
 _FEE_WAD: constant(uint256) = 10**18
 _FEE_YEAR: constant(uint256) = 365 * 86400
 _PERIOD: constant(uint256) = 30 * 86400
+_LATELY: constant(uint256) = 86400
 _MAX_MANAGEMENT: constant(uint256) = 2 * 10**16
 _MAX_PERFORMANCE: constant(uint256) = 20 * 10**16
 
@@ -57,9 +66,16 @@ accrual: public(Accrual)
 
 
 @internal
-def _set_terms(terms: Terms):
+def _set_terms(terms: Terms, supply: uint256, virtual: uint256, nav: uint256):
     assert terms.management <= _MAX_MANAGEMENT and terms.performance <= _MAX_PERFORMANCE, "fees: above the cap"
-    assert terms.recipient != empty(address) or terms.management + terms.performance == 0, "fees: no recipient"
+    assert terms.recipient != empty(address), "fees: no recipient"
+    before: uint256 = self._diluted(supply, virtual)
+    accrual: Accrual = self._accrued(before - supply - virtual)
+    base: uint256 = self._ratio(accrual.mark * before, _FEE_WAD)
+    if supply > 0 and nav > base and terms.performance > self.terms.performance:
+        gain: uint256 = (nav - base) * self.terms.performance // terms.performance
+        accrual.mark = self._ratio((nav - gain) * _FEE_WAD, before)
+    self.accrual = accrual
     self.terms = terms
     log FeesSet(terms=terms)
 
@@ -81,14 +97,14 @@ def _on_entry(supply: uint256, virtual: uint256, shares: uint256, paid: uint256,
             for a share can be far more when it was for a few, and nothing would lower the mark again.
     """
     before: uint256 = self._diluted(supply, virtual)
-    accrual: Accrual = self.accrual
+    accrual: Accrual = self._accrued(before - supply - virtual)
     if supply == 0:
         accrual.mark = self._ratio((nav + paid) * _FEE_WAD, before + shares)
-        accrual.crystallised_at = block.timestamp
+        if accrual.crystallised_at == 0:
+            accrual.crystallised_at = block.timestamp
     elif paid * _FEE_WAD > accrual.mark * shares:
         accrual.mark = self._ratio(accrual.mark * before + paid * _FEE_WAD, before + shares)
-    accrual.owed = before - supply - virtual
-    accrual.accrued_at = block.timestamp
+    accrual.entered += shares
     self.accrual = accrual
 
 
@@ -99,14 +115,18 @@ def _on_exit(supply: uint256, virtual: uint256, shares: uint256, nav: uint256):
     """
     before: uint256 = self._diluted(supply, virtual)
     performance: uint256 = self._performance(supply, before, nav)
-    accrual: Accrual = self.accrual
-    aside: uint256 = performance * shares // before
-    if aside > 0:
-        worth: uint256 = nav * _FEE_WAD // (before + performance) * aside
-        rest: uint256 = before - shares
-        accrual.mark = self._ratio(accrual.mark * rest + worth, rest + aside)
-    accrual.owed = before - supply - virtual + aside
-    accrual.accrued_at = block.timestamp
+    accrual: Accrual = self._accrued(before - supply - virtual)
+    lately: uint256 = min(shares, accrual.entered) if shares < supply else 0
+    accrual.entered -= lately
+    if performance > 0:
+        price: uint256 = nav * _FEE_WAD // (before + performance)
+        rest: uint256 = before - lately
+        marked: uint256 = accrual.mark * before
+        accrual.mark = self._ratio(marked - min(marked, price * lately), rest)
+        aside: uint256 = performance * (shares - lately) // rest
+        rest -= shares - lately
+        accrual.mark = self._ratio(accrual.mark * rest + price * aside, rest + aside)
+        accrual.owed += aside
     self.accrual = accrual
 
 
@@ -118,7 +138,10 @@ def _settle_fees(supply: uint256, virtual: uint256, nav: uint256) -> uint256:
     before: uint256 = self._diluted(supply, virtual)
     after: uint256 = before + self._performance(supply, before, nav)
     mark: uint256 = max(self.accrual.mark, self._ratio(nav * _FEE_WAD, after))
-    self.accrual = Accrual(owed=0, accrued_at=block.timestamp, crystallised_at=block.timestamp, mark=mark)
+    accrual: Accrual = self._accrued(0)
+    accrual.crystallised_at = block.timestamp
+    accrual.mark = mark
+    self.accrual = accrual
     minted: uint256 = after - supply - virtual
     log FeesCrystallised(recipient=self.terms.recipient, shares=minted, mark=mark)
     return minted
@@ -128,6 +151,20 @@ def _settle_fees(supply: uint256, virtual: uint256, nav: uint256) -> uint256:
 @view
 def _check_period():
     assert block.timestamp >= self.accrual.crystallised_at + _PERIOD, "fees: not yet 30 days"
+
+
+@internal
+@view
+def _accrued(owed: uint256) -> Accrual:
+    """
+    @return The accounts brought up to now, with what is owed.
+    """
+    accrual: Accrual = self.accrual
+    elapsed: uint256 = min(block.timestamp - accrual.accrued_at, _LATELY)
+    accrual.entered -= accrual.entered * elapsed // _LATELY
+    accrual.accrued_at = block.timestamp
+    accrual.owed = owed
+    return accrual
 
 
 @internal

@@ -81,7 +81,7 @@ def submit(
     \b
     Examples:
       keel governance submit Hedger grant_role 0x... KEEPER --account governor
-      keel governance submit CircuitBreaker set_thresholds '[0.2e18, 50e6]' --for-safe
+      keel governance submit CircuitBreaker set_thresholds '[0.2e18, 50e6, 0.8e18, 0.08e18, 0.08e18, 0.08e18, 0.08e18]' --for-safe
     """
     _check_signer(account, for_safe)
     settings = settings_of(config, account)

@@ -170,7 +170,7 @@ class _Deployer:
         hedger = self._create("Hedger", self.deployer, vault, option_book, risk, p.budgets())
         auction = self._create("BuybackAuction", vault, option_book, hedger, risk, pricer)
         self._call("OptionBook", "wire", token, clearing, hedger, auction)
-        breaker = self._create("CircuitBreaker", self.deployer, vault, p.thresholds())
+        breaker = self._create("CircuitBreaker", self.deployer, vault, option_book, queue, p.thresholds())
         self._call("Vault", "wire", option_book, queue, hedger, auction, breaker)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
@@ -316,6 +316,8 @@ def verify(sender: Sender, deployment: Deployment) -> None:
         ("BuybackAuction", "RISK", "RiskEngine"),
         ("BuybackAuction", "PRICER", "OptionPricer"),
         ("CircuitBreaker", "VAULT", "Vault"),
+        ("CircuitBreaker", "OPTION_BOOK", "OptionBook"),
+        ("CircuitBreaker", "QUEUE", "RedemptionQueue"),
         ("RedemptionQueue", "VAULT", "Vault"),
         ("RedemptionQueue", "PRICE_ORACLE", "PriceOracle"),
     ]

@@ -62,6 +62,11 @@ class Parameters:
 
     kill_drawdown: float = 0.15
     min_deposit: float = 100.0
+    max_utilisation: float = 0.80
+    deposit_capacity: float = 0.08
+    deposit_per_day: float = 0.08
+    exit_capacity: float = 0.08
+    exit_per_day: float = 0.08
 
     management_fee: float = 0.01
     performance_fee: float = 0.10
@@ -117,9 +122,10 @@ class Parameters:
             self.leg_slippage,
         )
 
-    def thresholds(self) -> tuple[int, int]:
+    def thresholds(self) -> tuple[int, ...]:
         """CircuitBreaker.Thresholds."""
-        return to_wad(self.kill_drawdown), to_usdc(self.min_deposit)
+        flows = (self.deposit_capacity, self.deposit_per_day, self.exit_capacity, self.exit_per_day)
+        return to_wad(self.kill_drawdown), to_usdc(self.min_deposit), *_wads(self.max_utilisation, *flows)
 
     def fees(self) -> tuple[int, ...]:
         """The rates of Vault.terms."""
@@ -170,6 +176,9 @@ _KINDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("emergency_capacity", "emergency_per_day", "distress_per_day"), Annotated[float, _SHARE]),
     **dict.fromkeys(("vega_capacity", "vega_per_day"), Annotated[float, _SHARE]),
     "min_deposit": Annotated[float, Field(ge=0)],
+    "max_utilisation": Annotated[float, Field(ge=0.5, le=1)],
+    **dict.fromkeys(("deposit_capacity", "deposit_per_day"), Annotated[float, Field(ge=0, le=10)]),
+    **dict.fromkeys(("exit_capacity", "exit_per_day"), Annotated[float, Field(ge=0.01, le=10)]),
     "management_fee": Annotated[float, Field(ge=0, le=0.02)],
     "performance_fee": Annotated[float, Field(ge=0, le=0.20)],
     **dict.fromkeys(("strike_step", "min_fill"), Annotated[tuple[Annotated[float, Field(gt=0)], ...], _EACH]),

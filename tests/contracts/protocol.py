@@ -64,6 +64,11 @@ LOOSE = Limits(*(100 * WAD,) * 8, liquidity_buffer=0)  # no bands: what is teste
 class Thresholds(NamedTuple):
     kill_drawdown: int = wad(0.15)
     min_deposit: int = 100 * USDC
+    max_utilisation: int = wad(0.80)
+    deposit_capacity: int = wad(0.08)
+    deposit_per_day: int = wad(0.08)
+    exit_capacity: int = wad(0.08)
+    exit_per_day: int = wad(0.08)
 
 
 class Budgets(NamedTuple):
@@ -208,7 +213,7 @@ class Protocol:
         self.auction = load("BuybackAuction").deploy(self.vault, self.book, self.hedger, self.risk, self.pricer)
         self.book.wire(self.token, self.clearing, self.hedger, self.auction)
         thresholds = Thresholds(min_deposit=100 * self.unit)
-        self.breaker = load("CircuitBreaker").deploy(governor, self.vault, thresholds)
+        self.breaker = load("CircuitBreaker").deploy(governor, self.vault, self.book, self.queue, thresholds)
         self.vault.wire(self.book, self.queue, self.hedger, self.auction, self.breaker)
         self.governance = load("Governance").deploy(governor, [self.guardian])
 
@@ -504,6 +509,12 @@ class Protocol:
         self.book.set_budgets(VegaBudgets(vega_capacity=1_000 * WAD), sender=self.governor)
         ample = Budgets(turnover_capacity=1_000 * WAD, hedging_capacity=1_000 * WAD)
         self.hedger.set_budgets(ample._replace(**budgets), sender=self.governor)
+
+    def open_gates(self, **thresholds: int) -> None:
+        """No limits of flows and utilisation, for tests of shares themselves; `thresholds` replace others."""
+        ample = dict.fromkeys(("deposit_capacity", "deposit_per_day", "exit_capacity", "exit_per_day"), 1_000 * WAD)
+        standard = Thresholds(min_deposit=100 * self.unit, max_utilisation=WAD, **ample)
+        self.breaker.set_thresholds(standard._replace(**thresholds), sender=self.governor)
 
     # ------------------------------------------------------------------ what must hold
 

@@ -14,7 +14,7 @@ from vyper.compiler.output import build_abi_output
 
 from tests.contracts.chain import DAY, HOUR, WAD, reason
 from tests.contracts.governed import Governed
-from tests.contracts.protocol import Budgets, VegaBudgets, load
+from tests.contracts.protocol import Budgets, Thresholds, VegaBudgets, load
 
 _CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 _NOBODY = "0x" + "00" * 19 + "01"
@@ -38,13 +38,15 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("deposit", "mint", "withdraw", "redeem", "crystallise", "checkpoint"), ANYONE),
         **dict.fromkeys(("acquire", "release", "on_fill", "hedge", "observe", "pay_out", "book_owed"), ITSELF),
         **dict.fromkeys(("lend", "recall"), ITSELF),
-        **dict.fromkeys(("pay_owed", "take_in", "take_in_kind", "settle_queue"), ITSELF),
+        **dict.fromkeys(("pay_owed", "take_in", "take_in_kind", "settle_queue", "pay_frozen"), ITSELF),
     },
     "CircuitBreaker": {
         **_ROLES,
         "set_thresholds": DAYS_2,
         "set_reduce_only": GUARDIAN,  # to latch; to unlatch is the governor's
-        **dict.fromkeys(("on_deposit", "observe"), ITSELF),
+        "tighten_thresholds": GUARDIAN,
+        "exit_frozen": ANYONE,
+        **dict.fromkeys(("on_deposit", "on_exit", "observe"), ITSELF),
     },
     "Hedger": {
         **_ROLES,
@@ -99,6 +101,7 @@ _RATIONED = ("loss_capacity", "loss_per_day", "turnover_capacity", "turnover_per
 # What a guardian can do at worst, by function; who loosens instead is refused in the contract's own tests.
 HARSHEST: dict[tuple[str, str], tuple[Any, ...]] = {
     ("CircuitBreaker", "set_reduce_only"): (True,),
+    ("CircuitBreaker", "tighten_thresholds"): (Thresholds(0, 2**255, deposit_capacity=0, deposit_per_day=0),),
     ("OptionBook", "tighten_budgets"): (VegaBudgets(0, 0),),
     ("Hedger", "tighten_budgets"): (Budgets()._replace(**dict.fromkeys(_RATIONED, 0)),),
 }
@@ -253,7 +256,7 @@ def guardians_worst(protocol):
 def test_the_worst_a_guardian_can_do_leaves_every_exit_open(hedged):
     """Invariants 40 and 42: the share price and what can be redeemed do not change, the queue pays, holders are paid."""
     can_redeem, price = hedged.vault.maxRedeem(hedged.depositor), hedged.vault.convertToAssets(WAD)
-    assert can_redeem > 100_000 * WAD
+    assert can_redeem > 50_000 * WAD
 
     guardians_worst(hedged)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from keeper.simulation.demo.story import Progress, Story
 
 NAME: Final = "demo.checkpoint"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _WIRING: Final = ("w3", "deployment")  # of a ledger: what ties it to this process
 
 

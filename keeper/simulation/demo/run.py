@@ -3,7 +3,8 @@
 Three depositors bring 1,000,000 USDC and takers buy thirteen options on ETH and BTC over three expiries. A quiet day
 passes in hourly steps, then the market takes its path, a crash as a rule, while the keeper, one live process, hedges.
 Each expiry on the way is fixed and paid. In the crash a depositor asks for redemption through the queue, and is paid
-after its close; at the end another one redeems at once, and the books are checked to the unit.
+after its close; after it another one redeems, at once what the vault lets go in a day and the rest through the queue,
+and the books are checked to the unit.
 """
 
 from __future__ import annotations

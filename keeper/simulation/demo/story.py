@@ -53,6 +53,7 @@ class _Scheduled:
     when: str  # for people, before the prices
     post: bool = False
     request: bool = False
+    leave: bool = False
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Progress:
     steps_done: int = 0
     collected: int = 0  # block up to which the journal has been read
     seconds: float = 0.0  # that it has taken so far
-    queued: int = 0  # shares that were asked back through the queue and are not claimed
+    queued: dict[str, int] = field(default_factory=dict)  # shares that somebody asked back and has not claimed
     bought: list[tuple[Series, str]] = field(default_factory=list)
 
 
@@ -75,7 +76,8 @@ def leaving(has: int, allowed: int) -> tuple[int, str]:
     if allowed >= has:
         return has, ""
     # The limit moves a little until the next block.
-    return allowed - allowed // 1000, f"of {has / WAD:,.2f} shares what cash and margin allow; the rest stays"
+    note = f"of {has / WAD:,.2f} shares what a day's limit, cash and margin allow; the rest queues"
+    return allowed - allowed // 1000, note
 
 
 class Story:
@@ -180,13 +182,20 @@ class Story:
         post_every = max(_POST_SECONDS // path.spacing, 1)
         request = int(len(path.steps) * _REQUEST_WITHIN)
         crash = [
-            _Scheduled(end + path.spacing * (i + 1), market, "", post=not i % post_every, request=i == request)
+            _Scheduled(
+                end + path.spacing * (i + 1),
+                market,
+                "",
+                post=not i % post_every,
+                request=i == request,
+                leave=i == len(path.steps) - 1,
+            )
             for i, market in enumerate(path.steps)
         ]
-        closes = (crash[request].timestamp - _EPOCH_CLOSE) // DAY * DAY + DAY + _EPOCH_CLOSE
         over = crash[-1].timestamp
+        closes = (over - _EPOCH_CLOSE) // DAY * DAY + DAY + _EPOCH_CLOSE
         # The round that prices the epoch comes with a step after its close.
-        rest = max(math.ceil((closes - over) / HOUR) + 1, 0) if over < closes + path.spacing else 0
+        rest = math.ceil((closes - over) / HOUR) + 1
         after = [_Scheduled(over + HOUR * (i + 1), path.steps[-1], "afterwards: ") for i in range(rest)]
         return [*calm, *crash, *after]
 
@@ -207,7 +216,9 @@ class Story:
         record = self.let_keeper_act(mined.block_number)
         self._claim_what_is_settled()
         if step.request:
-            self._ask_for_redemption()
+            self._ask_for_redemption(QUEUES)
+        if step.leave:
+            self._leave()
         self._claim_what_is_redeemed()
         self.observer.keeper_acted(step.market.vols, record.decision)
 
@@ -266,30 +277,38 @@ class Story:
 
     # ------------------------------------------------------------------ depositors leave
 
-    def _ask_for_redemption(self) -> None:
-        self.progress.queued = self._shares(QUEUES)
-        request_redeem(self.cast.sender(QUEUES), self.deployment, self.progress.queued)
+    def _ask_for_redemption(self, who: str) -> None:
+        shares = self._shares(who)
+        request_redeem(self.cast.sender(who), self.deployment, shares)
+        self.progress.queued[who] = shares
         self.let_keeper_act()
 
     def _claim_what_is_redeemed(self) -> None:
-        if not self.progress.queued:
-            return
-        request = read_request(self.fork.w3, self.deployment, self.cast.address(QUEUES))
-        if request.assets:
-            claim_redemption(self.cast.sender(QUEUES), self.deployment)
-            self.progress.queued = request.pending
-            self.let_keeper_act()
+        for who in list(self.progress.queued):
+            request = read_request(self.fork.w3, self.deployment, self.cast.address(who))
+            if request.assets:
+                claim_redemption(self.cast.sender(who), self.deployment)
+                self.let_keeper_act()
+                self.progress.queued[who] = request.pending
+                if not request.pending:
+                    del self.progress.queued[who]
 
-    def close(self) -> None:
-        """One depositor leaves at once, with everything unless margin or cash holds some of it back."""
-        self.tell("redeeming", 0.96)
+    def _leave(self) -> None:
+        """One depositor leaves: at once with what the vault lets go, and through the queue with the rest."""
+        self.tell("redeeming", 0.95)
         has = self._shares(REDEEMS)
         vault = bind(self.fork.w3, self.deployment, "Vault").functions
         shares, note = leaving(has, vault.maxRedeem(self.cast.address(REDEEMS)).call())
         if shares:
             redeem(self.cast.sender(REDEEMS), self.deployment, shares)
-        record = self.let_keeper_act()
+        self.let_keeper_act()
         self.observer.look(note=note)
+        if shares < has:
+            self._ask_for_redemption(REDEEMS)
+
+    def close(self) -> None:
+        """The last look, when nobody moves any more."""
+        record = self.let_keeper_act()
         self.observer.keeper_acted(self.path.steps[-1].vols, record.decision)
 
     # ------------------------------------------------------------------ people

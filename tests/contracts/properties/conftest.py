@@ -30,7 +30,7 @@ def empty(empty_vaults, request) -> Protocol:
 
 @pytest.fixture(params=DECIMALS, ids=lambda decimals: f"{decimals} decimals")
 def live(live_vaults, request) -> Protocol:
-    """With a deposit of 1,000,000 by the depositor, and options of two strikes sold to the taker."""
+    """With a deposit of 1,000,000 by the depositor, options of two strikes sold to the taker, and no limits of flows."""
     return live_vaults[request.param]
 
 
@@ -50,4 +50,5 @@ def _live(protocol: Protocol) -> Protocol:
     protocol.sell(other, 12 * WAD + WAD // 7 // 10**9 * 10**9)
     a = protocol.vault.assessment()
     assert a.nav_bid < a.nav_mid < a.nav_ask
+    protocol.open_gates()
     return protocol

@@ -6,6 +6,7 @@ from boa.contracts.base_evm_contract import BoaError
 
 from tests.contracts.chain import DAY, WAD
 from tests.contracts.properties.shares import act
+from tests.contracts.protocol import Thresholds
 
 HUGE = 2**256 - 1
 
@@ -43,6 +44,26 @@ def unfixed_expiry(live):
     live.reach_expiry(live.expiry(), 3_100)
 
 
+def flows_bind(live):
+    live.breaker.set_thresholds(Thresholds(min_deposit=100 * live.unit), sender=live.governor)
+
+
+def flows_are_used_up(live):
+    flows_bind(live)
+    live.vault.withdraw(live.vault.maxWithdraw(live.depositor), live.keeper, live.depositor, sender=live.depositor)
+    live.fund(live.keeper, live.vault.maxDeposit(live.keeper))
+    live.vault.deposit(live.vault.maxDeposit(live.keeper), live.keeper, sender=live.keeper)
+
+
+def utilisation_binds(live):
+    live.open_gates(max_utilisation=WAD // 2)
+
+
+def the_queue_waits(live):
+    live.request(500_000 * WAD)
+    live.close_epoch()
+
+
 def many_holders(live):
     for number in range(3):
         live.deposit((777 + number) * live.unit + 1, live.keeper)
@@ -58,6 +79,10 @@ STATES = [
     under_water,
     dead_oracle,
     unfixed_expiry,
+    flows_bind,
+    flows_are_used_up,
+    utilisation_binds,
+    the_queue_waits,
     many_holders,
 ]
 
@@ -90,17 +115,22 @@ def test_exits_are_accepted_up_to_the_limit_and_not_beyond(live, state, role):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_deposits_are_all_or_nothing(live, state):
+def test_deposits_are_accepted_up_to_the_limit_and_not_beyond(live, state):
+    """Invariant 4."""
     state(live)
-    live.fund(live.stranger, 10**9 * live.unit)
+    live.fund(live.stranger, 10**10 * live.unit)
 
-    accepted = {"deposit": live.vault.maxDeposit(live.stranger), "mint": live.vault.maxMint(live.stranger)}
+    assets, shares = live.vault.maxDeposit(live.stranger), live.vault.maxMint(live.stranger)
 
-    for operation, limit in accepted.items():
-        assert limit in (0, HUGE)
-        for amount in (200 * live.unit, 10**8 * live.unit):
-            size = amount if operation == "deposit" else amount * WAD // live.unit
-            assert refused(live, operation, size, live.stranger) == (limit == 0)
+    if assets == HUGE:
+        assert shares == HUGE
+        assert not refused(live, "deposit", 10**8 * live.unit, live.stranger)
+        assert not refused(live, "mint", 10**8 * WAD, live.stranger)
+        return
+    assert assets == 0 or not refused(live, "deposit", assets, live.stranger)
+    assert shares == 0 or not refused(live, "mint", shares, live.stranger)
+    assert refused(live, "deposit", max(assets + 1, 200 * live.unit), live.stranger)
+    assert refused(live, "mint", max(shares + 1, 200 * WAD), live.stranger)
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -33,6 +33,7 @@ def test_shares_move_into_the_queue_and_stay_in_supply(funded):
 
 def test_emits_the_standards_event(funded):
     funded.vault.approve(funded.queue, 500 * WAD, sender=funded.depositor)
+    funded.queue.setOperator(funded.depositor, True, sender=funded.taker)
 
     request_id = funded.queue.requestRedeem(500 * WAD, funded.taker, funded.depositor, sender=funded.depositor)
 
@@ -97,12 +98,25 @@ def test_a_whole_balance_may_be_less(funded):
 
 
 def test_a_whole_balance_for_somebody_else_may_not(funded):
-    """A request in another's name holds up his next one: it has a price."""
     funded.vault.transfer(funded.stranger, 3 * WAD, sender=funded.depositor)
     funded.vault.approve(funded.queue, 3 * WAD, sender=funded.stranger)
+    funded.queue.setOperator(funded.stranger, True, sender=funded.depositor)
 
     with reverts("queue: below minimum request"):
         funded.queue.requestRedeem(3 * WAD, funded.depositor, funded.stranger, sender=funded.stranger)
+
+
+def test_nobody_holds_up_anothers_request_by_one_in_his_name(funded):
+    """Attack A19."""
+    funded.vault.transfer(funded.stranger, 100 * WAD, sender=funded.depositor)
+    funded.vault.approve(funded.queue, 100 * WAD, sender=funded.stranger)
+
+    with reverts("queue: not allowed"):
+        funded.queue.requestRedeem(100 * WAD, funded.depositor, funded.stranger, sender=funded.stranger)
+    funded.close_epoch()
+    funded.request(500 * WAD)
+
+    assert funded.queue.pendingRedeemRequest(0, funded.depositor) == 500 * WAD
 
 
 def test_nobody_can_request_nothing(funded):
@@ -113,7 +127,7 @@ def test_nobody_can_request_nothing(funded):
 def test_nobody_cannot_be_controller(funded):
     funded.vault.approve(funded.queue, 500 * WAD, sender=funded.depositor)
 
-    with reverts("queue: no controller"):
+    with reverts("queue: not allowed"):
         funded.queue.requestRedeem(500 * WAD, ZERO, funded.depositor, sender=funded.depositor)
 
 

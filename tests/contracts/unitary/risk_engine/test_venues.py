@@ -91,7 +91,7 @@ def test_a_rebalance_may_not_silence_a_venue(hedged):
 
 
 def test_the_drawdown_of_a_silent_venue_is_not_latched(hedged, venue):
-    hedged.breaker.set_thresholds((WAD // 1000, 0), sender=hedged.governor)
+    hedged.open_gates(kill_drawdown=WAD // 1000)
     hedged.vault.checkpoint()
     venue.break_down()
 

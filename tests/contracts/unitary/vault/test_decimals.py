@@ -19,8 +19,9 @@ def vault_over(protocol, decimals):
             protocol.governor, vault, protocol.pricer, protocol.price_oracle, token, listings, VegaBudgets()
         )
         thresholds = Thresholds(min_deposit=100 * 10**decimals)
-        breaker = load("CircuitBreaker").deploy(protocol.governor, vault, thresholds)
-        vault.wire(book, protocol.stranger, protocol.stranger, ZERO, breaker)
+        queue = load("RedemptionQueue").deploy(vault, protocol.price_oracle, 1)
+        breaker = load("CircuitBreaker").deploy(protocol.governor, vault, book, queue, thresholds)
+        vault.wire(book, queue, protocol.stranger, ZERO, breaker)
         token.mint(protocol.depositor, 10_000 * 10**decimals)
     token.approve(vault, 2**256 - 1, sender=protocol.depositor)
     return vault, token

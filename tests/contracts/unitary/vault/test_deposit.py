@@ -105,6 +105,7 @@ def test_refused_while_an_expired_series_is_unfixed(funded, sold):
 
 def test_refused_while_a_share_is_worth_under_a_tenth_of_its_first_price(funded):
     # A vault whose cash is gone: nobody can do this, so the accounts are changed by hand.
+    funded.open_gates(kill_drawdown=WAD)
     funded.overwrite("idle", 99_000 * USDC)
     funded.fund(funded.stranger, 1_000 * USDC)
 

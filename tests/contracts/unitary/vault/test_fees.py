@@ -56,9 +56,17 @@ def test_caps_hold(protocol, rates):
         protocol.vault.set_fees((TREASURY, *rates), sender=protocol.governor)
 
 
-def test_fees_need_a_recipient(protocol):
+@pytest.mark.parametrize("rates", [(wad(0.01), 0), (0, 0)])
+def test_fees_need_a_recipient(protocol, rates):
+    """Without rates too: what is owed by earlier ones is minted to him."""
     with reverts("fees: no recipient"):
-        protocol.vault.set_fees((ZERO, wad(0.01), 0), sender=protocol.governor)
+        protocol.vault.set_fees((ZERO, *rates), sender=protocol.governor)
+
+
+@pytest.mark.parametrize("name", ["vault", "queue"])
+def test_shares_are_not_minted_to_where_nobody_can_use_them(protocol, name):
+    with reverts("fees: recipient"):
+        protocol.vault.set_fees((getattr(protocol, name).address, *RATES), sender=protocol.governor)
 
 
 def test_management_is_a_share_of_the_supply_a_year(charged):
@@ -157,8 +165,8 @@ def test_crystallising_waits_thirty_days(charged):
 
 
 def test_new_rates_do_not_reach_back(charged):
-    """The old ones are charged first, and what was gained without a fee is not charged later."""
-    charged.vault.set_fees((ZERO, 0, 0), sender=charged.governor)
+    """What was gained without a fee is not charged later."""
+    charged.vault.set_fees((TREASURY, 0, 0), sender=charged.governor)
     earn(charged, 100_000)
     charged.market.wait(YEAR)
     before = price(charged)
@@ -198,7 +206,69 @@ def test_who_leaves_has_paid_and_those_who_stay_neither_gain_nor_lose(charged, g
     assert charged.vault.effective_supply() - charged.vault.totalSupply() == pytest.approx(owed, rel=1e-10)
 
 
+@pytest.mark.parametrize("performance", [wad(0.10), wad(0.20), wad(0.05), 0])
+def test_new_terms_mint_nothing_and_keep_what_is_owed_unless_they_are_lower(charged, performance):
+    """Not even terms that do not change: or the governor could crystallise every day."""
+    charged.market.wait(10 * DAY)
+    earn(charged, 100_000)
+    before, owed = price(charged), charged.vault.effective_supply() - charged.vault.totalSupply()
+
+    charged.vault.set_fees((TREASURY, wad(0.01), performance), sender=charged.governor)
+
+    now = charged.vault.effective_supply() - charged.vault.totalSupply()
+    assert charged.vault.balanceOf(TREASURY) == 0
+    if performance < wad(0.10):
+        assert now < owed
+        assert price(charged) > before
+    else:
+        assert now == pytest.approx(owed, rel=1e-12)
+        assert now <= owed
+    earn(charged, -100_000)  # and it still falls with the price
+    assert charged.vault.effective_supply() - charged.vault.totalSupply() == charged.vault.accrual().owed
+
+
+def test_who_comes_and_goes_at_once_sets_nothing_aside(charged):
+    """Attack: the recipient borrows a hundred vaults' worth for a block, and the fee of all no longer falls with the price."""
+    charged.market.wait(2 * DAY)
+    earn(charged, 100_000)
+    mark, owed = charged.vault.accrual().mark, charged.vault.effective_supply() - charged.vault.totalSupply()
+    before = charged.vault.accrual().owed
+
+    shares = charged.deposit(100_000_000 * USDC, charged.taker)
+    charged.vault.redeem(shares, charged.taker, charged.taker, sender=charged.taker)
+
+    now = charged.vault.accrual()
+    assert now.owed - before == pytest.approx(int(1_000_000 * WAD * 0.01 * 2 / 365), rel=1e-6)  # management alone
+    assert now.mark == pytest.approx(mark, rel=1e-9)
+    assert charged.vault.effective_supply() - charged.vault.totalSupply() == pytest.approx(owed, rel=1e-9)
+    assert charged.asset.balanceOf(charged.taker) <= 100_000_000 * USDC
+
+
+def test_coming_and_going_below_the_mark_does_not_raise_it(charged):
+    """Attack: a holder would switch the fee off by borrowing what it takes."""
+    charged.market.wait(2 * DAY)
+    earn(charged, -100_000)
+    mark = charged.vault.accrual().mark
+
+    shares = charged.deposit(100_000_000 * USDC, charged.taker)
+    charged.vault.redeem(shares, charged.taker, charged.taker, sender=charged.taker)
+
+    assert charged.vault.accrual().mark == mark
+
+
+def test_what_came_is_forgotten_within_a_day(charged):
+    charged.market.wait(DAY // 2)
+    charged.deposit(100 * USDC, charged.taker)
+
+    assert charged.vault.accrual().entered == pytest.approx(500_000 * WAD, rel=1e-3)
+    charged.market.wait(DAY)
+    charged.vault.redeem(WAD, charged.taker, charged.taker, sender=charged.taker)
+    assert charged.vault.accrual().entered == 0
+
+
 def test_what_was_set_aside_for_a_leaver_does_not_fall_with_the_price(charged):
+    charged.vault.set_fees((TREASURY, 0, wad(0.10)), sender=charged.governor)
+    charged.market.wait(2 * DAY)
     earn(charged, 100_000)
     charged.vault.redeem(500_000 * WAD, charged.taker, charged.depositor, sender=charged.depositor)
 
@@ -222,9 +292,10 @@ def test_fees_go_on_while_deposits_come_and_go(charged):
 
 
 def test_an_emptied_vault_starts_anew(charged):
-    """Mark, clock and drawdown: the next depositor does not inherit a high price, nor pay for the time between."""
+    """Mark and drawdown: the next depositor does not inherit a high price, nor pay for the time between."""
     earn(charged, 500_000)
     charged.vault.checkpoint()
+    started = charged.vault.accrual().crystallised_at
     held = charged.vault.balanceOf(charged.depositor)
     charged.vault.redeem(held, charged.depositor, charged.depositor, sender=charged.depositor)
     owed = charged.vault.effective_supply()
@@ -237,7 +308,7 @@ def test_an_emptied_vault_starts_anew(charged):
     charged.deposit(1_000 * USDC, charged.taker)
 
     assert charged.vault.accrual().mark == pytest.approx(int(paid * WAD), rel=1e-9)
-    assert charged.vault.accrual().crystallised_at == charged.market.now
+    assert charged.vault.accrual().crystallised_at == started  # or whoever came and went would put off the minting
     charged.vault.checkpoint()
     assert not charged.breaker.latched()
     assert charged.vault.previewRedeem(charged.vault.balanceOf(charged.taker)) >= 1_000 * USDC - 1

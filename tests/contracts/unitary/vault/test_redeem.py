@@ -8,6 +8,7 @@ from tests.contracts.chain import USDC, WAD, events, reverts
 
 def test_pays_what_the_preview_says(hedged):
     depositor, vault = hedged.depositor, hedged.vault
+    hedged.open_gates()
     preview = vault.previewRedeem(123_456 * WAD + 789)
     before = hedged.market.usdc.balanceOf(depositor)
 
@@ -71,6 +72,7 @@ def test_works_below_initial_margin_of_the_mode_but_not_into_the_margin(funded, 
 @given(amount=st.integers(100 * USDC, 10**6 * USDC), extra=st.integers(0, 10**6))
 def test_a_round_trip_never_gains(hedged, amount, extra):
     vault, who = hedged.vault, hedged.stranger
+    hedged.open_gates()
     hedged.fund(who, amount + extra)
     start = hedged.market.usdc.balanceOf(who)
 
@@ -85,6 +87,7 @@ def test_a_round_trip_never_gains(hedged, amount, extra):
 @given(shares=st.integers(100 * WAD, 10**5 * WAD))
 def test_minting_and_withdrawing_never_gains(hedged, shares):
     vault, who = hedged.vault, hedged.stranger
+    hedged.open_gates()
     hedged.fund(who, 10**6 * USDC)
     start = hedged.market.usdc.balanceOf(who)
 

@@ -73,6 +73,7 @@ def test_cash_owed_to_holders_is_not_free(funded, sold):
 
 
 def test_may_leave_exactly_the_initial_margin(funded, sold):
+    funded.open_gates()
     a = funded.vault.assessment()
     most = (a.nav_bid - a.initial) // 10**12
 
@@ -92,9 +93,10 @@ def test_refused_while_an_expired_series_is_unfixed(funded, sold):
 
 
 def test_works_while_reduce_only(funded, sold):
+    """Invariant 42."""
     funded.breaker.set_reduce_only(True, sender=funded.guardian)
 
-    assert funded.vault.withdraw(500_000 * USDC, funded.depositor, funded.depositor, sender=funded.depositor) > 0
+    assert funded.vault.withdraw(50_000 * USDC, funded.depositor, funded.depositor, sender=funded.depositor) > 0
 
 
 def test_token_that_returns_false_is_refused(funded):

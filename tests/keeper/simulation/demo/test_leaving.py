@@ -17,14 +17,14 @@ def test_what_leaves_is_a_little_less_than_a_limit_that_moves():
     shares, note = leaving(has=400 * WAD, allowed=100 * WAD)
 
     assert 99 * WAD < shares < 100 * WAD
-    assert note == "of 400.00 shares what cash and margin allow; the rest stays"
+    assert note == "of 400.00 shares what a day's limit, cash and margin allow; the rest queues"
 
 
 def test_nothing_leaves_where_the_vault_allows_nothing():
     shares, note = leaving(has=400 * WAD, allowed=0)
 
     assert shares == 0
-    assert "the rest stays" in note
+    assert "the rest queues" in note
 
 
 def test_the_report_says_why_a_redemption_was_not_in_full():

@@ -1,0 +1,185 @@
+"""CircuitBreaker.exit_frozen: shares for cash at a discount while NAV cannot be computed."""
+
+import boa
+import pytest
+
+from tests.contracts.chain import DAY, HOUR, USDC, WAD, account, events, reverts
+from tests.contracts.protocol import SPOT
+
+HEIR = account("heir")
+
+
+@pytest.fixture
+def frozen(funded, sold):
+    """Ten calls sold; prices were last known at a checkpoint, and are stale."""
+    funded.vault.checkpoint()
+    funded.market.pass_time(2 * HOUR)
+    return funded
+
+
+def test_pays_ninety_percent_of_the_last_known_price(frozen):
+    """Invariant 42. Cash is plenty: the discount binds."""
+    good, shares = frozen.breaker.last_good(), 10_000 * WAD
+    before = frozen.vault.idle()
+
+    assets = frozen.breaker.exit_frozen(shares, HEIR, sender=frozen.depositor)
+
+    assert assets == shares * good.price // WAD * 9 // 10 // 10**12
+    assert frozen.asset.balanceOf(HEIR) == assets
+    assert frozen.vault.idle() == before - assets
+    assert frozen.vault.balanceOf(frozen.depositor) == 990_000 * WAD
+
+
+def test_says_so_in_events_of_both(frozen):
+    frozen.breaker.exit_frozen(10_000 * WAD, HEIR, sender=frozen.depositor)
+
+    (event,) = events(frozen.breaker, "FrozenExit")
+    assert (event.owner, event.receiver, event.shares) == (frozen.depositor, HEIR, 10_000 * WAD)
+    (withdrawn,) = events(frozen.breaker, "Withdraw")
+    assert (withdrawn.owner, withdrawn.receiver, withdrawn.assets) == (frozen.depositor, HEIR, event.assets)
+
+
+def test_the_last_known_price_and_margin_are_those_of_the_last_transaction(funded, sold):
+    a = funded.vault.assessment()
+    funded.vault.checkpoint()
+    when = funded.market.now
+
+    good = funded.breaker.last_good()
+
+    assert good.price == (a.nav_bid + 10**12) * WAD // (funded.vault.effective_supply() + 10**12)
+    assert (good.initial, good.time) == (a.initial, when)
+
+
+def test_pays_no_more_than_a_part_of_what_cash_leaves_above_the_last_margin(funded, sold):
+    """Most is in spot: who leaves first gets what who leaves last gets."""
+    funded.loosen()
+    funded.rebalance(funded.leg(SPOT, 150))
+    funded.vault.transfer(HEIR, 500_000 * WAD, sender=funded.depositor)
+    funded.market.pass_time(2 * HOUR)
+    initial = funded.breaker.last_good().initial
+    free = funded.vault.cash() - initial
+
+    first = funded.breaker.exit_frozen(500_000 * WAD, HEIR, sender=HEIR)
+    last = funded.breaker.exit_frozen(500_000 * WAD, funded.depositor, sender=funded.depositor)
+
+    assert first == free * 500_000 * WAD // (1_000_000 * WAD + 10**12) // 10**12
+    assert abs(first - last) <= 1
+    assert funded.vault.cash() >= initial
+
+
+def test_what_the_queue_waits_for_stays(funded, sold):
+    funded.loosen()
+    funded.rebalance(funded.leg(SPOT, 150))
+    funded.request(400_000 * WAD)
+    funded.close_epoch(3_000)
+    funded.vault.checkpoint()
+    funded.market.pass_time(2 * HOUR)
+    good = funded.breaker.last_good()
+    kept = good.initial + 400_000 * good.price
+
+    assets = funded.breaker.exit_frozen(600_000 * WAD, HEIR, sender=funded.depositor)
+
+    assert 0 < assets <= (funded.vault.cash() + assets * 10**12 - kept) * 6 // 10 // 10**12 + 1
+    assert funded.vault.cash() >= kept
+
+
+def test_cash_owed_to_option_holders_stays(funded, sold):
+    """Invariant 42, and seniority: payouts come before shares."""
+    funded.settle(funded.expiry(), 4_000)
+    funded.vault.checkpoint()
+    owed = funded.vault.owed()
+    funded.market.pass_time(2 * HOUR)
+
+    funded.breaker.exit_frozen(1_000_000 * WAD, HEIR, sender=funded.depositor)
+
+    assert owed > 0
+    assert funded.vault.idle() >= owed
+    assert funded.book.claim(sold, sender=funded.taker) == owed
+
+
+def test_refused_while_nav_can_be_computed(funded, sold):
+    funded.vault.checkpoint()
+
+    with reverts("breaker: not frozen"):
+        funded.breaker.exit_frozen(WAD, HEIR, sender=funded.depositor)
+
+
+def test_an_unsettled_expiry_is_no_freeze(funded, sold):
+    funded.vault.checkpoint()
+    funded.reach_expiry(funded.expiry(), 3_100)
+    funded.market.submit_usdc()
+
+    with reverts("breaker: not frozen"):
+        funded.breaker.exit_frozen(WAD, HEIR, sender=funded.depositor)
+
+
+def test_nobody_feigns_a_failure_by_starving_the_assessment(funded, sold):
+    """Attack: just enough gas that the assessment runs out, and the rest does not."""
+    funded.vault.checkpoint()
+
+    for gas in range(300_000, 12_000_000, 450_000):
+        with pytest.raises(boa.BoaError), boa.env.anchor():
+            funded.breaker.exit_frozen(10_000 * WAD, HEIR, sender=funded.depositor, gas=gas)
+    assert funded.asset.balanceOf(HEIR) == 0
+    with reverts("breaker: too little gas"):
+        funded.breaker.exit_frozen(10_000 * WAD, HEIR, sender=funded.depositor, gas=11_900_000)
+
+
+def test_not_while_a_component_holds_the_lock(frozen):
+    """In the middle of a fill the Vault answers nobody: that is no freeze."""
+    frozen.vault.acquire(sender=frozen.book.address)
+
+    with reverts("vault: locked"):
+        frozen.breaker.exit_frozen(WAD, HEIR, sender=frozen.depositor)
+
+
+def test_nobody_else_can_make_the_vault_pay(frozen):
+    for who in (frozen.governor, frozen.keeper, frozen.stranger):
+        with reverts("vault: not a component"):
+            frozen.vault.pay_frozen(WAD, 1, who, frozen.depositor, sender=who)
+
+
+def test_nobody_burns_more_than_he_has(frozen):
+    with reverts("erc20: burn amount exceeds balance"):
+        frozen.breaker.exit_frozen(WAD, HEIR, sender=frozen.stranger)
+
+
+def test_shares_worth_nothing_are_not_burned(frozen):
+    with reverts("vault: zero assets"):
+        frozen.breaker.exit_frozen(10**11, HEIR, sender=frozen.depositor)
+
+
+def test_its_preview_is_what_it_pays(frozen):
+    preview = frozen.breaker.preview_exit_frozen(123_456 * WAD)
+
+    assert frozen.breaker.exit_frozen(123_456 * WAD, HEIR, sender=frozen.depositor) == preview
+
+
+def test_those_who_stay_gain_what_those_who_go_leave(frozen):
+    """Invariant 7: when prices come back the share is worth more, not less."""
+    before = frozen.breaker.last_good().price
+
+    frozen.breaker.exit_frozen(500_000 * WAD, HEIR, sender=frozen.depositor)
+    frozen.market.submit(3_000)
+    frozen.market.submit_usdc()
+    frozen.vault.checkpoint()
+
+    assert frozen.breaker.last_good().price > before
+
+
+def test_no_price_was_ever_known_nothing_is_paid(protocol):
+    protocol.market.pass_time(2 * DAY)
+
+    assert protocol.breaker.preview_exit_frozen(1_000 * WAD) == 0
+
+
+def test_nothing_is_learned_from_a_wrong_book(funded, sold):
+    """Neither while an expired series is marked at a later spot, nor while a venue is silent."""
+    funded.vault.checkpoint()
+    good = funded.breaker.last_good()
+    funded.reach_expiry(funded.expiry(), 4_000)
+    funded.market.submit_usdc()
+
+    funded.vault.checkpoint()
+
+    assert funded.breaker.last_good() == good
