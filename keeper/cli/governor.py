@@ -81,7 +81,8 @@ def submit(
     \b
     Examples:
       keel governance submit Hedger grant_role 0x... KEEPER --account governor
-      keel governance submit CircuitBreaker set_thresholds '[0.2e18, 50e6, 0.8e18, 0.08e18, 0.08e18, 0.08e18, 0.08e18]' --for-safe
+      keel governance submit RiskEngine grant_role 0x... GUARDIAN --for-safe
+      keel governance submit Hedger set_budgets '[0.2e16, ...]' --account governor
     """
     _check_signer(account, for_safe)
     settings = settings_of(config, account)

@@ -69,7 +69,8 @@ def test_a_call_is_announced_in_words_waits_and_is_made(vault, folder):
 
 
 def test_structs_are_json_lists_and_numbers_may_have_exponents(vault, folder):
-    assert keel("submit", "CircuitBreaker", "set_thresholds", "[0.2e18, 50e6, 0.8e18, 0.08e18, 0.08e18, 0.08e18, 0.08e18]").exit_code == 0
+    thresholds = "[0.2e18, 50e6, 0.8e18, 0.08e18, 0.08e18, 0.08e18, 0.08e18]"
+    assert keel("submit", "CircuitBreaker", "set_thresholds", thresholds).exit_code == 0
     (call,) = pending()
     pass_time(vault, 2 * DAY)
 
