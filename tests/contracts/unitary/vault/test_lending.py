@@ -15,6 +15,7 @@ UNITS = 2 * 10**12  # two units of USDC in WAD: what Aave's rounding may cost
 @pytest.fixture
 def lending(hedged):
     """Of about 970,000 idle USDC 800,000 are lent."""
+    hedged.open_gates()
     hedged.list_lending()
     hedged.hedger.lend(LENT, sender=hedged.keeper)
     return hedged
@@ -23,6 +24,7 @@ def lending(hedged):
 @pytest.fixture
 def boastful(hedged):
     """The same in a venue that gives nothing back."""
+    hedged.open_gates()
     venue = fault("BoastfulLending")
     hedged.vault.list_venue(venue, ETH, sender=hedged.governor)
     hedged.vault.set_lending(2, sender=hedged.governor)
