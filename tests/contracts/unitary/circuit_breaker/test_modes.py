@@ -103,7 +103,7 @@ def test_expiries_are_settled_and_paid_in_reduce_only(reduced, sold):
     """Invariant 42."""
     reduced.settle(expiry_of(sold), 3_100)
 
-    assert reduced.book.claim(sold, sender=reduced.taker) > 0
+    assert reduced.clearing.claim(sold, sender=reduced.taker) > 0
 
 
 def test_a_request_is_overdue_from_the_second_after_48_hours(funded, sold):
