@@ -38,6 +38,16 @@ def test_deposits_of_a_day_are_a_share_of_nav(funded, sold):
     assert funded.vault.maxDeposit(funded.stranger) == funded.vault.maxMint(funded.stranger) == 0
 
 
+def test_less_than_the_minimum_is_no_limit(funded, sold):
+    """Invariant 4: what is left of the day could not be deposited but by who has no more."""
+    most = funded.vault.maxDeposit(funded.stranger)
+    funded.fund(funded.stranger, most)
+    funded.vault.deposit(most - 50 * USDC, funded.stranger, sender=funded.stranger)
+
+    assert funded.breaker.deposit_budget() > 0
+    assert funded.vault.maxDeposit(funded.stranger) == funded.vault.maxMint(funded.stranger) == 0
+
+
 def test_instant_exits_of_a_day_are_a_share_of_nav(funded, sold):
     nav = funded.vault.assessment().nav_bid
     who, limit = funded.depositor, funded.vault.maxWithdraw(funded.depositor)
