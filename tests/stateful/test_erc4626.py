@@ -237,9 +237,13 @@ class Shares(RuleBasedStateMachine):
             with reverts("fees: above the cap"):
                 self.vault.set_fees(terms, sender=self.p.governor)
         else:
-            before = self.worth()
+            before, held, rate = self.worth(), self.vault.balanceOf(RECIPIENT), self.vault.terms().performance
             if self.attempt("fees change", lambda: self.vault.set_fees(terms, sender=self.p.governor)):
-                assert self.worth() == Worth(before.nav, before.shares, 0)
+                after = self.worth()
+                assert self.vault.balanceOf(RECIPIENT) == held  # nothing is minted early
+                assert after.nav == before.nav
+                assert after.owed <= before.owed  # nor charged for what was gained before
+                assert before.owed - after.owed <= 10**9 or terms[2] < rate
 
     # ------------------------------------------------------------------ gifts
 
