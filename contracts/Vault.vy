@@ -169,7 +169,9 @@ def list_venue(venue: IVenue, underlying: uint256):
         if listed == empty(IVenue) and len(self.venues) == _MAX_VENUES:
             index = i
     entry: IRiskEngine.Listed = IRiskEngine.Listed(venue=venue, underlying=underlying)
-    assert not self._assess([], [entry], 0).venue_failed, "vault: no venue of this underlying"
+    a: IRiskEngine.Assessment = self._assess([], [entry], 0)
+    assert a.spot[underlying] > 0, "vault: underlying without a price"
+    assert not a.venue_failed, "vault: no venue of this underlying"
     if index == len(self.venues):
         self.venues.append(entry)
     else:

@@ -26,6 +26,14 @@ initializes: aave_v3
 
 exports: (aave_v3.AAVE, aave_v3.COLLATERAL_TOKEN, aave_v3.supplied)
 
+event Lent:
+    amount: uint256
+
+
+event Recalled:
+    amount: uint256
+
+
 VAULT: public(immutable(address))
 USDC: public(immutable(IERC20))
 UNDERLYING: public(constant(uint256)) = 0  # a venue has one; nothing here depends on it
@@ -63,6 +71,7 @@ def lend(amount: uint256):
     """
     assert msg.sender == VAULT, "venue: only vault"
     aave_v3._supply(amount)
+    log Lent(amount=amount)
 
 
 @external
@@ -75,6 +84,7 @@ def recall(amount: uint256) -> uint256:
     sent: uint256 = min(amount, self._withdrawable())
     if sent > 0:
         aave_v3._withdraw(sent, VAULT)
+        log Recalled(amount=sent)
     return sent
 
 

@@ -92,7 +92,7 @@ class Deployment:
         commit: Of the sources, empty when unknown.
         contracts: By contract name; the core ones are all there, and any venues under names of the deployer's choice.
         roles: Account by role in lower case: governor (who owns the Governance), guardian, keeper, quoter, vol_poster.
-        venues: In index order.
+        venues: In index order, without those that were retired.
         feeds: Chainlink proxies by symbol.
     """
 
@@ -183,8 +183,9 @@ def load(path: Path, chain_id: int | None = None) -> Deployment:
             f"The deployment manifest {path} lacks {', '.join(missing)}.",
             todo="Finish the deployment, or deploy again.",
         )
-    if [venue.index for venue in deployment.venues] != list(range(len(deployment.venues))):
-        raise ManifestError(f"The venues in the deployment manifest {path} are not in index order from 0.")
+    indices = [venue.index for venue in deployment.venues]
+    if indices != sorted(set(indices)) or any(index < 0 for index in indices):
+        raise ManifestError(f"The venues in the deployment manifest {path} are not in index order.")
     if chain_id is not None and deployment.chain_id != chain_id:
         raise ManifestError(
             f"The deployment manifest {path} is of chain {deployment.chain_id}, the node serves chain {chain_id}.",

@@ -21,6 +21,7 @@ class VenueKind(StrEnum):
 
     UNISWAP_V3_SPOT = "uniswap_v3_spot"
     AAVE_V3_SHORT = "aave_v3_short"
+    AAVE_V3_LENDING = "aave_v3_lending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +201,12 @@ class VaultState:
     hedging_budget: int
     emergency_budget: int
     budgets: Budgets
+    withdrawable: int = 0  # from the lending venue now
 
     @property
     def free(self) -> int:
-        """Idle USDC that is not owed to option holders."""
-        return max(0, self.idle - self.owed)
+        """USDC, idle or to be had from the lending venue at once, that is not owed to option holders."""
+        return max(0, self.idle + self.withdrawable - self.owed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,3 +226,14 @@ class Snapshot:
     surface: Surface
     venues: tuple[Venue, ...]
     assessment: Assessment
+
+    def venue(self, index: int) -> Venue:
+        """The venue at an index of the Vault's, some of which may have been vacated.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for venue in self.venues:
+            if venue.index == index:
+                return venue
+        raise KeyError(f"no venue {index}")

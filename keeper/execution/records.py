@@ -25,6 +25,7 @@ class Kind(StrEnum):
     FUND = "fund"
     REDEEM = "redeem"
     HEARTBEAT = "heartbeat"
+    LEND = "lend"
 
 
 class Result(StrEnum):

@@ -104,7 +104,7 @@ def instruments_of(snapshot: Snapshot) -> tuple[Instrument, ...]:
         reference = Reference(reading.price_wad / WAD, slippage)
         if venue.kind is VenueKind.UNISWAP_V3_SPOT:
             instruments.extend(spot_instruments(venue, reference))
-        else:
+        elif venue.kind is VenueKind.AAVE_V3_SHORT:
             instruments.extend(short_instruments(venue, reference))
     return tuple(instruments)
 

@@ -62,7 +62,7 @@ def legs_of(trades: Sequence[Trade], snapshot: Snapshot, policy: Policy) -> tupl
 
 def _leg(trade: Trade, before: float, snapshot: Snapshot, policy: Policy) -> Leg:
     instrument, units = trade.instrument, trade.units
-    venue = snapshot.venues[instrument.venue]
+    venue = snapshot.venue(instrument.venue)
     spot = snapshot.readings[instrument.underlying].price_wad / WAD
     slippage = snapshot.vault.budgets.leg_slippage / WAD
     expected = _average_price_after(_pool_of(trade, snapshot), before, units)
@@ -78,7 +78,7 @@ def _leg(trade: Trade, before: float, snapshot: Snapshot, policy: Policy) -> Leg
 
 
 def _pool_of(trade: Trade, snapshot: Snapshot) -> PoolState:
-    return snapshot.venues[trade.instrument.venue].pools[trade.instrument.pool]
+    return snapshot.venue(trade.instrument.venue).pools[trade.instrument.pool]
 
 
 def _average_price_after(pool: PoolState, before: float, units: float) -> float:

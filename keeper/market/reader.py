@@ -99,7 +99,7 @@ def read_snapshot(
 
 @dataclass(frozen=True, slots=True)
 class _VenueImmutables:
-    """What a venue says of itself; the Aave part is None for others."""
+    """What a venue says of itself; what only some have is None for others."""
 
     deployed: DeployedVenue
     pools: tuple[Answer, ...]
@@ -110,6 +110,7 @@ class _VenueImmutables:
     supplied: Answer | None = None
     health_floor: Answer | None = None
     health_target: Answer | None = None
+    withdrawable: Answer | None = None
 
 
 class _FirstBatch:
@@ -147,6 +148,8 @@ class _FirstBatch:
             hedging_budget=hedging,
             emergency_budget=emergency,
             budgets=Budgets(*budgets),
+            # As the Vault does: a lending venue that does not answer has nothing.
+            withdrawable=sum(v.withdrawable.value or 0 for v in self.venues if v.withdrawable is not None),
         )
 
     def _ask(self, contract: str, name: str, *args: Any, optional: bool = False) -> Answer:
@@ -166,6 +169,10 @@ class _FirstBatch:
             label = f"{contract} {venue.index}"
             return self.batch.add(label, venue.address, function(contract, name), *args, optional=optional)
 
+        if venue.kind is VenueKind.AAVE_V3_LENDING:
+            return _VenueImmutables(
+                venue, (), ask("USDC"), ask("USDC"), withdrawable=ask("withdrawable", optional=True)
+            )
         pools = tuple(ask("pools", index, optional=index > 0) for index in range(_MAX_POOLS))
         if venue.kind is VenueKind.UNISWAP_V3_SPOT:
             return _VenueImmutables(venue, pools, ask("USDC"), ask("TOKEN"))
@@ -182,13 +189,21 @@ class _FirstBatch:
         )
 
 
-CONTRACTS: Final = {VenueKind.UNISWAP_V3_SPOT: "UniswapV3Spot", VenueKind.AAVE_V3_SHORT: "AaveV3Short"}
+CONTRACTS: Final = {
+    VenueKind.UNISWAP_V3_SPOT: "UniswapV3Spot",
+    VenueKind.AAVE_V3_SHORT: "AaveV3Short",
+    VenueKind.AAVE_V3_LENDING: "AaveV3Lending",
+}
 
 
 def _require_known_venues(deployment: Deployment, listed: Sequence[tuple[str, int]], block: Header) -> None:
     """A position in a venue that the keeper does not see would be hedged twice."""
-    seen = [(venue.address, venue.underlying) for venue in deployment.venues]
-    found = [(to_checksum_address(address), underlying) for address, underlying in listed]
+    seen = [(venue.index, venue.address, venue.underlying) for venue in deployment.venues]
+    found = [
+        (index, to_checksum_address(address), underlying)
+        for index, (address, underlying) in enumerate(listed)
+        if int(address, 16) != 0  # else its index was vacated
+    ]
     if seen != found:
         raise SnapshotError(
             f"At block {block.number} the Vault lists other venues than the deployment manifest: {found}, not {seen}.",

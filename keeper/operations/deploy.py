@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 TOKEN_URI = "keel://option/{id}"
 _ZERO = "0x" + "00" * 20
-_VENUES = ("UniswapV3Spot", "AaveV3Short")
+_VENUES = ("UniswapV3Spot", "AaveV3Short", "AaveV3Lending")
 _LONGEST_TENOR = 60 * DAY
 
 
@@ -174,6 +174,7 @@ class _Deployer:
         self._call("Vault", "wire", option_book, queue, hedger, auction, breaker)
         for underlying, market in enumerate(book.markets):
             self._list_venues(underlying, market)
+        self._list_lending(vault)
         self._call("Vault", "set_fees", (self.governor, *p.fees()))
         for underlying, (market, vol) in enumerate(zip(book.markets, p.opening_vol, strict=False)):
             self._open_surface(underlying, market.symbol, vol)
@@ -216,14 +217,20 @@ class _Deployer:
         book = self.book
         vault = self.contracts["Vault"].address
         common = (vault, underlying, book.usdc, market.token, market.decimals, list(market.pools))
-        spot, short = _VENUES
+        spot, short, _ = _VENUES
         self._list(VenueKind.UNISWAP_V3_SPOT, underlying, spot, market.symbol, *common)
         collateral, debt = self._aave_tokens(market.token)
         aave = (book.aave_pool, book.aave_oracle, collateral, debt, *self.parameters.health())
         self._list(VenueKind.AAVE_V3_SHORT, underlying, short, market.symbol, *common, *aave)
 
+    def _list_lending(self, vault: str) -> None:
+        usdc = self.book.usdc
+        collateral, _ = self._aave_tokens(usdc)
+        self._list(VenueKind.AAVE_V3_LENDING, 0, _VENUES[-1], "", vault, usdc, self.book.aave_pool, collateral)
+        self._call("Vault", "set_lending", len(self.venues) - 1)
+
     def _list(self, kind: VenueKind, underlying: int, contract: str, symbol: str, *args: Any) -> None:
-        address = self._create(contract, *args, name=f"{contract}-{symbol}")
+        address = self._create(contract, *args, name=f"{contract}-{symbol}" if symbol else contract)
         self._call("Vault", "list_venue", address, underlying)
         self.venues.append(DeployedVenue(len(self.venues), kind, address, underlying))
 
@@ -325,6 +332,9 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     listed = [(venue.address, venue.underlying) for venue in deployment.venues]
     if [tuple(entry) for entry in read("Vault", "all_venues")] != listed:
         wrong.append("Vault.all_venues")
+    lending: list[str] = [venue.address for venue in deployment.venues if venue.kind is VenueKind.AAVE_V3_LENDING]
+    if [read("Vault", "lending")] != [*lending, _ZERO][:1]:
+        wrong.append("Vault.lending")
     wrong += wrong_roles(read, deployment, sender.address)
     if wrong:
         raise KeelError(

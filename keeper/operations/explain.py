@@ -165,7 +165,7 @@ def _legs(decision: Decision, snapshot: Snapshot | None) -> Table:
     for leg in decision.legs:
         kind, underlying = str(leg.venue), "?"
         if snapshot is not None:
-            venue = snapshot.venues[leg.venue]
+            venue = snapshot.venue(leg.venue)
             kind, underlying = f"{leg.venue} {venue.kind}", UNDERLYINGS[venue.state.underlying]
         numbers = (f"{leg.delta_change / WAD:+,.6f}", f"{leg.limit_price / WAD:,.2f}")
         table.add_row(kind, str(leg.pool), underlying, *numbers)

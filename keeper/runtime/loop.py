@@ -22,6 +22,7 @@ from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
 from keeper.market.reader import read_snapshot
 from keeper.runtime.heartbeat import heartbeat
+from keeper.runtime.lending import lending
 from keeper.runtime.redemptions import redemptions
 from keeper.runtime.settlement import Duty, settlement
 
@@ -31,6 +32,7 @@ SERVICES: Final[tuple[Service, ...]] = (
     settlement,
     redemptions,
     heartbeat,
+    lending,
 )  # in this order: a series must be fixed before its vault pays
 _RETRY_DUTY: Final = 60  # seconds of chain time before a duty that did not succeed is tried again
 _MAX_DUTIES: Final = 8  # per block

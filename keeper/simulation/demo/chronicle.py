@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from keeper.domain.valuation import PositionValue, Valuation
 
 QUEUE = "RedemptionQueue"
-_CONTRACTS = ("Vault", "OptionBook", "ClearingHouse", QUEUE)
+_CONTRACTS = ("Vault", "OptionBook", "ClearingHouse", QUEUE, "AaveV3Lending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Cash:
     redemptions: int = 0  # paid at once or to the queue
     premiums: list[int] = field(default_factory=lambda: [0] * len(UNDERLYINGS))  # received less paid
     payouts: list[int] = field(default_factory=lambda: [0] * len(UNDERLYINGS))  # promised by fixings, paid or not
+    lent: int = 0  # less what was recalled: interest makes it negative in the end
 
     @property
     def deposited(self) -> int:
@@ -128,6 +129,10 @@ class Chronicle:
                 self._flow(one, called(args["owner"]), args["assets"], args["shares"], note)
             case "Vault", "Withdraw":
                 self._withdraw(one, called(args["owner"]), note)
+            case "AaveV3Lending", "Lent":
+                self.cash.lent += args["amount"]
+            case "AaveV3Lending", "Recalled":
+                self.cash.lent -= args["amount"]
             case "OptionBook", "Filled":
                 self._fill(one, before, after, called(args["taker"]))
             case "ClearingHouse", "Settled":

@@ -119,7 +119,7 @@ class Observer:
         watched = self.watched
         was, before, valuation = watched.snapshot, self._valuation, value(snapshot)
         cash = watched.chronicle.cash
-        premiums, payouts = list(cash.premiums), list(cash.payouts)
+        premiums, payouts, lent = list(cash.premiums), list(cash.payouts), cash.lent
         for one in happened:
             watched.chronicle.take(one, before, valuation, self._called, note)
         trades = [trade for trade in self._ledger.trades[watched.trades :] if trade.block <= snapshot.block_number]
@@ -128,7 +128,8 @@ class Observer:
             CashMoved(
                 premiums=from_usdc(cash.premiums[u] - premiums[u]),
                 payouts=-from_usdc(cash.payouts[u] - payouts[u]),
-                hedges=sum(trade.hedge_usdc[u] for trade in trades),
+                # The lending venue counts with the first underlying's: its interest is carry there.
+                hedges=sum(trade.hedge_usdc[u] for trade in trades) + (from_usdc(lent - cash.lent) if u == 0 else 0.0),
                 costs=-sum(pool.total for t in trades for pool in t.pools if pool.symbol == UNDERLYINGS[u]),
             )
             for u in range(len(snapshot.readings))

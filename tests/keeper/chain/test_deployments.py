@@ -69,7 +69,7 @@ def test_a_contract_is_found_by_name_or_named_as_missing():
         ),
         (lambda m: m["venues"][0].update(kind="casino"), r"venues.0.kind: Input should be 'uniswap_v3_spot'"),
         (lambda m: m["contracts"].pop("RiskEngine"), "lacks RiskEngine"),
-        (lambda m: m["venues"][0].update(index=3), "not in index order"),
+        (lambda m: m["venues"][0].update(index=-1), "not in index order"),
     ],
 )
 def test_a_malformed_manifest_says_where(tmp_path, change, message):

@@ -30,7 +30,8 @@ def test_a_deployment_verifies(vault: VaultOnFork) -> None:
 
     kinds = (VenueKind.UNISWAP_V3_SPOT, VenueKind.AAVE_V3_SHORT)
     assert [(venue.underlying, venue.kind) for venue in vault.deployment.venues] == [
-        (underlying, kind) for underlying in (0, 1) for kind in kinds
+        *((underlying, kind) for underlying in (0, 1) for kind in kinds),
+        (0, VenueKind.AAVE_V3_LENDING),
     ]
 
 

@@ -24,7 +24,7 @@ from tests.keeper.interruption import (
 )
 from tests.keeper.vault_on_fork import account_of
 
-TRANSACTIONS = 49
+TRANSACTIONS = 54
 KEYS = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
 DEPLOYER = account_of("deployer")
 

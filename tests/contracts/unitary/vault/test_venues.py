@@ -3,7 +3,7 @@
 import pytest
 
 from keeper.simulation.chain import addresses
-from tests.contracts.chain import USDC, WAD, reverts
+from tests.contracts.chain import HOUR, USDC, WAD, reverts
 from tests.contracts.protocol import BTC, ETH, SHORT, SPOT, ZERO, fault, load
 
 THIRD = 2
@@ -154,3 +154,10 @@ def test_a_venue_that_does_not_answer_is_refused(hedged):
 
     with reverts("vault: no venue of this underlying"):
         hedged.vault.list_venue(venue, ETH, sender=hedged.governor)
+
+
+def test_a_venue_of_an_underlying_without_a_price_is_refused(protocol):
+    protocol.market.pass_time(2 * HOUR)
+
+    with reverts("vault: underlying without a price"):
+        protocol.vault.list_venue(fault("LyingVenue"), ETH, sender=protocol.governor)
