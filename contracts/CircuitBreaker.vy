@@ -12,7 +12,7 @@
         the governor unlatches. FROZEN: NAV cannot be computed. Nothing is minted, sold or hedged; claims and payouts go on.
 
         Deposits. Not while a share is worth less than a tenth of its first price, 1 USDC: those who come would own nearly all
-        for little, and rounding would weigh. While an option position is open, deposits of a day are limited to a
+        for little, and rounding would weigh. While an option or venue position is open, deposits of a day are limited to a
         share of NAV, and so are instant exits: who comes before a gain or goes before a loss that the marks do not know
         yet takes it from few. Both refill with time.
 
@@ -47,7 +47,7 @@ exports: (roles.roles_of, roles.tightened_at, roles.grant_role, roles.revoke_rol
 # @param kill_drawdown                      Fall of the share price that latches REDUCE_ONLY, WAD.
 # @param min_deposit                        USDC, 6 decimals.
 # @param max_utilisation                    Largest initial margin that an instant exit may leave, WAD share of `nav_bid`.
-# @param deposit_capacity, deposit_per_day  Deposits while an option position is open, WAD shares of NAV.
+# @param deposit_capacity, deposit_per_day  Deposits while an option or venue position is open, WAD shares of NAV.
 # @param exit_capacity, exit_per_day        Instant exits, the same.
 struct Thresholds:
     kill_drawdown: uint256
@@ -194,7 +194,7 @@ def deposit_limit(a: IRiskEngine.Assessment, shares: uint256) -> uint256:
     """
     if self._mode(a, shares) != ICircuitBreaker.Mode.NORMAL or a.unfixed or not self._is_sound(a, shares):
         return 0
-    if not self._has_positions():
+    if not self._is_exposed(a):
         return max_value(uint256)
     limit: uint256 = self._flow_limit(self._deposits_left(), a)
     return limit if limit >= self.thresholds.min_deposit else 0
@@ -208,7 +208,7 @@ def exit_limit(a: IRiskEngine.Assessment, shares: uint256, free: uint256) -> uin
     @param free Idle USDC that is not owed.
     """
     limit: uint256 = min(self._before_queue(a, shares, free), self._to_usdc(self._utilisation_room(a)))
-    if self._has_positions():
+    if self._is_exposed(a):
         limit = min(limit, self._flow_limit(self._exits_left(), a))
     return limit
 
@@ -227,7 +227,7 @@ def on_deposit(a: IRiskEngine.Assessment, shares: uint256, assets: uint256, paye
     assert self._is_sound(a, shares), "vault: share price too low"
     is_all: bool = assets == staticcall ASSET.balanceOf(payer)
     assert assets >= self.thresholds.min_deposit or is_all, "vault: below minimum deposit"
-    if self._has_positions():
+    if self._is_exposed(a):
         assert assets <= self._flow_limit(self._deposits_left(), a), "breaker: deposits of a day"
         t: Thresholds = self.thresholds
         self._deposits = leaky_bucket._spend(
@@ -247,7 +247,7 @@ def on_exit(a: IRiskEngine.Assessment, shares: uint256, free: uint256, assets: u
     assert assets <= self._to_usdc(a.nav_bid - a.initial), "margin: below initial"
     assert assets <= self._before_queue(a, shares, free), "breaker: the queue comes first"
     assert assets <= self._to_usdc(self._utilisation_room(a)), "breaker: utilisation"
-    if self._has_positions():
+    if self._is_exposed(a):
         assert assets <= self._flow_limit(self._exits_left(), a), "breaker: exits of a day"
         t: Thresholds = self.thresholds
         self._exits = leaky_bucket._spend(self._exits, self._share(assets, a), t.exit_capacity, t.exit_per_day)
@@ -306,7 +306,7 @@ def last_good() -> LastGood:
 @view
 def deposit_budget() -> uint256:
     """
-    @notice What may still be deposited while an option position is open, WAD share of NAV.
+    @notice What may still be deposited while an option or venue position is open, WAD share of NAV.
     """
     return self._deposits_left()
 
@@ -315,7 +315,7 @@ def deposit_budget() -> uint256:
 @view
 def exit_budget() -> uint256:
     """
-    @notice What may still be paid at once while an option position is open, WAD share of NAV.
+    @notice What may still be paid at once while an option or venue position is open, WAD share of NAV.
     """
     return self._exits_left()
 
@@ -414,7 +414,12 @@ def _last() -> LastGood:
 
 @internal
 @view
-def _has_positions() -> bool:
+def _is_exposed(a: IRiskEngine.Assessment) -> bool:
+    """
+    @return Whether NAV depends on marks that can be wrong: of an option, or of what a venue holds or owes.
+    """
+    if a.gross > 0:
+        return True
     for slot: uint256 in staticcall OPTION_BOOK.live_book():
         if series._position(slot) != 0:
             return True

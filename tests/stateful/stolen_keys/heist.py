@@ -12,12 +12,11 @@ nobody knows where it goes. Time costs them the venues' interest.
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from boa.contracts.base_evm_contract import BoaError
 
 from keeper.domain.series import Position, Series
-from keeper.simulation.driver import ARBITRAGEUR
 from tests.contracts.chain import DAY, USDC, WAD, events, reason
 from tests.contracts.protocol import ETH, SHORT, SPOT, Leg, Protocol, account, wad
 from tests.stateful.stolen_keys.truth import Truth
@@ -27,6 +26,8 @@ VOL_MOVE = 0.10  # the range of the true volatility within the 24 hours
 NO_WORSE, WORST = 0.0, 0.0074  # a leg's price from Chainlink's: fair by the oracle, and just within `leg_slippage`
 SURFACE_AGE = 7_000  # seconds after which he posts a slice again: fills need one of the last two hours
 
+_HALF_SPREAD = 0.02
+_PLENTY_OF_ETHER = 10**6 * WAD
 _POOL_FEE, _DEEP_FEE = 0.0005, 0.003
 _MARGINS = (0.00005, 0.0004, 0.0015)  # for the vault's own impact on the pool
 _SHRINK, _TRIES = 0.7, 8  # how a refused size is cut
@@ -35,6 +36,7 @@ _SMALLEST_LEG = 0.01  # units
 RECORDED, AWAY, TOWARDS, OPTIONS, SHARES, CARRY = "recorded", "away", "towards", "options", "shares", "carry"
 CHANNELS = (RECORDED, AWAY, TOWARDS, OPTIONS, SHARES, CARRY)
 THIEF = account("thief")
+Price = Literal["mark", "middle", "gift"]
 
 
 @dataclass
@@ -62,15 +64,17 @@ class Heist:
         self.started = self.market.now
         self.posted: dict[int, tuple[float, float, float]] = {}
         self.posted_at: dict[int, int] = {}
-        for series in self.live():
-            self.posted[series.expiry] = (self.volatility, 0.0, 0.02)
+        for expiry in self.protocol.vol_oracle.expiries(ETH):
+            if expiry > self.started:
+                self.posted[expiry] = (self.volatility, 0.0, _HALF_SPREAD)
         vault, book = self.protocol.vault, self.protocol.book
         self.market.mint(THIEF, 10**12 * USDC)
-        for spender in (vault, book):
-            self.market.usdc.approve(spender, 2**256 - 1, sender=THIEF)
+        self.market.wrap(THIEF, _PLENTY_OF_ETHER)
+        for spender in (vault, book, self.protocol.clearing):
+            for token in (self.market.usdc, self.market.weth):
+                token.approve(spender, 2**256 - 1, sender=THIEF)
         vault.approve(self.protocol.queue, 2**256 - 1, sender=THIEF)
         self.nav = self.truth.nav(self.protocol)
-        self._purse_before = self.purse()
 
     # ------------------------------------------------------------------ accounts
 
@@ -87,11 +91,6 @@ class Heist:
     @property
     def thief(self) -> str:
         return THIEF
-
-    @property
-    def gained(self) -> float:
-        """Share of NAV that the thief has gained, what his pushing of pools costs him deducted."""
-        return (self.purse() - self._purse_before) / self.nav
 
     @property
     def lost(self) -> float:
@@ -126,17 +125,6 @@ class Heist:
 
     def honest(self) -> float:
         return self.wealth_of(self.victims)
-
-    def purse(self) -> float:
-        """The thief's and his arbitrageur's tokens, shares and options at the market's prices, USDC."""
-        tokens = 0.0
-        for who in (THIEF, ARBITRAGEUR):
-            tokens += self.market.usdc.balanceOf(who) / USDC + self.market.weth.balanceOf(who) / WAD * self.spot
-        held = 0.0
-        for series in self.live():
-            balance = self.protocol.token.balanceOf(THIEF, series.id)
-            held += balance / WAD * self.truth.option(series, self.market.now)
-        return tokens + held + self.wealth_of((THIEF,))
 
     def _try(self, act: Callable[[], Any]) -> bool:
         """False when the contracts refuse it; then nothing has happened."""
@@ -196,7 +184,8 @@ class Heist:
     def true_spot(self, price: float) -> None:
         """The market moves, arbitrage takes the pool along; Chainlink stays as far from it as it was."""
         self.truth.spots[ETH] = price
-        self.market.push_pool(price)
+        for pool in (self.market.pool, self.market.deep_pool):
+            self.market.push_pool(price, pool)
         self.feed(self.error)
 
     # ------------------------------------------------------------------ the keeper's key
@@ -301,21 +290,48 @@ class Heist:
 
     # ------------------------------------------------------------------ the quoter's key
 
-    def fill(self, series: Series, units: float, vault_sells: bool) -> float:
-        """As much as is let through of a quote to himself, at the mark that bounds it and with Chainlink where that is
-        best for him. Returns the units filled.
+    def fill(
+        self, series: Series, units: float, vault_sells: bool, price: Price = "mark", writes: bool = False
+    ) -> float:
+        """As much as is let through of a quote to himself, with Chainlink where that is best for him. Returns units.
+
+        The price is the mark that bounds it; the "middle", which a purchase that reduces risk may cost; or a "gift".
+        What the vault buys he sells back, or ``writes`` anew against collateral.
         """
         self._refresh(series.expiry)
         self.feed(self._best_feed(lambda: self._edge(series, vault_sells)))
 
         def act(size: float) -> bool:
+            marks = self.protocol.pricer.marks(series.id)
+            asked = self._asked(marks, vault_sells, price)
+            above_bid = 0.0 if vault_sells else max(asked - marks.bid, 0) / WAD * size
+
             def call() -> None:
-                quote = self.protocol.quote(series.id, vault_sells=vault_sells, size=wad(size), taker=THIEF)
-                self.protocol.fill(quote, taker=THIEF)
+                quote = self.protocol.quote(series.id, vault_sells, price=asked, size=wad(size), taker=THIEF)
+                if writes:
+                    signature = self.protocol.sign(quote)
+                    signer = self.protocol.quoter.address
+                    self.protocol.book.write(quote, quote.size, signer, signature, sender=THIEF)
+                else:
+                    self.protocol.fill(quote, taker=THIEF)
 
-            return self._charge(OPTIONS, call)
+            if not self._charge(OPTIONS, call):
+                return False
+            self.losses[OPTIONS] -= above_bid  # the loss bucket has seen it
+            self.losses[RECORDED] += above_bid
+            return True
 
+        if price == "gift":
+            return units if act(units) else 0.0
         return self.largest(units, act)
+
+    @staticmethod
+    def _asked(marks: Any, vault_sells: bool, price: Price) -> int:
+        if price == "gift":
+            return WAD if vault_sells else 2 * int(marks.mid)
+        if price == "middle":
+            return int(max(marks.bid, marks.mid))
+        return int(marks.ask if vault_sells else marks.bid)
 
     def held(self, series: Series) -> float:
         """Option tokens of the thief."""

@@ -5,7 +5,7 @@ was anything; None when there was nothing to try.
 from collections.abc import Callable
 
 from tests.contracts.chain import HOUR
-from tests.stateful.stolen_keys.heist import FEED_ERROR, NO_WORSE, VOL_MOVE, WORST, Heist
+from tests.stateful.stolen_keys.heist import FEED_ERROR, NO_WORSE, VOL_MOVE, WORST, Heist, Price
 
 Play = Callable[[Heist, float], bool | None]
 
@@ -69,8 +69,32 @@ def sell_options(heist: Heist, size: float) -> bool | None:
 
 def buy_options(heist: Heist, size: float) -> bool | None:
     """What he holds of every series back, at the bid mark."""
+    return _buy(heist, size, "mark")
+
+
+def buy_options_at_the_middle(heist: Heist, size: float) -> bool | None:
+    """What is above the bid mark drains the loss bucket."""
+    return _buy(heist, size, "middle")
+
+
+def write_options(heist: Heist, size: float) -> bool | None:
+    """New ones to the vault, at the bid mark."""
+    live = heist.live()
+    wrote = [heist.fill(series, _units(heist, _FILL * size), False, writes=True) > 0 for series in live]
+    return any(wrote) if live else None
+
+
+def give_options_away(heist: Heist, size: float) -> bool | None:
+    """Sell for next to nothing, buy for twice the middle. Refused, or the bound is broken: no success is expected."""
+    for series in heist.live():
+        heist.fill(series, _units(heist, _FILL * size), True, "gift")
+    _buy(heist, size, "gift")
+    return None
+
+
+def _buy(heist: Heist, size: float, price: Price) -> bool | None:
     holds = [(series, heist.held(series) * size) for series in heist.live()]
-    filled = [heist.fill(series, held, vault_sells=False) > 0 for series, held in holds if held > _LEAST]
+    filled = [heist.fill(series, held, False, price) > 0 for series, held in holds if held > _LEAST]
     return any(filled) if filled else None
 
 
@@ -201,6 +225,9 @@ HARVESTS: tuple[Play, ...] = (
     neutralise_dearly,
     sell_options,
     buy_options,
+    buy_options_at_the_middle,
+    write_options,
+    give_options_away,
     sell_and_hedge,
     deposit,
     redeem,
@@ -219,5 +246,20 @@ SET_UPS: tuple[Play, ...] = (
     market_rises,
     market_falls,
     queue,
+)
+COMBINATIONS: tuple[tuple[Play, ...], ...] = (
+    (volatility_rises, sell_options),
+    (list_longest, volatility_rises, sell_options),
+    (volatility_falls, buy_options),
+    (volatility_falls, write_options),
+    (volatility_falls, deposit),
+    (volatility_rises, redeem),
+    (market_rises, neutralise),
+    (market_falls, neutralise),
+    (market_rises, neutralise_dearly),
+    (market_falls, neutralise_dearly),
+    (list_shortest, sell_and_hedge),
+    (post_down, sell_options),
+    (carry_down, sell_options),
 )
 PLAYS = HARVESTS + SET_UPS

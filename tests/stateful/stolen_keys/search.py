@@ -1,6 +1,7 @@
 """Looking for the worst 24 hours: by greed, and by cross-entropy over whole schedules."""
 
 import copy
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ import boa
 import numpy as np
 
 from tests.contracts.chain import DAY
+from tests.stateful.stolen_keys.bound import budgets_left
 from tests.stateful.stolen_keys.heist import Heist
-from tests.stateful.stolen_keys.plays import HARVESTS, PLAYS, SET_UPS, Play
+from tests.stateful.stolen_keys.plays import COMBINATIONS, HARVESTS, PLAYS, SET_UPS, Play
 
-_WORTH_IT = 2e-6  # share of NAV: less is noise
-_MOST_PLAYS = 60  # per stop
+_WORTH_IT = 5e-6  # share of NAV: less is noise
+_MOST_PLAYS = 150  # looked at per stop
 
 
 @contextmanager
@@ -49,34 +51,54 @@ class Move:
 
 
 def _candidates(deep: bool) -> list[Move]:
-    moves = [Move(((harvest, 1.0),)) for harvest in HARVESTS]
+    combinations = list(COMBINATIONS)
     if deep:
-        moves += [Move(((prepare, 1.0), (harvest, 1.0))) for prepare in SET_UPS for harvest in HARVESTS]
-    return moves
+        combinations += itertools.product(SET_UPS, HARVESTS)
+    return [Move(((harvest, 1.0),)) for harvest in HARVESTS] + [
+        Move(tuple((play, 1.0) for play in plays)) for plays in combinations
+    ]
 
 
 def greedy(heist: Heist, stops: int, deep: bool = True, check: Callable[[Heist], None] = lambda _: None) -> list[str]:
-    """At each of ``stops`` times over the day do what gains most, until nothing does. Returns what was done.
+    """At each of ``stops`` times over the day do what gains most for the budgets that it takes, until nothing gains.
+    Returns what was done.
 
-    A move is a harvest, or something that prepares one and then the harvest.
+    A move is a harvest, or a likely combination of what prepares one and the harvest; when ``deep`` any such pair.
     """
-    story = []
+    story: list[str] = []
+    moves = _candidates(deep)
     for stop in range(stops):
+        ranks = [(_yield(heist, move), move) for move in moves]
+        fresh = True  # since the last move all gains were looked at again
         for _ in range(_MOST_PLAYS):
-            best, gain = None, _WORTH_IT
-            for move in _candidates(deep):
-                with tried(heist) as trial:
-                    move.make(trial)
-                    if trial.lost - heist.lost > gain:
-                        best, gain = move, trial.lost - heist.lost
-            if best is None:
+            ranks.sort(key=lambda rank: rank[0], reverse=True)
+            known, move = ranks[0]
+            now = known if fresh else _yield(heist, move)
+            if now > 0 and now >= ranks[1][0]:  # what was looked at before yields less now than then
+                before = heist.lost
+                move.make(heist)
+                check(heist)
+                story.append(f"{stop}: {move} (+{(heist.lost - before) * 1e4:.2f} bp)")
+                fresh = False
+            elif known > 0:
+                ranks[0] = (now, move)
+            elif fresh:
                 break
-            best.make(heist)
-            check(heist)
-            story.append(f"{stop}: {best} (+{gain * 1e4:.2f} bp)")
+            else:
+                ranks = [(_yield(heist, move), move) for move in moves]
+                fresh = True
         if stop < stops - 1:
             heist.wait(DAY // (stops - 1))
     return story
+
+
+def _yield(heist: Heist, move: Move) -> float:
+    """What a move costs the honest, for what the budgets that it takes could have cost; 0 when that is noise."""
+    had = budgets_left(heist.protocol)
+    with tried(heist) as trial:
+        move.make(trial)
+        gain = trial.lost - heist.lost
+        return gain / (max(had - budgets_left(heist.protocol), 0.0) + _WORTH_IT) if gain > _WORTH_IT else 0.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,102 @@
+"""Attack A29: nobody finds a day that costs more than the published bound, nor more than its part in any channel.
+
+By greed, by cross-entropy and by any sequence of plays. `make stress` looks for longer.
+"""
+
+import contextlib
+from collections import Counter
+from typing import ClassVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from tests.contracts.chain import HOUR
+from tests.stateful.stolen_keys.bound import excess, published
+from tests.stateful.stolen_keys.heist import Heist
+from tests.stateful.stolen_keys.plays import PLAYS, Play
+from tests.stateful.stolen_keys.search import cross_entropy, greedy, tried
+
+_LONG = settings.default.max_examples > 100
+_ENDS = {  # a play that a budget has ended has not failed
+    "budget: exhausted",
+    "rebalance: turnover",
+    "fill: vega traded",
+    "breaker: deposits of a day",
+    "breaker: exits of a day",
+    "vol: too fast",
+}
+_LOWEST_RATE = 0.30
+_FEWEST_TRIES = 5
+
+
+def _within(heist: Heist) -> None:
+    assert excess(heist) == {}, heist.by_channel
+
+
+@pytest.mark.parametrize("vault", ["new", "busy"] if _LONG else ["new"])
+def test_a_greedy_thief_stays_within_the_bound(vaults, vault):
+    heist = Heist(vaults[vault])
+
+    story = greedy(heist, stops=7 if _LONG else 2, deep=_LONG, check=_within)
+
+    print("\n".join([*story, f"{heist.lost:.3%} of NAV lost, {published(heist.protocol):.3%} published"]))
+    assert heist.lost <= published(heist.protocol)
+    assert heist.lost >= published(heist.protocol) * 0.5
+
+
+@pytest.mark.parametrize("vault", ["new", "busy"] if _LONG else ["busy"])
+def test_cross_entropy_finds_no_day_beyond_the_bound(vaults, vault):
+    heist = Heist(vaults[vault])
+    generations, population = (40, 60) if _LONG else (2, 6)
+
+    lost, schedule = cross_entropy(heist, 24 if _LONG else 10, generations, population, seed=29, check=_within)
+
+    print(f"{lost:.3%} of NAV lost, {published(heist.protocol):.3%} published: {schedule}")
+    assert 0 < lost <= published(heist.protocol)
+
+
+class Day(RuleBasedStateMachine):
+    """Any sequence of plays and pauses; ``heist`` is set by the test."""
+
+    heist: Heist
+    attempts: ClassVar[Counter[str]] = Counter()
+    successes: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = contextlib.ExitStack()
+        self.now = self.stack.enter_context(tried(self.heist))
+
+    def teardown(self) -> None:
+        self.stack.close()
+
+    @rule(play=st.sampled_from(PLAYS), size=st.floats(0.05, 1.0))
+    def play(self, play: Play, size: float) -> None:
+        if self.now.is_over:
+            return
+        worked = play(self.now, size)
+        if worked or (worked is not None and self.now.last_refusal not in _ENDS):
+            self.attempts[play.__name__] += 1
+            self.successes[play.__name__] += worked
+
+    @rule(minutes=st.integers(1, 300))
+    def wait(self, minutes: int) -> None:
+        left = self.now.started + 24 * HOUR - self.now.market.now
+        self.now.wait(min(minutes * 60, max(left, 1)))
+
+    @invariant()
+    def stays_within_the_bound(self) -> None:
+        _within(self.now)
+
+
+def test_no_sequence_of_plays_costs_more_than_the_bound(vaults):
+    Day.heist = Heist(vaults["busy"])
+    Day.attempts, Day.successes = Counter(), Counter()
+
+    run_state_machine_as_test(Day, settings=settings(stateful_step_count=60 if _LONG else 30))
+
+    rates = {play: Day.successes[play] / n for play, n in Day.attempts.items() if n >= _FEWEST_TRIES}
+    print("\n".join(f"{play:28}{Day.attempts[play]:6} {rate:7.0%}" for play, rate in sorted(rates.items())))
+    assert min(rates.values()) >= _LOWEST_RATE
