@@ -281,6 +281,20 @@ def test_a_sale_that_a_halving_of_spot_would_not_survive_is_refused(rich):
         rich.fill(rich.quote(series, size=750 * WAD))
 
 
+def test_no_sale_of_a_gap_insolvent_vault_however_much_it_brings(rich):
+    """The premium of a put is a gain where spot rises by half, but what is left there is still less than nothing."""
+    calls, puts = rich.open_series(), rich.list_series(2_800, is_call=False)
+    rich.loosen()
+    rich.fill(rich.quote(calls, size=450 * WAD))
+    rich.overwrite("idle", 660_000 * USDC)
+    a = rich.vault.assessment()
+    assert a.gap_headroom < 0
+    assert a.nav_bid > a.initial
+
+    with reverts("margin: gap insolvent"):
+        rich.fill(rich.quote(puts, size=WAD))
+
+
 @pytest.mark.parametrize(
     ("limit", "reason"),
     [
