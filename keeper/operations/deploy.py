@@ -18,12 +18,14 @@ from keeper.domain.series import WEEK, next_expiry
 from keeper.domain.snapshot import VenueKind
 from keeper.domain.units import DAY
 from keeper.errors import KeelError, ManifestError
+from keeper.operations.contracts import ERC20_ABI
 from keeper.operations.deployment_log import DeploymentLog, log_path
 from keeper.operations.options import Smile
-from keeper.operations.own_pool import make_pool
+from keeper.operations.own_pool import make_pool, mint_usdc
 from keeper.operations.parameters import Parameters
 from keeper.operations.readiness import remarks
 from keeper.operations.roles import Keys, governed, grants, wrong_roles
+from keeper.operations.seed import NOBODY, missing_seed, require_seed, seed_of
 from keeper.pricing.normal_table import normal_table
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ TOKEN_URI = "keel://option/{id}"
 _ZERO = "0x" + "00" * 20
 _VENUES = ("UniswapV3Spot", "AaveV3Short", "AaveV3Lending")
 _LONGEST_TENOR = 60 * DAY
+_SEEDING = "Vault.deposit for nobody"
 
 
 def deploy(
@@ -49,13 +52,16 @@ def deploy(
 ) -> Deployment:
     """Deploy a whole vault from ``sender``, who is its governor until all is set up, and then nothing any more.
 
+    Where there is no faucet, ``sender`` pays the first deposit.
+
     Args:
         progress: Called with a sentence before each step.
         manifest: Where to write the manifest. Then a deployment that was interrupted goes on when this is called again
             with the same arguments: beside the manifest is a log of what was sent, until it is complete.
 
     Raises:
-        KeelError: the node is on another chain, a transaction was refused, or the wiring is not what was asked for.
+        KeelError: the node is on another chain, the first deposit cannot be paid, a transaction was refused, or the
+            wiring is not what was asked for.
         ManifestError: there is a manifest already, or an unfinished deployment of other inputs.
     """
     chain_id = sender.w3.eth.chain_id
@@ -67,6 +73,8 @@ def deploy(
         )
     parameters = parameters or Parameters()
     log = _open_log(manifest, _inputs(sender, addresses, keys, parameters))
+    if addresses.own_pool is None and not log.sent(_SEEDING):
+        require_seed(sender.w3, addresses.usdc, sender.address, seed_of(parameters))
     deployment = _Deployer(sender, addresses, keys, parameters, progress, log).run()
     verify(sender, deployment)
     if manifest is not None:
@@ -181,6 +189,7 @@ class _Deployer:
         governance = self._create("Governance", self.governor, [self.keys.guardian])
         for contract, account, role in grants(self.keys, self.governor):
             self._call(contract, "grant_role", account, int(role))
+        self._seed(vault)
         for contract in governed():
             self._call(contract, "hand_over", governance)
         return Deployment(
@@ -198,6 +207,16 @@ class _Deployer:
                 **{market.symbol: to_checksum_address(market.feed) for market in book.markets},
             },
         )
+
+    def _seed(self, vault: ChecksumAddress) -> None:
+        """The first deposit, whose shares are nobody's."""
+        amount = seed_of(self.parameters)
+        if self.book.own_pool is not None:
+            mint_usdc(self.sender.w3, self.book, amount, self)
+        usdc = self.sender.w3.eth.contract(address=to_checksum_address(self.book.usdc), abi=ERC20_ABI)
+        self.do("approval of the first deposit", usdc.functions.approve(vault, amount))
+        contract = self.sender.w3.eth.contract(address=vault, abi=artifact("Vault").abi)
+        self.do(_SEEDING, contract.functions.deposit(amount, NOBODY))
 
     def _open_surface(self, underlying: int, symbol: str, vol: float) -> None:
         """The first slice of an underlying, which only a governor may post: of the last expiry that can be sold."""
@@ -276,7 +295,7 @@ class _Deployer:
 
 
 def verify(sender: Sender, deployment: Deployment) -> None:
-    """Check code, wiring, venues and roles of a deployment on chain.
+    """Check code, wiring, venues, roles and the first deposit of a deployment on chain.
 
     Raises:
         KeelError: names everything that differs.
@@ -336,6 +355,7 @@ def verify(sender: Sender, deployment: Deployment) -> None:
     if [read("Vault", "lending")] != [*lending, _ZERO][:1]:
         wrong.append("Vault.lending")
     wrong += wrong_roles(read, deployment, sender.address)
+    wrong += missing_seed(read)
     if wrong:
         raise KeelError(
             f"The deployment is not what was asked for: {', '.join(wrong)}.",

@@ -59,6 +59,13 @@ def make_pool(w3: Web3, book: AddressBook, market: MarketAddresses, steps: Steps
     _Maker(w3, book, market, steps).make()
 
 
+def mint_usdc(w3: Web3, book: AddressBook, amount: int, steps: Steps) -> None:
+    """Have the faucet mint ``amount`` of USDC for the account."""
+    assert book.own_pool is not None
+    faucet = w3.eth.contract(address=to_checksum_address(book.own_pool.faucet), abi=_FAUCET)
+    steps.do("faucet, USDC of the first deposit", faucet.functions.mint(book.usdc, steps.account, amount))
+
+
 class _Maker:
     def __init__(self, w3: Web3, book: AddressBook, market: MarketAddresses, steps: Steps) -> None:
         assert book.own_pool is not None

@@ -23,6 +23,7 @@ from keeper.operations.contracts import bind
 from keeper.operations.deploy import deploy, verify
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys, Role, governed
+from keeper.operations.seed import SEED
 from keeper.simulation.chain.addresses import SAFE_CONTRACTS
 from keeper.simulation.chain.placement import published
 from keeper.simulation.driver import MarketDriver
@@ -104,6 +105,7 @@ def world(fork) -> World:
     for _ in range(3):
         market.step({"ETH": 3_000, "BTC": 90_000}, timestamp=market.timestamp() + 150)
     safe = Safe.create(deployer, threshold=2)
+    market.fund_usdc(deployer.address, SEED)
     deployment = deploy(deployer, MAINNET, Keys(*KEYS, governor=safe.address))
     return World(fork.w3, market, safe, deployment)
 

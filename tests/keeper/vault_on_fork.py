@@ -21,6 +21,7 @@ from keeper.operations.deploy import deploy
 from keeper.operations.options import fill, list_series, make_quote, post_vol
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
+from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit
 from keeper.simulation.driver import MarketDriver
 
@@ -102,6 +103,7 @@ def vault_on_fork(url: str, w3: Web3) -> VaultOnFork:
     for _ in range(3):
         market.step({"ETH": SPOT, "BTC": BTC_SPOT}, timestamp=market.timestamp() + 150)
     keys = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
+    market.fund_usdc(account_of("governor").address, SEED)
     deployment = deploy(Sender(w3, account_of("governor")), address_book(1), keys, Parameters(opening_vol=(VOL, VOL)))
     vault = VaultOnFork(url, w3, market, deployment)
     vault.deposit("depositor", DEPOSIT)

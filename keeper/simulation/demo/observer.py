@@ -16,8 +16,8 @@ from keeper.market.reader import read_snapshot
 from keeper.operations.contracts import bind
 from keeper.risk.attribution import Attribution, CashMoved, HedgingError, explain, hedging_error
 from keeper.risk.valuation import value
-from keeper.simulation.demo.chronicle import Chronicle, Happening, Logs
-from keeper.simulation.demo.record import StepRecord, UnderlyingStep
+from keeper.simulation.demo.chronicle import Cash, Chronicle, Happening, Logs
+from keeper.simulation.demo.record import CashFlow, StepRecord, UnderlyingStep
 from keeper.venues.uniswap_v3 import pool_price
 
 if TYPE_CHECKING:
@@ -45,6 +45,13 @@ class Watched:
     error: list[HedgingError] = field(default_factory=lambda: [HedgingError() for _ in UNDERLYINGS])
 
 
+def _begun(snapshot: Snapshot) -> Watched:
+    """What a new vault has is its first deposit, whose shares are nobody's."""
+    usdc, shares = snapshot.vault.idle, snapshot.vault.total_supply
+    first = CashFlow(snapshot.timestamp, "nobody", from_usdc(usdc), from_wad(shares), "seeded when it was deployed")
+    return Watched(snapshot, Chronicle(cash=Cash(deposits=usdc), flows=[first]))
+
+
 class Observer:
     """Reads the vault before and after the keeper acts on a step.
 
@@ -67,7 +74,7 @@ class Observer:
         self._logs = Logs(connection.w3, deployment)
         self._contracts: dict[str, str] = {contract.address: name for name, contract in deployment.contracts.items()}
         self._vault = bind(connection.w3, deployment, "Vault").functions
-        self.watched = watched or Watched(self.read())
+        self.watched = watched or _begun(self.read())
         self._valuation = value(self.watched.snapshot)
 
     @property

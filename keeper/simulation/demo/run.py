@@ -20,6 +20,7 @@ from typing import Final
 
 from keeper.domain.series import UNDERLYINGS
 from keeper.errors import ConfigError
+from keeper.operations.seed import NOBODY
 from keeper.simulation.demo import checkpoint
 from keeper.simulation.demo.accounting import checks
 from keeper.simulation.demo.cast import DEPOSITS, TAKERS
@@ -154,7 +155,7 @@ def record_of(story: Story, seconds: float) -> DemoRecord:
             snapshot,
             chronicle,
             story.ledger,
-            depositors=[story.cast.address(who) for who in DEPOSITS],
+            depositors=[NOBODY, *(story.cast.address(who) for who in DEPOSITS)],
             holders=[story.cast.address(who) for who in TAKERS],
         ),
     )

@@ -22,6 +22,7 @@ from keeper.operations.options import claim, fill, list_series, make_quote, post
 from keeper.operations.parameters import Parameters
 from keeper.operations.queue import claim_redemption, read_request, request_redeem
 from keeper.operations.roles import Keys
+from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit, redeem
 from keeper.simulation.demo.accounting import Ledger
 from keeper.simulation.demo.cast import DEPOSITS, EXPIRIES, PURCHASES, QUEUES, REDEEMS, TAKER_USDC, Cast, Purchase
@@ -140,6 +141,7 @@ class Story:
     def _deploy(self) -> Deployment:
         roles = ("guardian", "keeper", "quoter", "vol_poster")
         keys = Keys(**{role: self.cast.address(role) for role in roles})
+        self.market.fund_usdc(self.cast.address("governor"), SEED)
         return deploy(self.cast.sender("governor"), MAINNET, keys, Parameters(opening_vol=self.path.vols))
 
     def _sell(self, purchase: Purchase) -> None:

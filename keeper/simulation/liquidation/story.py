@@ -27,6 +27,7 @@ from keeper.operations.deploy import deploy
 from keeper.operations.options import fill, list_series, make_quote, post_vol
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
+from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit
 from keeper.simulation.driver import MarketDriver
 
@@ -100,6 +101,7 @@ class Stage:
             self.market.step({"ETH": START}, timestamp=self.market.timestamp() + 150)
         roles = ("guardian", "keeper", "quoter", "vol poster")
         keys = Keys(*(_account(who).address for who in roles))
+        self.market.fund_usdc(_account("governor").address, SEED)
         self.deployment: Deployment = deploy(self.sender("governor"), address_book(1), keys, _WIDE)
         self.market.fund_usdc(_account("depositor").address, _DEPOSIT)
         deposit(self.sender("depositor"), self.deployment, _DEPOSIT)

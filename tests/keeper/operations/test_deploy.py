@@ -7,9 +7,12 @@ import pytest
 
 from keeper.chain.address_book import MAINNET, address_book
 from keeper.domain.snapshot import VenueKind
+from keeper.domain.units import USDC, WAD
 from keeper.errors import KeelError
 from keeper.operations.deploy import deploy, verify
 from keeper.operations.roles import Keys, Role, governed
+from keeper.operations.seed import NOBODY as DEAD
+from keeper.operations.seed import SEED
 from tests.keeper.vault_on_fork import VaultOnFork, account_of
 
 NOBODY = "0x" + "00" * 19 + "01"
@@ -90,6 +93,31 @@ def test_other_code_at_an_address_does_not_verify(vault: VaultOnFork) -> None:
         verify(vault.sender("stranger"), vault.deployment)
 
 
+def test_the_first_shares_are_nobody_s(vault: VaultOnFork) -> None:
+    """100 USDC at the first price: the vault is never empty."""
+    assert vault.read("Vault", "balanceOf", DEAD) == 100 * WAD
+
+
+def test_a_vault_whose_first_shares_somebody_has_does_not_verify(vault: VaultOnFork) -> None:
+    vault.market.rpc.call("anvil_impersonateAccount", DEAD)
+    vault.market.fund_eth(DEAD, WAD)
+    move = vault.contract("Vault").functions.transfer(account_of("stranger").address, 2 * WAD)
+    vault.w3.eth.wait_for_transaction_receipt(move.transact({"from": DEAD}))
+
+    with pytest.raises(KeelError, match=rf"Vault: 98\.00 shares of nobody \({DEAD}\) instead of 100 at least"):
+        verify(vault.sender("stranger"), vault.deployment)
+
+
+def test_who_cannot_pay_the_first_deposit_sends_nothing(vault: VaultOnFork) -> None:
+    vault.market.fund_usdc(account_of("stranger").address, SEED - USDC)
+    block = vault.w3.eth.block_number
+
+    with pytest.raises(KeelError, match=r"has 99\.00 USDC; .* is 100\.00\. Nothing was sent\. Send USDC"):
+        deploy(vault.sender("stranger"), MAINNET, Keys(NOBODY, NOBODY, NOBODY, NOBODY))
+
+    assert vault.w3.eth.block_number == block
+
+
 def test_an_address_book_of_another_chain_is_refused_before_anything_is_sent(vault: VaultOnFork) -> None:
     block = vault.w3.eth.block_number
 
@@ -100,6 +128,7 @@ def test_an_address_book_of_another_chain_is_refused_before_anything_is_sent(vau
 
 
 def test_a_deployment_behind_a_sequencer_that_is_down_stops(vault: VaultOnFork) -> None:
+    vault.market.fund_usdc(account_of("governor").address, SEED)
     down = vault.deployment.feeds["USDC"]  # answers something else than zero, which is what "up" is
 
     with pytest.raises(KeelError, match=r"Vault\.list_venue: .*vault: underlying without a price"):

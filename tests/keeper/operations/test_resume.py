@@ -15,6 +15,7 @@ from keeper.operations.deploy import deploy, verify
 from keeper.operations.deployment_log import log_path
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
+from keeper.operations.seed import SEED
 from tests.keeper.interruption import (
     AFTER_BROADCAST,
     AFTER_RECEIPT,
@@ -24,7 +25,7 @@ from tests.keeper.interruption import (
 )
 from tests.keeper.vault_on_fork import account_of
 
-TRANSACTIONS = 54
+TRANSACTIONS = 56
 KEYS = Keys(*(account_of(role).address for role in ("guardian", "keeper", "quoter", "vol_poster")))
 DEPLOYER = account_of("deployer")
 
@@ -38,6 +39,7 @@ def manifest(tmp_path):
 def begin(vault, manifest):
     """Deploy to the manifest, over a connection of choice; from an account that has sent nothing yet."""
     vault.market.fund_eth(DEPLOYER.address, 100 * WAD)
+    vault.market.fund_usdc(DEPLOYER.address, SEED)
 
     def run(node=None, **changes):
         w3 = Web3(node) if node else vault.w3

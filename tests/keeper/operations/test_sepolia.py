@@ -34,8 +34,9 @@ from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 ETH = 0
 PRICE = 3_000
 AAVE_PRICE = 4_000
-# 15 for the pool; 12 contracts, 2 wires, fees, 2 venues created and listed, 18 roles, 7 contracts handed over
-TRANSACTIONS = 60
+# 15 for the pool; 13 contracts, 2 wires, 3 venues created and listed, lending named, fees, a slice, 18 roles, 3 for the
+# first deposit, 7 contracts handed over
+TRANSACTIONS = 67
 TWAP_WINDOW = 300  # seconds
 ROLES = ("guardian", "keeper", "quoter", "vol_poster")
 KEYS = Keys(*(account_of(role).address for role in ROLES))
@@ -221,7 +222,7 @@ def test_a_vault_lives_on_sepolia_by_the_commands(rehearsal, keel, tmp_path):
     rehearsal.pass_time(TWAP_WINDOW)
 
     rehearsal.faucet("depositor", 50_000)
-    assert "50,000.000000 USDC for 50,000.000000 shares" in keel("deposit", "50000", by="depositor")
+    assert "50,000.000000 USDC for 50,000.00" in keel("deposit", "50000", by="depositor")
 
     expiry = next_expiry(rehearsal.w3.eth.get_block("latest")["timestamp"] + 86_400)
     post_vol(rehearsal.sender("vol_poster"), deployment, ETH, expiry, 0.6)
