@@ -15,9 +15,10 @@
         neutral only. Equity / maintenance margin must rise, no limit may end farther from its band, and a bid takes at most a
         quarter of the shortfall.
 
-        Price. The lowest surface of the trailing window, so that nobody is paid for moving it, and a premium: it rises over 15
-        minutes to the smaller of 15 % of the mark and 30 % of the margin that the bid releases. A bid sets the clock back, by
-        half when it takes all it may: the next one is paid less, and to cut a bid in pieces brings less than to make it.
+        Price. The mark on the lowest surface of the trailing window, so that nobody is paid for moving it, and a premium: it
+        rises over 15 minutes to the smaller of 15 % of that mark and 30 % of the margin that the bid releases. A bid sets the
+        clock back, by half when it takes all it may: the next one is paid less, and to cut a bid in pieces brings less than
+        to make it.
 
         Budget. What bids cost, premiums and unwinding together, comes from a bucket of its own. With no equity left nothing is
         bought: the first would be paid in full, and the others from what remains.
@@ -264,13 +265,9 @@ def _price(id: uint256, size: uint256, released: int256) -> uint256:
     @return What is paid for so much of a series now, USDC.
     """
     assert released > 0, "auction: releases no margin"
-    low: uint256 = 0
-    mid: uint256 = 0
-    low, mid = staticcall PRICER.low_and_mid(id)
-    highest: uint256 = min(
-        mid * size // _W * _OF_MARK // _W, convert(released, uint256) * _OF_RELEASED // _W
-    )
-    return (low * size // _W + highest * self._elapsed() // _RISES) // _UNIT
+    mark: uint256 = (staticcall PRICER.lowest(id)) * size // _W
+    highest: uint256 = min(mark * _OF_MARK // _W, convert(released, uint256) * _OF_RELEASED // _W)
+    return (mark + highest * self._elapsed() // _RISES) // _UNIT
 
 
 @internal

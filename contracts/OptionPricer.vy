@@ -168,16 +168,16 @@ def marks(slot: uint256) -> IOptionPricer.Marks:
 
 @external
 @view
-def low_and_mid(slot: uint256) -> (uint256, uint256):
+def lowest(slot: uint256) -> uint256:
     """
-    @notice What one unit of a series is worth at spot on the cheapest surface of the trailing window, and on the present one.
+    @notice What one unit of a series is worth at spot on the cheapest surface of the trailing window, half-spread included: the
+            window is of bid volatilities, and a post that widens the spread raises the middle without moving them.
     """
     u: uint256 = series._underlying(slot)
     spot: int256 = convert((staticcall PRICE_ORACLE.read(u)).price, int256)
     terms: Terms = self._terms(u, series._expiry(slot))
     p: Point = self._point(slot, spot, math._wad_ln(spot), terms)
-    mid: uint256 = convert(self._value(p, p.sigma, series._is_call(slot)), uint256)
-    return mid, mid
+    return convert(self._lowest(p, terms.worst, series._is_call(slot)), uint256)
 
 
 @internal

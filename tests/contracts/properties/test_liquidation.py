@@ -90,7 +90,7 @@ def test_whatever_is_bid_raises_health_and_is_paid_no_more_than_the_published_pr
     for number, milli, hedge, minutes in bids:
         before, was = margins(crashed)
         size = milli * WAD // 1_000
-        _, mid = crashed.pricer.low_and_mid(crashed.books[number])
+        mark = crashed.pricer.lowest(crashed.books[number])
         legs = [crashed.leg(SHORT if before.delta[0] > 0 else SPOT, hedge / 1_000)] if hedge else []
         usdc = crashed.market.usdc.balanceOf(crashed.taker)
         if attempt(lambda n=number, s=size, ls=legs: crashed.bid(crashed.books[n], s, *ls)):
@@ -99,7 +99,7 @@ def test_whatever_is_bid_raises_health_and_is_paid_no_more_than_the_published_pr
             now = crashed.risk.breaches(after, max(before.nav_mid, before.maintenance))
             assert after.nav_mid * before.maintenance > before.nav_mid * after.maintenance
             assert all(n <= w for n, w in zip(now, was, strict=True))
-            assert paid <= mid * size // WAD * 115 // 100 // 10**12
+            assert paid <= mark * size // WAD * 115 // 100 // 10**12
             cost += max(before.nav_mid - after.nav_mid, 0)
         assert cost <= base * capacity // WAD
         crashed.market.wait(minutes * MINUTE)

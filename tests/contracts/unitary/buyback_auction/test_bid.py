@@ -121,16 +121,32 @@ def test_between_maintenance_margin_and_the_target_bids_go_on(opened):
 
 
 def test_at_first_it_pays_the_lowest_surface_of_the_window(opened):
-    low, _ = opened.pricer.low_and_mid(opened.series[CALLS])
+    lowest = opened.pricer.lowest(opened.series[CALLS])
 
-    assert bid(opened) == 3 * low // 10**12
+    assert bid(opened) == 3 * lowest // 10**12
 
 
 def test_then_a_premium_up_to_fifteen_per_cent_of_the_mark(opened):
     opened.market.wait(15 * MINUTE)
-    low, mid = opened.pricer.low_and_mid(opened.series[CALLS])
+    lowest = opened.pricer.lowest(opened.series[CALLS])
 
-    assert bid(opened) == (3 * low + 3 * mid * 15 // 100) // 10**12
+    assert bid(opened) == (3 * lowest + 3 * lowest * 15 // 100) // 10**12
+
+
+@pytest.mark.parametrize(
+    "surface",
+    [{"vol": 0.64}, {"vol": 0.62, "half_spread": 0.04}, {"carry": 0.05}],
+    ids=["higher", "wider about a higher middle", "a higher forward"],
+)
+def test_a_post_never_raises_what_is_paid_within_a_day(opened, surface):
+    """Attacks A25 and A29: whoever has the vol poster's key, and the options, gains nothing by posting before he bids."""
+    opened.market.wait(15 * MINUTE)
+    with boa.env.anchor():
+        honest = bid(opened)
+
+    opened.post_slice(**surface)
+
+    assert bid(opened) == pytest.approx(honest, rel=1e-4)
 
 
 def test_or_thirty_per_cent_of_the_margin_that_it_releases(in_the_money):
@@ -138,13 +154,13 @@ def test_or_thirty_per_cent_of_the_margin_that_it_releases(in_the_money):
     in_the_money.overwrite("idle", idle_for(in_the_money, 0.9))
     open_auction(in_the_money)
     in_the_money.market.wait(15 * MINUTE)
-    low, mid = in_the_money.pricer.low_and_mid(in_the_money.series[0])
+    lowest = in_the_money.pricer.lowest(in_the_money.series[0])
 
     paid = bid(in_the_money, size=WAD)
 
     (taken,) = events(in_the_money.auction, "BidTaken")
-    assert taken.released * 30 // 100 < mid * 15 // 100
-    assert paid == (low + taken.released * 30 // 100) // 10**12
+    assert taken.released * 30 // 100 < lowest * 15 // 100
+    assert paid == (lowest + taken.released * 30 // 100) // 10**12
 
 
 def test_the_bidder_says_what_he_accepts(opened):
@@ -254,8 +270,7 @@ def test_what_bids_cost_has_a_bucket(in_the_money):
 
 
 def premium_of(paid, protocol, id, size):
-    low, _ = protocol.pricer.low_and_mid(id)
-    return paid - low * size // WAD // 10**12
+    return paid - protocol.pricer.lowest(id) * size // WAD // 10**12
 
 
 def test_a_second_bid_in_the_same_block_is_paid_less_premium(opened):
@@ -299,7 +314,7 @@ def test_while_it_is_open_nobody_buys_from_the_vault_to_sell_it_back(opened):
 def test_a_holder_who_bids_himself_gains_no_more_than_the_published_premium(opened):
     """Attack A25. All that he sells, in any order, is paid at most 15 % over the mark."""
     id = opened.series[CALLS]
-    _, mid = opened.pricer.low_and_mid(id)
+    mark = opened.pricer.lowest(id)
     sold, paid = 0, 0
     while opened.auction.is_open() and sold < 30 * WAD:
         opened.market.wait(15 * MINUTE)
@@ -308,4 +323,4 @@ def test_a_holder_who_bids_himself_gains_no_more_than_the_published_premium(open
             sold += 3 * WAD
 
     assert sold >= 9 * WAD
-    assert paid <= mid * sold // WAD * 115 // 100 // 10**12
+    assert paid <= mark * sold // WAD * 115 // 100 // 10**12

@@ -67,6 +67,31 @@ def test_carry_never_makes_one_either(quoted, carry):
     assert after[1 - gained][0] < before[1 - gained][0] - WAD
 
 
+@pytest.mark.parametrize(
+    ("change", "falls"),
+    [
+        ({"vol": 0.63}, False),
+        ({"vol": 0.62, "half_spread": 0.05}, False),
+        ({"half_spread": 0.02}, False),
+        ({"vol": 0.57}, True),
+    ],
+    ids=["higher", "wider about a higher middle", "narrower", "lower"],
+)
+def test_the_lowest_price_of_a_day_follows_the_surface_downwards_only(quoted, change, falls):
+    """What the buyback auction pays. A wider spread about a higher middle leaves the bid volatility where it is."""
+    protocol, expiry, both = quoted
+    before = [protocol.pricer.lowest(series) for series in both]
+
+    protocol.post_slice(expiry, **{"half_spread": 0.03, **change})
+
+    for series, old in zip(both, before, strict=True):
+        lowest = protocol.pricer.lowest(series)
+        if falls:
+            assert lowest < old - WAD
+        else:
+            assert 0.9999 * old < lowest <= old + 10**12
+
+
 @pytest.mark.parametrize("there", [0.64, 0.56])
 def test_a_round_trip_of_the_surface_leaves_both_marks_worse_until_a_day_has_passed(quoted, there):
     protocol, expiry, (call, _) = quoted
