@@ -159,6 +159,7 @@ def post(
     @notice Post a slice as seen now; parameters as in IVolOracle.Slice, rounded to their packed units. Vol poster only; the
             first live slice of an underlying, governor only.
     """
+    roles._check(roles.Role.VOL_POSTER | roles.Role.GOVERNOR)
     assert expiry > block.timestamp, "vol: expired"
     packed: uint256 = self._pack(theta, rho, phi, carry, half_spread)
     new: IVolOracle.Slice = self._unpack(packed)

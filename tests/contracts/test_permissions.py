@@ -14,7 +14,7 @@ from vyper.compiler.output import build_abi_output
 
 from tests.contracts.chain import DAY, HOUR, WAD, reason
 from tests.contracts.governed import Governed
-from tests.contracts.protocol import Budgets, Thresholds, VegaBudgets, load
+from tests.contracts.protocol import Bounds, Budgets, Limits, Thresholds, VegaBudgets, load, wad
 
 _CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 _NOBODY = "0x" + "00" * 19 + "01"
@@ -71,8 +71,9 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("fund", "claim", "declare_shortfall", "take_back", "deliver"), ANYONE),
         **dict.fromkeys(("lock", "settle", "pay_vault", "deliver_to"), ITSELF),
     },
-    "VolOracle": {**_ROLES, "set_bounds": DAYS_2, "post": VOL_POSTER},
-    "RiskEngine": {**_ROLES, "set_limits": DAYS_2},
+    "BuybackAuction": dict.fromkeys(("open", "close", "bid"), ANYONE),
+    "VolOracle": {**_ROLES, "set_bounds": DAYS_2, "tighten_bounds": GUARDIAN, "post": VOL_POSTER},
+    "RiskEngine": {**_ROLES, "set_limits": DAYS_2, "tighten_limits": GUARDIAN},
     "OptionToken": {
         **dict.fromkeys(("setApprovalForAll", "safeTransferFrom", "safeBatchTransferFrom"), ANYONE),
         **dict.fromkeys(("mint", "burn"), ITSELF),
@@ -103,6 +104,8 @@ HARSHEST: dict[tuple[str, str], tuple[Any, ...]] = {
     ("CircuitBreaker", "set_reduce_only"): (True,),
     ("CircuitBreaker", "tighten_thresholds"): (Thresholds(0, 2**255, deposit_capacity=0, deposit_per_day=0),),
     ("OptionBook", "tighten_budgets"): (VegaBudgets(0, 0),),
+    ("RiskEngine", "tighten_limits"): (Limits(1, 1, *(0,) * 6, liquidity_buffer=2**255),),
+    ("VolOracle", "tighten_bounds"): (Bounds(Bounds().max_vol - 1, Bounds().max_vol, 0, 0, 0, 0, 0, wad(0.2), wad(0.2)),),
     ("Hedger", "tighten_budgets"): (Budgets()._replace(**dict.fromkeys(_RATIONED, 0)),),
 }
 

@@ -128,8 +128,8 @@ def test_status_shows_the_vault_as_json(vault, folder):
     assert [each["delta"] for each in found["exposures"]] == pytest.approx([delta / 1e18 for delta in assessment[10]])
     assert found["share_price"] == pytest.approx(vault.read("Vault", "convertToAssets", 10**18) / 1e6, abs=2e-6)
     assert found["mode"] == "normal"
-    assert [venue["underlying"] for venue in found["venues"]] == ["ETH", "ETH", "BTC", "BTC"]
-    assert [venue["health"] for venue in found["venues"]] == [None, None, None, None]
+    assert [venue["underlying"] for venue in found["venues"]] == ["ETH", "ETH", "BTC", "BTC", "ETH"]
+    assert [venue["health"] for venue in found["venues"]] == [None] * 5
     assert sorted(size for _, size in found["positions"]) == [-50.0, -10.0]
     assert found["last_decision"] is None
     assert not (folder / "keel.sqlite").exists()
@@ -167,6 +167,9 @@ def test_explain_as_json_holds_all_that_was_seen(vault, folder):
     assert found["transactions"][0]["result"] == "confirmed"
 
 
+_DUTIES = 4  # settle, fund, heartbeat, lend: a transaction and a block each, before the decision
+
+
 def test_explain_tells_of_a_settlement_and_the_decision_after_it(vault, folder):
     expiry = min(slot >> 215 & 0xFFFFFFFF for slot in vault.read("OptionBook", "live_book"))
     vault.market.step(3_300, timestamp=expiry - 60)
@@ -177,7 +180,7 @@ def test_explain_tells_of_a_settlement_and_the_decision_after_it(vault, folder):
 
     assert "First, settle: settle ETH" in shown
     assert "Transaction settle ETH" in shown
-    assert f"Block {settled_at + 2}, " in shown
+    assert f"Block {settled_at + _DUTIES}, " in shown
 
 
 def test_explain_now_decides_and_records_nothing(vault, folder):

@@ -74,7 +74,7 @@ def test_a_live_series_cannot_be_claimed(vault: VaultOnFork) -> None:
 def test_volatility_cannot_be_posted_faster_than_the_oracle_allows(vault: VaultOnFork) -> None:
     series = vault.list_series(is_call=True, strike=3_300)
 
-    with pytest.raises(KeelError, match="budget: exhausted"):
+    with pytest.raises(KeelError, match="vol: too fast"):
         post_vol(vault.sender("vol_poster"), vault.deployment, 0, series.expiry, VOL + 0.06)
 
 

@@ -112,7 +112,7 @@ class Auditor:
         value = 0
         if assessment is not None:
             venues = [venue.address for venue in (*self.p.venues, self.p.lending)]
-            value = sum(contract.value(venues, [assessment.spot[0]] * len(venues)))
+            value = sum(contract.value(venues, [assessment.spot[0] or WAD] * len(venues)))
         return Books(
             accounts=contract.accounts(*self.tokens),
             usdc=dict(zip(self.holding, held[::2], strict=True)),

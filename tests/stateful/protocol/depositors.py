@@ -20,15 +20,29 @@ def _has_shares(world: World) -> bool:
 class Depositors(World):
     @rule(weight=6, when=lambda world: world.is_calm)
     def deposit(self, draw: Random) -> None:
+        """Invariant 4: what the limit says is accepted."""
         who, amount = draw.choice(DEPOSITORS), usdc(draw.uniform(100, 60_000))
+        most = int(self.vault.maxDeposit(who))
+        if draw.random() < 0.9:  # else beyond it, now and then
+            amount = min(amount, most)
+        if amount < usdc(100):
+            return
         self.p.market.mint(who, amount)
-        self.attempt("deposit", lambda: self.vault.deposit(amount, who, sender=who), f"{amount}")
+        done = self.attempt("deposit", lambda: self.vault.deposit(amount, who, sender=who), f"{amount}")
+        assert done == (amount <= most), f"invariant 4: maxDeposit of {most} is not honoured"
 
     @rule(weight=3, when=lambda world: world.is_calm)
     def mint(self, draw: Random) -> None:
+        """Invariant 4: what the limit says is accepted."""
         who, amount = draw.choice(DEPOSITORS), shares(draw.uniform(150, 40_000)) + draw.randrange(10**12)
+        most = int(self.vault.maxMint(who))
+        if draw.random() < 0.9:  # else beyond it, now and then
+            amount = min(amount, most)
+        if self.vault.previewMint(amount) < usdc(101):
+            return
         self.p.market.mint(who, self.vault.previewMint(amount))
-        self.attempt("mint", lambda: self.vault.mint(amount, who, sender=who), f"{amount}")
+        done = self.attempt("mint", lambda: self.vault.mint(amount, who, sender=who), f"{amount}")
+        assert done == (amount <= most), f"invariant 4: maxMint of {most} is not honoured"
 
     @rule(weight=4, when=_has_shares)
     def withdraw(self, draw: Random) -> None:

@@ -51,8 +51,10 @@ class Rescuers(World):
         too_soon = self.now < self.hedger.stepped_at() + 60  # a step a minute
         if too_soon or abs(leg.delta_change) < WAD // 100 or self.next_expiry - self.now < 2 * HOUR:
             return
-        if self.hedger.limits_hold() or self.hedger.opens_at() > self.now:
+        if self.hedger.opens_at() > self.now:
             self.refused("de-risk too early", lambda: self.p.de_risk(leg), "derisk: not open")
+        elif self.hedger.limits_hold():
+            self.impossible("de-risk without a breach", lambda: self.p.de_risk(leg), "invariant 33")
         if not (worst[0] or worst[1] or worst[3]):  # what a trade of delta mends
             return
         self.attempt("let it last", lambda: self.p.last(_PATIENCE), market=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import boa
+
 from tests.contracts.chain import HOUR, USDC, WAD, account, reverts
 from tests.contracts.protocol import ETH, Protocol, wad
 from tests.stateful.protocol.books import SIDES, Auditor, Ghost, problems
@@ -54,6 +56,17 @@ class World:
         with reverts(expected):
             call()
         self.rates.succeeded[name] += 1
+
+    def impossible(self, name: str, call: Callable[[], Any], invariant: str) -> None:
+        """A transaction that must be refused, whatever for."""
+        self.rates.tried[name] += 1
+        with boa.env.anchor():
+            try:
+                call()
+            except boa.BoaError:
+                self.rates.succeeded[name] += 1
+                return
+        raise AssertionError(f"{invariant}: {name} went through")
 
     def audit(self, name: str, **kind: bool) -> None:
         """Read the books and check them."""
