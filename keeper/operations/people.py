@@ -188,6 +188,8 @@ def bid(settings: Settings, label: str, size: Decimal, least: Decimal, writes: b
         KeelError: the vault is not short of such a series; or of the kind of whatever stands in the way.
     """
     units = to_wad(_positive(size, decimals=9))
+    if least != 0:  # anything will do
+        _positive(least, decimals=6)
     with _acting(settings, ask) as (sender, deployment):
         series = liquidation.short_series(sender.w3, deployment, label)
         connection = connect(settings)

@@ -29,6 +29,8 @@ SIGNED = {
     "queue cancel": ("queue", "cancel", "--account", "key.json"),
     "queue claim": ("queue", "claim", "--account", "key.json"),
     "queue settle": ("queue", "settle", "--account", "key.json"),
+    "auction open": ("auction", "open", "--account", "key.json"),
+    "auction bid": ("auction", "bid", "ETH-27NOV26-3000-C", "1", "--account", "key.json"),
 }
 DEPLOY = {"deploy": ("deploy", *ROLES, "--account", "key.json")}
 WATCHING = {
