@@ -53,7 +53,7 @@ class Parameters:
     loss_per_day: float = 0.0020
     turnover_capacity: float = 0.08
     turnover_per_day: float = 0.08
-    hedging_capacity: float = 0.20
+    hedging_capacity: float = 0.17
     hedging_per_day: float = 0.20
     emergency_capacity: float = 0.0010
     emergency_per_day: float = 0.0005

@@ -76,7 +76,7 @@ class Budgets(NamedTuple):
     loss_per_day: int = wad(0.002)
     turnover_capacity: int = wad(0.08)
     turnover_per_day: int = wad(0.08)
-    hedging_capacity: int = wad(0.20)
+    hedging_capacity: int = wad(0.17)
     hedging_per_day: int = wad(0.20)
     emergency_capacity: int = wad(0.001)
     emergency_per_day: int = wad(0.0005)

@@ -88,7 +88,7 @@ def make_snapshot(
     health: float = 1.8,
     loss_budget: float = 0.002,
     turnover_budget: float = 0.08,
-    hedging_budget: float = 0.20,
+    hedging_budget: float = 0.17,
     emergency_budget: float = 0.001,
     base_fee_gwei: float = 1.0,
     depth: float = 40e6,

@@ -29,9 +29,10 @@ def bound(protocol: Protocol) -> dict[str, float]:
     limits = protocol.risk.limits()
     unposted = VOL_MOVE - protocol.vol_oracle.bounds().min_half_spread / WAD
     underlyings = 2 if protocol.has_btc else 1
-    mispriced = underlyings * (limits.vega_band / WAD * unposted + limits.delta_hard / WAD * FEED_ERROR)
     deposits = _day(shares.deposit_capacity, shares.deposit_per_day)
     exits = _day(shares.exit_capacity, shares.exit_per_day)
+    by_volatility = max(deposits, exits) * limits.vega_band / WAD * unposted  # its range is there once, for one of them
+    by_spot = (deposits + exits) * limits.delta_hard / WAD * FEED_ERROR
     losses = _day(hedges.loss_capacity, hedges.loss_per_day)
     emergencies = _day(hedges.emergency_capacity, hedges.emergency_per_day)
     return {
@@ -39,7 +40,7 @@ def bound(protocol: Protocol) -> dict[str, float]:
         AWAY: _day(hedges.turnover_capacity, hedges.turnover_per_day) * FEED_ERROR,
         TOWARDS: _day(hedges.hedging_capacity, hedges.hedging_per_day) * FEED_ERROR,
         OPTIONS: _day(options.vega_capacity, options.vega_per_day) * unposted,
-        SHARES: max(deposits, exits) * mispriced,
+        SHARES: underlyings * (by_volatility + by_spot),
         CARRY: limits.gross_leverage / WAD / 2 * BORROW_RATE / 365,
     }
 

@@ -1,8 +1,8 @@
 """A thief with the keys of keeper, quoter and vol poster, and what everything that he does costs the depositors.
 
 He has all the money he wants, moves the pools as he likes, and chooses what the market does inside the published
-conditions: Chainlink anywhere within 0.5 % of it at any second, volatility within a range of 10 points. He is taker,
-depositor and arbitrageur, too.
+conditions: Chainlink anywhere within 0.5 % of it at any second, volatility within a range of 10 points, of which a
+point of carry takes one. He is taker, maker, depositor, arbitrageur and whoever may act in the keeper's place, too.
 
 What is counted. The honest depositors' wealth is their part of the vault's true worth (truth.py). An action costs them
 what their wealth falls by while the market stands still: what the market does to an open position is a fair game, for
@@ -10,7 +10,7 @@ nobody knows where it goes. Time costs them the venues' interest.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,7 +22,8 @@ from tests.contracts.protocol import ETH, SHORT, SPOT, Leg, Protocol, account, w
 from tests.stateful.stolen_keys.truth import Truth
 
 FEED_ERROR = 0.005  # Chainlink's largest distance from the market
-VOL_MOVE = 0.10  # the range of the true volatility within the 24 hours
+VOL_MOVE = 0.10  # the ranges of the true volatility and carry within the 24 hours together,
+CARRY_MOVE = 0.05  # and that of carry alone
 NO_WORSE, WORST = 0.0, 0.0074  # a leg's price from Chainlink's: fair by the oracle, and just within `leg_slippage`
 SURFACE_AGE = 7_000  # seconds after which he posts a slice again: fills need one of the last two hours
 
@@ -30,7 +31,7 @@ _HALF_SPREAD = 0.02
 _PLENTY_OF_ETHER = 10**6 * WAD
 _POOL_FEE, _DEEP_FEE = 0.0005, 0.003
 _MARGINS = (0.00005, 0.0004, 0.0015)  # for the vault's own impact on the pool
-_SHRINK, _TRIES = 0.7, 8  # how a refused size is cut
+_SHRINK, _TRIES = 0.5, 5  # how a refused size is cut
 _SMALLEST_LEG = 0.01  # units
 
 RECORDED, AWAY, TOWARDS, OPTIONS, SHARES, CARRY = "recorded", "away", "towards", "options", "shares", "carry"
@@ -59,7 +60,7 @@ class Heist:
         self.market = self.protocol.market
         self.victims = self.victims or (self.protocol.depositor,)
         self.truth = Truth(spots=[self.market.price, 90_000.0], at_theft=[self.volatility] * 2)
-        self.range = (0.0, 0.0)
+        self.ranges = {"volatility": (0.0, 0.0), "carry": (0.0, 0.0)}
         self.error = 0.0
         self.started = self.market.now
         self.posted: dict[int, tuple[float, float, float]] = {}
@@ -126,7 +127,7 @@ class Heist:
     def honest(self) -> float:
         return self.wealth_of(self.victims)
 
-    def _try(self, act: Callable[[], Any]) -> bool:
+    def attempt(self, act: Callable[[], Any]) -> bool:
         """False when the contracts refuse it; then nothing has happened."""
         try:
             act()
@@ -138,14 +139,14 @@ class Heist:
 
     def _charge(self, channel: str, act: Callable[[], Any]) -> bool:
         before = self.honest()
-        if not self._try(act):
+        if not self.attempt(act):
             return False
         self.losses[channel] += before - self.honest()
         self.done[channel] += 1
         return True
 
     def largest(self, size: float, act: Callable[[float], bool]) -> float:
-        """The largest size not refused, among a few between ``size`` and a tenth of it; 0 when all are."""
+        """The largest size not refused, among a few between ``size`` and a sixteenth of it; 0 when all are."""
         for _ in range(_TRIES):
             if act(size):
                 return size
@@ -154,10 +155,19 @@ class Heist:
 
     # ------------------------------------------------------------------ what the market does
 
+    def stops(self, count: int) -> Iterator[int]:
+        """``count`` moments, the last at the end of the day."""
+        for stop in range(count):
+            self.wait(self.started + DAY * stop // max(count - 1, 1) - self.market.now)
+            yield stop
+
     def wait(self, seconds: int, pool_at: float | None = None) -> None:
-        """Time passes, and the venues' interest with it; the feeds go on. He may hold the pool at another price than
-        the market's meanwhile, and so move the TWAP: what that costs him is not counted.
+        """Time passes until the day is over, and the venues' interest with it; the feeds go on. He may hold the pool at
+        another price than the market's meanwhile, and so move the TWAP: what that costs him is not counted.
         """
+        seconds = min(seconds, self.started + DAY - self.market.now)
+        if seconds <= 0:
+            return
         if pool_at is not None:
             self.market.push_pool(pool_at)
         before = self.truth.venues(self.protocol)
@@ -175,11 +185,24 @@ class Heist:
 
     def true_volatility(self, shift: float) -> bool:
         """The market's volatility, as far as the published 10 points allow. False when it could not move."""
-        low, high = self.range
-        was = self.truth.shift
-        self.truth.shift = max(high - VOL_MOVE, min(low + VOL_MOVE, shift))
-        self.range = (min(low, self.truth.shift), max(high, self.truth.shift))
+        was, self.truth.shift = self.truth.shift, self._allowed("volatility", shift, VOL_MOVE - self._width("carry"))
         return self.truth.shift != was
+
+    def true_carry(self, carry: float) -> bool:
+        """The carry of the market's forwards, the same. What volatility has moved it cannot move."""
+        room = min(CARRY_MOVE, VOL_MOVE - self._width("volatility"))
+        was, self.truth.carry = self.truth.carry, self._allowed("carry", carry, room)
+        return self.truth.carry != was
+
+    def _width(self, what: str) -> float:
+        low, high = self.ranges[what]
+        return high - low
+
+    def _allowed(self, what: str, value: float, widest: float) -> float:
+        low, high = self.ranges[what]
+        value = max(high - widest, min(low + widest, value))
+        self.ranges[what] = (min(low, value), max(high, value))
+        return value
 
     def true_spot(self, price: float) -> None:
         """The market moves, arbitrage takes the pool along; Chainlink stays as far from it as it was."""
@@ -194,23 +217,28 @@ class Heist:
         """Net delta by the contracts' marks, units."""
         return float(self.protocol.vault.assessment().delta[ETH]) / WAD
 
-    def trade(self, venue: int, units: float, slippage: float) -> bool:
+    def rebalance(self, *legs: Leg) -> float:
+        """Returns what the budgets see of its loss, USDC."""
+        self.protocol.rebalance(*legs)
+        (total,) = events(self.protocol.hedger, "Rebalanced")
+        return float(total.loss / WAD)
+
+    def trade(self, venue: int, units: float, slippage: float, act: Callable[[Leg], float] | None = None) -> bool:
         """One leg in a pool that the thief has pushed: it trades at ``slippage`` beyond Chainlink's price; then he puts
-        the pool back to the market's.
+        the pool back to the market's. ``act`` does it, by default as the keeper, and returns what the budgets see.
         """
         if abs(units) < _SMALLEST_LEG:
             return False
         sign = 1 if units > 0 else -1
         price = self.oracle * (1 + sign * slippage)
         delta, before = self.delta(), self.honest()
+        seen: list[float] = []
         for margin in _MARGINS:
             self.market.push_pool(price * (1 - sign * (_POOL_FEE + margin)))
-            refused = not self._try(lambda: self.protocol.rebalance(Leg(venue, 0, wad(units), wad(price))))
-            if not refused:
-                (total,) = events(self.protocol.hedger, "Rebalanced")
+            traded = self.attempt(lambda: seen.append((act or self.rebalance)(Leg(venue, 0, wad(units), wad(price)))))
             self.market.push_pool(self.spot)
-            if not refused:
-                self._book_leg(before - self.honest(), total.loss / WAD, units, delta)
+            if traded:
+                self._book_leg(before - self.honest(), seen[0], units, delta)
                 return True
             if self.last_refusal != "venue: limit price":
                 return False
@@ -235,13 +263,12 @@ class Heist:
         self.market.push_pool(dear * (1 - _POOL_FEE - _MARGINS[-1]))
         self.market.push_pool(cheap * (1 + _DEEP_FEE + _MARGINS[-1]), self.market.deep_pool)
         there, back = Leg(SPOT, 0, wad(units), wad(dear)), Leg(SPOT, 1, -wad(units), wad(cheap))
-        traded = self._try(lambda: self.protocol.rebalance(there, back))
-        if traded:
-            (total,) = events(self.protocol.hedger, "Rebalanced")
+        seen: list[float] = []
+        traded = self.attempt(lambda: seen.append(self.rebalance(there, back)))
         for pool in (self.market.pool, self.market.deep_pool):
             self.market.push_pool(self.spot, pool)
         if traded:
-            self._book(before - self.honest(), total.loss / WAD, 0.5)
+            self._book(before - self.honest(), seen[0], 0.5)
         return traded
 
     def open(self, units: float, slippage: float) -> float:
@@ -255,14 +282,14 @@ class Heist:
         buys = delta < 0
         self.feed(FEED_ERROR if buys else -FEED_ERROR)
         left, traded = -self.delta(), 0.0
-        for venue, most in self._reductions(buys):
+        for venue, most in self.reductions(buys):
             size = max(-most, min(most, left))
             done = self.largest(size, lambda size, venue=venue: self.trade(venue, size, slippage))
             traded += done
             left -= done
         return traded
 
-    def _reductions(self, buys: bool) -> list[tuple[int, float]]:
+    def reductions(self, buys: bool) -> list[tuple[int, float]]:
         """Venues in the order in which he uses them and what each can trade: positions are closed first."""
         held = self.protocol.spot.held() / WAD
         owed = -self.protocol.short.state(wad(self.spot)).exposure / WAD
@@ -271,13 +298,13 @@ class Heist:
         return [(SPOT, held), (SHORT, 1e9)]
 
     def list_series(self, strike: float, is_call: bool, expiry: int) -> bool:
-        return self._try(lambda: self.protocol.list_series(strike, is_call, expiry))
+        return self.attempt(lambda: self.protocol.list_series(strike, is_call, expiry))
 
     # ------------------------------------------------------------------ the vol poster's key
 
     def post(self, expiry: int, vol: float, carry: float = 0.0, half_spread: float = 0.02) -> bool:
         """A slice without skew."""
-        if not self._try(lambda: self.protocol.post_slice(expiry, vol=vol, carry=carry, half_spread=half_spread)):
+        if not self.attempt(lambda: self.protocol.post_slice(expiry, vol=vol, carry=carry, half_spread=half_spread)):
             return False
         self.posted[expiry] = (vol, carry, half_spread)
         self.posted_at[expiry] = self.market.now
@@ -377,7 +404,7 @@ class Heist:
     def request(self, part: float) -> bool:
         """Queue a part of his shares."""
         shares = int(self.protocol.vault.balanceOf(THIEF) * part)
-        return self._try(lambda: self.protocol.queue.requestRedeem(shares, THIEF, THIEF, sender=THIEF))
+        return self.attempt(lambda: self.protocol.queue.requestRedeem(shares, THIEF, THIEF, sender=THIEF))
 
     def settle_queue(self) -> bool:
         """While Chainlink makes the queue's shares dearest."""

@@ -5,7 +5,8 @@ was anything; None when there was nothing to try.
 from collections.abc import Callable
 
 from tests.contracts.chain import HOUR
-from tests.stateful.stolen_keys.heist import FEED_ERROR, NO_WORSE, VOL_MOVE, WORST, Heist, Price
+from tests.stateful.stolen_keys.heist import CARRY_MOVE, FEED_ERROR, NO_WORSE, VOL_MOVE, WORST, Heist, Price
+from tests.stateful.stolen_keys.strangers import de_risk, is_in_breach, wait_for_the_public
 
 Play = Callable[[Heist, float], bool | None]
 
@@ -15,6 +16,8 @@ _FILL = 0.2  # share of NAV per fill: the limit on a series
 _VOL_STEP, _CARRY_STEP, _HALF_SPREAD = 0.05, 0.10, 0.05
 _SPOT_STEP = 0.02
 _LEAST = 0.1  # units of options worth a fill
+_HALF_AN_HOUR = 30 * 60
+_STEPS = 10
 
 
 def _units(heist: Heist, share: float) -> float:
@@ -78,9 +81,18 @@ def buy_options_at_the_middle(heist: Heist, size: float) -> bool | None:
 
 
 def write_options(heist: Heist, size: float) -> bool | None:
-    """New ones to the vault, at the bid mark."""
+    """New ones to the vault, as their maker, at the bid mark."""
+    return _write(heist, size, "mark")
+
+
+def write_options_at_the_middle(heist: Heist, size: float) -> bool | None:
+    """Where that makes the vault's gamma or vega smaller."""
+    return _write(heist, size, "middle")
+
+
+def _write(heist: Heist, size: float, price: Price) -> bool | None:
     live = heist.live()
-    wrote = [heist.fill(series, _units(heist, _FILL * size), False, writes=True) > 0 for series in live]
+    wrote = [heist.fill(series, _units(heist, _FILL * size), False, price, writes=True) > 0 for series in live]
     return any(wrote) if live else None
 
 
@@ -157,16 +169,26 @@ def post_down(heist: Heist, size: float) -> bool | None:
     return _post_all(heist, vol=-_VOL_STEP * size)
 
 
-def carry_up(heist: Heist, size: float) -> bool | None:
+def post_carry_up(heist: Heist, size: float) -> bool | None:
     return _post_all(heist, carry=_CARRY_STEP * size)
 
 
-def carry_down(heist: Heist, size: float) -> bool | None:
+def post_carry_down(heist: Heist, size: float) -> bool | None:
     return _post_all(heist, carry=-_CARRY_STEP * size)
 
 
 def widen(heist: Heist, size: float) -> bool | None:
     return _post_all(heist, half_spread=_HALF_SPREAD * size)
+
+
+# ---------------------------------------------------------------- strangers' hands
+
+
+def de_risk_dearly(heist: Heist, size: float) -> bool | None:
+    """He leaves a breach alone until anybody may hedge, and until that may cost most, and is paid a bounty."""
+    if not is_in_breach(heist) or not wait_for_the_public(heist, round(_HALF_AN_HOUR * size)):
+        return None
+    return de_risk(heist, _STEPS) > 0
 
 
 # ---------------------------------------------------------------- the market
@@ -179,6 +201,14 @@ def volatility_rises(heist: Heist, size: float) -> bool:
 
 def volatility_falls(heist: Heist, size: float) -> bool:
     return heist.true_volatility(heist.truth.shift - VOL_MOVE * size)
+
+
+def carry_rises(heist: Heist, size: float) -> bool:
+    return heist.true_carry(heist.truth.carry + CARRY_MOVE * size)
+
+
+def carry_falls(heist: Heist, size: float) -> bool:
+    return heist.true_carry(heist.truth.carry - CARRY_MOVE * size)
 
 
 def market_rises(heist: Heist, size: float) -> bool:
@@ -227,22 +257,26 @@ HARVESTS: tuple[Play, ...] = (
     buy_options,
     buy_options_at_the_middle,
     write_options,
+    write_options_at_the_middle,
     give_options_away,
     sell_and_hedge,
     deposit,
     redeem,
     settle_queue,
+    de_risk_dearly,
 )
 SET_UPS: tuple[Play, ...] = (
     list_shortest,
     list_longest,
     post_up,
     post_down,
-    carry_up,
-    carry_down,
+    post_carry_up,
+    post_carry_down,
     widen,
     volatility_rises,
     volatility_falls,
+    carry_rises,
+    carry_falls,
     market_rises,
     market_falls,
     queue,
@@ -260,6 +294,9 @@ COMBINATIONS: tuple[tuple[Play, ...], ...] = (
     (market_falls, neutralise_dearly),
     (list_shortest, sell_and_hedge),
     (post_down, sell_options),
-    (carry_down, sell_options),
+    (post_carry_down, sell_options),
+    (post_up, write_options_at_the_middle),
+    (post_up, neutralise),
+    (list_shortest, sell_options, de_risk_dearly),
 )
 PLAYS = HARVESTS + SET_UPS

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 import boa
 import numpy as np
 
-from tests.contracts.chain import DAY
 from tests.stateful.stolen_keys.bound import budgets_left
 from tests.stateful.stolen_keys.heist import Heist
 from tests.stateful.stolen_keys.plays import COMBINATIONS, HARVESTS, PLAYS, SET_UPS, Play
 
 _WORTH_IT = 5e-6  # share of NAV: less is noise
-_MOST_PLAYS = 150  # looked at per stop
 
 
 @contextmanager
@@ -31,7 +29,7 @@ def _copy(heist: Heist) -> Heist:
     new.truth = copy.deepcopy(heist.truth)
     for name in ("losses", "refusals", "done"):
         setattr(new, name, Counter(getattr(heist, name)))
-    for name in ("posted", "posted_at"):
+    for name in ("posted", "posted_at", "ranges"):
         setattr(new, name, dict(getattr(heist, name)))
     return new
 
@@ -59,18 +57,20 @@ def _candidates(deep: bool) -> list[Move]:
     ]
 
 
-def greedy(heist: Heist, stops: int, deep: bool = True, check: Callable[[Heist], None] = lambda _: None) -> list[str]:
-    """At each of ``stops`` times over the day do what gains most for the budgets that it takes, until nothing gains.
-    Returns what was done.
+def greedy(
+    heist: Heist, stops: int, looks: int, deep: bool = True, check: Callable[[Heist], None] = lambda _: None
+) -> list[str]:
+    """At each of ``stops`` times over the day do what gains most for the budgets that it takes, until nothing gains or
+    as many ``looks`` were had at what is best. Returns what was done.
 
     A move is a harvest, or a likely combination of what prepares one and the harvest; when ``deep`` any such pair.
     """
     story: list[str] = []
     moves = _candidates(deep)
-    for stop in range(stops):
+    for stop in heist.stops(stops):
         ranks = [(_yield(heist, move), move) for move in moves]
         fresh = True  # since the last move all gains were looked at again
-        for _ in range(_MOST_PLAYS):
+        for _ in range(looks):
             ranks.sort(key=lambda rank: rank[0], reverse=True)
             known, move = ranks[0]
             now = known if fresh else _yield(heist, move)
@@ -87,8 +87,6 @@ def greedy(heist: Heist, stops: int, deep: bool = True, check: Callable[[Heist],
             else:
                 ranks = [(_yield(heist, move), move) for move in moves]
                 fresh = True
-        if stop < stops - 1:
-            heist.wait(DAY // (stops - 1))
     return story
 
 
@@ -109,11 +107,8 @@ class Schedule:
     sizes: Sequence[float]
 
     def run(self, heist: Heist, check: Callable[[Heist], None] = lambda _: None) -> None:
-        pause = DAY // max(len(self.plays) - 1, 1)
-        for slot, (play, size) in enumerate(zip(self.plays, self.sizes, strict=True)):
-            if slot:
-                heist.wait(pause)
-            PLAYS[play](heist, size)
+        for slot in heist.stops(len(self.plays)):
+            PLAYS[self.plays[slot]](heist, self.sizes[slot])
             check(heist)
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """Hedger.loss_budget, turnover_budget, hedging_budget, emergency_budget, set_budgets: what hedges may cost.
 
-At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000, that of hedging 200,000 and the emergency bucket 1,000. A trade of ETH at
+At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000, that of hedging 170,000 and the emergency bucket 1,000. A trade of ETH at
 3,000 in the first pool costs 0.05 %: 1.50 a unit.
 """
 
