@@ -56,7 +56,7 @@ def _version(binary: Path) -> str | None:
             [binary, "--version"],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=_START_TIMEOUT,
             env={**os.environ, _LOOKING: "1"},
         ).stdout
     except (OSError, subprocess.TimeoutExpired):

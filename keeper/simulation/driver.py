@@ -31,6 +31,7 @@ from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.rpc import Rpc, RpcError
 
 BLOCK_TIME: Final = 12  # seconds
+_SPACING = 1  # seconds from a block to one that nobody set a time for
 USDC_HEARTBEAT: Final = 82_800  # seconds; an hour before mainnet's
 
 _FIRST_ROUNDS = 3  # rounds of the new phase before anybody steps: enough for a proof with a predecessor
@@ -93,11 +94,16 @@ class MarketDriver:
     The first driver on a chain takes the feeds over: it deploys aggregators and has each proxy's owner
     confirm them, which opens a new phase. Later drivers find that done. A driver keeps no state of the
     chain, so it stays valid after evm_revert to any point after its creation.
+
+    From then on the chain's clock moves with its blocks alone, a second each where no time is asked for, and not with
+    the clock of this machine: what happens does not depend on how fast it is. `evm_increaseTime` does nothing: use
+    `warp`.
     """
 
     def __init__(self, w3: Web3, markets: Sequence[Market] = MARKETS) -> None:
         fetch_packages()
         self.rpc = Rpc(str(w3.provider.endpoint_uri))  # type: ignore[attr-defined]
+        self.rpc.call("anvil_setBlockTimestampInterval", _SPACING)
         self.markets = {market.symbol: market for market in markets}
         for account in (OPERATOR, ARBITRAGEUR, MINTER):
             self._impersonate(account)
@@ -327,7 +333,7 @@ class MarketDriver:
         self.rpc.call("anvil_setBalance", account, hex(_BALANCE))
 
     def _send(self, *batch: _Transaction) -> list[dict[str, Any]]:
-        """Mine a batch in a block of its own, without moving the clock more than it moves by itself."""
+        """Mine a batch in a block of its own, without moving the clock more than a block does."""
         latest = self._latest()
         return self._mine_batch(batch, None, latest.base_fee)
 
@@ -341,13 +347,13 @@ class MarketDriver:
     ) -> list[dict[str, Any]]:
         """One block with the whole batch in it, whatever the mining mode is. Returns the receipts."""
         rpc = self.rpc
-        if timestamp is not None:
-            rpc.call("evm_setNextBlockTimestamp", timestamp)
-        rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
         automine = rpc.call("anvil_getAutomine")
         if automine:
-            rpc.call("evm_setAutomine", False)
+            rpc.call("evm_setAutomine", False)  # first: nobody else's block may take the time and the fee
         try:
+            if timestamp is not None:
+                rpc.call("evm_setNextBlockTimestamp", timestamp)
+            rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
             hashes = [rpc.call("eth_sendTransaction", _request(entry, base_fee)) for entry in batch]
             if quiet:
                 self._mine_two(quiet)
@@ -368,8 +374,7 @@ class MarketDriver:
         try:
             self.rpc.call("anvil_mine", hex(2))
         finally:
-            self.rpc.call("anvil_removeBlockTimestampInterval")
-        self.rpc.call("evm_increaseTime", interval)
+            self.rpc.call("anvil_setBlockTimestampInterval", _SPACING)
 
     def _explain(self, entry: _Transaction, receipt: dict[str, Any] | None) -> str:
         name = f"the driver's transaction to {entry.to or 'a new contract'}"

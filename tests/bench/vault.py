@@ -12,7 +12,6 @@ from keeper.simulation.fork import Fork
 from keeper.simulation.paths import DATA_VARIABLE
 from tests.keeper.vault_on_fork import BTC, DEPOSIT, VaultOnFork, account_of, vault_on_fork
 
-_BLOCK_TIME = 1  # second: a quote lives 45
 _MORE = ((True, 3_200, 1), (False, 2_700, 1), (True, 3_300, 2), (False, 2_900, 2))
 
 
@@ -24,7 +23,6 @@ def six_series() -> Iterator[VaultOnFork]:
         os.environ.pop(variable, None)
     os.environ[DATA_VARIABLE] = ""
     with Fork() as fork:
-        fork.rpc.call("anvil_setBlockTimestampInterval", _BLOCK_TIME)  # else the clock of this machine counts
         vault = vault_on_fork(fork.url, fork.w3)
         vault.deposit("depositor", DEPOSIT)  # room in the gamma band for six series
         vault.market.fund_usdc(account_of("taker").address, DEPOSIT)

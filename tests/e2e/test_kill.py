@@ -30,15 +30,19 @@ KILLS = 10
 SEED = 20260607
 # A new row in these says that the keeper is between deciding and signing, signing and sending, sending and the receipt.
 MOMENTS = ("decisions", "intents", "attempts", "attempts", "outcomes")
-PATIENCE = 2.5  # seconds until a moment that does not come is taken to have come
+PATIENCE = 1  # steps of the story until a moment that does not come is taken to have come
 
 
 class Killer(threading.Thread):
-    """Kills the keeper of a folder whenever its journal reaches the next moment; ``kills`` says how that was."""
+    """Kills the keeper of a folder whenever its journal reaches the next moment; ``kills`` says how that was.
+
+    It waits for steps of the story, which need a living keeper, and not for seconds: on no machine is the story over
+    before it is done. ``steps`` is how many are.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
-        self.folder, self.kills, self._over = folder, [], threading.Event()
+        self.folder, self.kills, self.steps, self._over = folder, [], 0, threading.Event()
 
     def run(self) -> None:
         rng, last = random.Random(SEED), 0
@@ -48,16 +52,23 @@ class Killer(threading.Thread):
             if pid in (None, last):
                 time.sleep(0.01)
                 continue
-            time.sleep(rng.uniform(0.0, 1.0))
+            begin = self.steps + rng.randrange(2)
+            while self._waits(begin):
+                time.sleep(0.0005)
             moment, late = rng.choice(MOMENTS), rng.uniform(0.0, 0.01)
-            before, deadline = self._rows(journal, moment), time.monotonic() + PATIENCE
-            while self._rows(journal, moment) == before and time.monotonic() < deadline:
+            before, until = self._rows(journal, moment), self.steps + PATIENCE
+            while self._rows(journal, moment) == before and self._waits(until):
                 time.sleep(0.0005)
             time.sleep(rng.choice((0.0, late)))
+            if self._over.is_set():
+                break
             os.kill(pid, signal.SIGKILL)
             last = pid
             self.kills.append(moment)
         journal.close()
+
+    def _waits(self, until: int) -> bool:
+        return self.steps < until and not self._over.is_set()
 
     def stop(self) -> None:
         self._over.set()
@@ -106,7 +117,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
             killer = Killer(folder)
             killer.start()
             for _ in story.hedge():
-                pass
+                killer.steps += 1
             killer.stop()
             story.close()
         logs = bind(fork.w3, story.deployment, "Hedger").events.Rebalanced().get_logs(from_block=story.deployment.block)

@@ -93,8 +93,7 @@ class World:
         return governance.wrapped(self.deployment, action, call)
 
     def wait(self, seconds: int) -> None:
-        self.market.rpc.call("evm_increaseTime", seconds)
-        self.market.rpc.call("evm_mine")
+        self.market.warp(seconds)
 
 
 @pytest.fixture

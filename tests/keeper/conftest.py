@@ -21,7 +21,6 @@ def vault(_deployed_vault: VaultOnFork) -> Iterator[VaultOnFork]:
     """A vault with 1,000,000 USDC that is short calls and puts and has no hedge yet."""
     rpc = _deployed_vault.market.rpc
     snapshot = rpc.call("evm_snapshot")
-    rpc.call("evm_mine")  # the clock has gone on while other tests ran: the head is of now, as on a chain that lives
     yield _deployed_vault
     rpc.call("anvil_dropAllTransactions")
     rpc.call("evm_setAutomine", True)

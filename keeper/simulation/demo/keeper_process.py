@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
 _POLL_SECONDS = 0.004
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0
 _LAST_LINES = 12
 _KILLED = 128 + signal.SIGKILL  # as a shell says it
 
@@ -46,6 +46,7 @@ class KeeperProcess:
             f'journal_url = "sqlite:///{self.journal_path}"\n'
             f'keystore = "{keystore}"\n'
             "poll_seconds = 0.01\n"
+            "rpc_timeout_seconds = 60\n"
         )
         self.restarts = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -73,7 +74,7 @@ class KeeperProcess:
         )
         return self
 
-    def wait_for(self, block_number: int, timeout: float = 60.0) -> None:
+    def wait_for(self, block_number: int, timeout: float = 300.0) -> None:
         """Return when the journal holds the decision on a block and how its transaction ended.
 
         A keeper that was killed is started again, as an operator's supervisor would.

@@ -20,7 +20,6 @@ def stories(url_of_upstream: str | None = None) -> tuple[Story, ...]:
         stage = Stage(fork.w3, fork.url)
         for book in GAPS:
             kept = stage.market.rpc.call("evm_snapshot")
-            stage.market.rpc.call("evm_mine")  # the clock has gone on in the story before: the head is of now
             told.append(tell(stage, book, lambda line: print(line, flush=True)))
             stage.market.rpc.call("evm_revert", kept)
     return tuple(told)

@@ -38,8 +38,7 @@ def pending():
 
 
 def pass_time(vault, seconds):
-    vault.market.rpc.call("evm_increaseTime", seconds)
-    vault.market.rpc.call("evm_mine")
+    vault.market.warp(seconds)
 
 
 def grant(vault):

@@ -12,6 +12,7 @@ from keeper.execution.records import Result
 from keeper.market.reader import read_snapshot
 
 POLICY = Policy(deadline_seconds=100)
+PATIENCE = 60.0  # seconds for a receipt, where it comes
 BUY_20 = Leg(venue=0, pool=0, delta_change=20 * 10**18, limit_price=3_010 * 10**18)
 
 
@@ -41,7 +42,8 @@ class PowerCut(BaseException):
 @pytest.fixture
 def make_executor(vault, journal):
     def make(kind=Connection, **options):
-        return Executor(kind(vault.url), vault.keeper, journal, wait_seconds=0.2, poll_seconds=0.01, **options)
+        options = {"wait_seconds": PATIENCE, "poll_seconds": 0.01} | options
+        return Executor(kind(vault.url), vault.keeper, journal, **options)
 
     return make
 
@@ -148,7 +150,8 @@ def test_a_lost_reply_is_found_mined_and_not_sent_again(vault, journal, make_exe
     """Fault 2: the send was accepted, the reply lost."""
     record, intent = an_intent(vault, journal)
     assert make_executor(LosingConnection).execute(intent) is None
-    assert len(journal.open_intents()) == 1
+    [left] = journal.open_intents()
+    vault.w3.eth.wait_for_transaction_receipt(left.attempts[0].tx_hash)
     connection = CountingConnection(vault.url)
 
     in_flight = Executor(connection, vault.keeper, journal).reconcile()
@@ -163,7 +166,7 @@ def test_a_lost_reply_is_found_mined_and_not_sent_again(vault, journal, make_exe
 def test_what_waits_in_the_mempool_stays_in_flight_and_is_then_found(vault, journal, make_executor):
     vault.market.rpc.call("evm_setAutomine", False)
     _, intent = an_intent(vault, journal)
-    executor = make_executor()
+    executor = make_executor(wait_seconds=0)
 
     assert executor.execute(intent) is None
     assert [left.call.purpose for left in executor.reconcile()] == ["rebalance 0"]
@@ -177,12 +180,11 @@ def test_a_transaction_that_the_mempool_dropped_is_sent_again_as_it_was(vault, j
     """Fault 4."""
     vault.market.rpc.call("evm_setAutomine", False)
     record, intent = an_intent(vault, journal)
-    executor = make_executor()
-    executor.execute(intent)
+    make_executor(wait_seconds=0).execute(intent)
     vault.market.rpc.call("anvil_dropAllTransactions")
     vault.market.rpc.call("evm_setAutomine", True)
 
-    assert executor.reconcile() == ()
+    assert make_executor().reconcile() == ()
 
     [(intent, outcome)] = journal.transactions_of(record.id)
     assert (len(intent.attempts), outcome.result) == (1, Result.CONFIRMED)
@@ -207,7 +209,7 @@ def test_what_is_mined_too_late_has_failed_and_only_cost_gas(vault, journal, mak
     """Fault 12: the contract checks again."""
     vault.market.rpc.call("evm_setAutomine", False)
     record, intent = an_intent(vault, journal)
-    executor = make_executor()
+    executor = make_executor(wait_seconds=0)
     executor.execute(intent)
     vault.market.warp(600)
 

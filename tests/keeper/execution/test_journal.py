@@ -287,7 +287,7 @@ def test_a_new_journal_may_be_opened_by_several_processes_at_once(tmp_path):
     for process in processes:
         process.stdin.close()
 
-    assert [process.wait(30) for process in processes] == [0, 0]
+    assert [process.wait(120) for process in processes] == [0, 0]
     assert [Journal(url).last_block() for url in urls] == [None] * 20
 
 

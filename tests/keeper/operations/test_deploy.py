@@ -23,8 +23,7 @@ def pass_through(vault: VaultOnFork, name: str, function: str, *args: Any) -> No
     call = vault.contract(name).functions[function](*args)
     target = (vault.deployment.address(name), call._encode_transaction_data())
     vault.send("governor", "Governance", "submit", *target)
-    vault.market.rpc.call("evm_increaseTime", 7 * 86_400)
-    vault.market.rpc.call("evm_mine")
+    vault.market.warp(7 * 86_400)
     vault.send("governor", "Governance", "accept", *target)
 
 

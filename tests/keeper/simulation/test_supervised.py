@@ -11,9 +11,9 @@ from keeper.simulation.supervised import supervised
 _STARTER = """
 import subprocess, sys, time
 from keeper.simulation.supervised import supervised
-child = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+child = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 subprocess.Popen(supervised(child), stdin=subprocess.PIPE)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -26,7 +26,7 @@ def _is_running(pid: int) -> bool:
 
 
 def _ends(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _is_running(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     return not _is_running(pid)
@@ -48,6 +48,6 @@ def test_a_killed_starter_takes_its_child_along() -> None:
 def test_the_exit_code_is_the_childs() -> None:
     child = subprocess.Popen(supervised([sys.executable, "-c", "raise SystemExit(7)"]), stdin=subprocess.PIPE)
 
-    assert child.wait(10) == 7
+    assert child.wait(60) == 7
     assert child.stdin is not None
     child.stdin.close()
