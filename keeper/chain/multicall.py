@@ -15,9 +15,9 @@ _AGGREGATE: Final = signature("aggregate3((address,bool,bytes)[])((bool,bytes)[]
 
 
 class Answer:
-    """One view of a batch. `value` is there after the batch has run; None if the view is optional and failed."""
+    """One view of a batch. After it has run there is a `value`; None if it is optional and failed, for a `reason`."""
 
-    __slots__ = ("address", "data", "explains", "function", "name", "optional", "value")
+    __slots__ = ("address", "data", "explains", "function", "name", "optional", "reason", "value")
 
     def __init__(
         self, name: str, address: str, function: Function, args: tuple[Any, ...], optional: bool, explains: bool
@@ -26,6 +26,7 @@ class Answer:
         self.explains = explains
         self.data = function.encode(*args)
         self.value: Any = None
+        self.reason = ""
 
 
 class Batch:
@@ -71,7 +72,7 @@ class Batch:
         failed: list[str] = []
         is_fatal = False
         for answer, (success, returned) in zip(self._answers, results, strict=True):
-            reason = self._take(answer, success, returned)
+            reason = answer.reason = self._take(answer, success, returned)
             if reason and (answer.explains or not answer.optional):
                 failed.append(f"{answer.name}: {reason}")
                 is_fatal = is_fatal or not answer.optional

@@ -36,14 +36,18 @@ def deposit(usdc: Decimal, account: str, config: Path | None) -> None:
     is_flag=True,
     help="Queue all of SHARES, for what cannot be paid at once.",
 )
+@click.option("--frozen", is_flag=True, help="Leave at a discount while the vault has no price.")
 @account_option
 @config_option
-def redeem(shares: str, queued: bool, account: str, config: Path | None) -> None:
+def redeem(shares: str, queued: bool, frozen: bool, account: str, config: Path | None) -> None:
     """Redeem shares of the vault for USDC at their bid value; `all` of the account's.
 
     What is in hedges or needed as margin cannot be paid at once. With --queue the shares wait: after the epoch's close,
     at most a day later, they are paid at the price of then, all who wait in proportion, as far as cash allows; the rest
     goes on waiting. See `keel queue`.
+
+    While a price that the vault needs is missing it is frozen: --frozen then pays at most 90 % of what a share was last
+    known to be worth, from cash that nobody else has a claim to. Waiting may well be better.
 
     \b
     Examples:
@@ -51,6 +55,8 @@ def redeem(shares: str, queued: bool, account: str, config: Path | None) -> None
       keel redeem all --account me
       keel redeem all --queue --account me
     """
+    if queued and frozen:
+        raise click.UsageError("--queue and --frozen are two ways to leave: choose one.")
     amount = None if shares == "all" else Amount().convert(shares, None, None)
     settings = settings_of(config, account)
     from keeper.operations import people
@@ -62,7 +68,7 @@ def redeem(shares: str, queued: bool, account: str, config: Path | None) -> None
             f"The epoch closes at {asked.closes_at}; until then `keel queue cancel` takes them back."
         )
         return
-    flow = people.redeem(settings, amount, asking())
+    flow = (people.redeem_frozen if frozen else people.redeem)(settings, amount, asking())
     answer(f"{flow.shares:,.6f} shares for {flow.assets:,.6f} USDC in block {flow.block}: {flow.transaction}")
 
 

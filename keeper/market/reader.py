@@ -39,7 +39,7 @@ _RAY: Final = 10**27
 _MAX_POOLS: Final = 4
 _VAULT: Final = ("idle", "owed", "totalSupply", "effective_supply", "mode")
 _HEDGER: Final = ("sequence", "loss_budget", "turnover_budget", "hedging_budget", "emergency_budget", "budgets")
-_MODES: Final = {1: Mode.NORMAL, 2: Mode.REDUCE_ONLY, 4: Mode.FROZEN}  # a Vyper flag
+MODES: Final = {1: Mode.NORMAL, 2: Mode.REDUCE_ONLY, 4: Mode.FROZEN}  # a Vyper flag
 
 _TIMESTAMP = signature("getCurrentBlockTimestamp()(uint256)")
 _ETH_BALANCE = signature("getEthBalance(address)(uint256)")
@@ -142,7 +142,7 @@ class _FirstBatch:
             total_supply=total_supply,
             effective_supply=effective_supply,
             sequence=sequence,
-            mode=_MODES[mode],
+            mode=MODES[mode],
             loss_budget=loss,
             turnover_budget=turnover,
             hedging_budget=hedging,

@@ -85,7 +85,8 @@ def read_safety(w3: Web3, deployment: Deployment, block: BlockIdentifier = "late
 
 def facts(safety: Safety) -> list[tuple[str, str]]:
     """In words."""
-    told = [("heartbeat", utc_second(safety.heartbeat_at))]
+    age = (safety.time - safety.heartbeat_at) // 60
+    told = [("heartbeat", f"{utc_second(safety.heartbeat_at)}, {age} minutes ago")]
     if safety.breach_since is None:
         now = {True: "every limit holds", False: "in breach, not recorded", None: "cannot be told now"}
         told.append(("limits", now[safety.limits_hold]))

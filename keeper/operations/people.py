@@ -99,6 +99,17 @@ def redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Flow:
         return _flow(sender, deployment, receipt, "Vault", "Withdraw")
 
 
+def redeem_frozen(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Flow:
+    """Redeem while the vault is frozen: ``amount`` shares of the configured key, or all that it has.
+
+    Raises:
+        KeelError: of the kind of whatever stands in the way.
+    """
+    with _acting(settings, ask) as (sender, deployment):
+        receipt = vault.redeem_frozen(sender, deployment, _shares(sender, deployment, amount))
+        return _flow(sender, deployment, receipt, "CircuitBreaker", "FrozenExit")
+
+
 def request_redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Queued:
     """Queue ``amount`` shares of the configured key, or all that it has.
 

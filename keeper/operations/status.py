@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from eth_typing import HexStr
+from eth_utils.address import to_checksum_address
 from rich.console import Group
 from rich.table import Table
 
 from keeper.config import Settings
-from keeper.domain.series import UNDERLYINGS
+from keeper.domain.series import UNDERLYINGS, Position
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.times import utc_second
 from keeper.domain.units import MAX_UINT256, USDC, WAD
+from keeper.errors import KeelError, SnapshotError
 from keeper.execution.database import exists
 from keeper.execution.journal import Journal
 from keeper.market.reader import read_snapshot
+from keeper.operations import governance
 from keeper.operations.contracts import bind
+from keeper.operations.gates import Gates, read_gates
+from keeper.operations.gates import facts as facts_of_gates
 from keeper.operations.liquidation import Safety, read_safety
 from keeper.operations.liquidation import facts as facts_of_safety
 from keeper.operations.people import node_may_go
 from keeper.operations.queue_status import QueueStatus, at_block
 from keeper.operations.queue_status import facts as facts_of_queue
-from keeper.operations.session import open_session
-
-if TYPE_CHECKING:
-    from web3 import Web3
-
-    from keeper.chain.deployments import Deployment
+from keeper.operations.session import Session, open_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,15 @@ class VenueLine:
 
 @dataclass(frozen=True, slots=True)
 class FeeLine:
-    """Rates a year and of gains, shares of 1; what is owed and not minted yet, in shares and at their price in USDC."""
+    """Rates a year and of gains, shares of 1; what is owed and not minted yet, in shares and at their price in USDC.
+
+    What is owed depends on NAV: None while that is not known.
+    """
 
     management: float
     performance: float
-    owed_shares: float
-    owed_usdc: float
+    owed_shares: float | None
+    owed_usdc: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +77,13 @@ class LastDecision:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """Amounts in USDC; ``*_budget`` are shares of NAV, ``keeper_ether`` in ether."""
+class Valued:
+    """What needs every price and every venue. Amounts in USDC; ``*_budget`` are shares of NAV."""
 
-    chain_id: int
-    block_number: int
-    time: str
-    vault: str
-    mode: str
     nav_bid: float
     nav_mid: float
     nav_ask: float
     share_price: float
-    idle: float
-    owed: float
-    fees: FeeLine
-    queue: QueueStatus
-    safety: Safety
     maintenance_margin: float
     initial_margin: float
     gap_headroom: float
@@ -99,16 +92,40 @@ class Status:
     hedging_budget: float
     emergency_budget: float
     oracle_doubt: bool
-    keeper: str
-    keeper_ether: float
     exposures: tuple[Exposure, ...]
     venues: tuple[VenueLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The vault after a block; ``keeper_ether`` in ether, ``positions`` as series and units.
+
+    ``valued`` is None while a price is stale or a venue does not answer, and ``blind`` says what it is. ``pending`` is
+    the number of calls that wait in the Governance, None where the node does not list them.
+    """
+
+    chain_id: int
+    block_number: int
+    time: str
+    vault: str
+    mode: str
+    people: Gates
+    fees: FeeLine
+    queue: QueueStatus
+    safety: Safety
+    pending: int | None
+    keeper: str
+    keeper_ether: float
     positions: tuple[tuple[str, float], ...]
     last_decision: LastDecision | None
+    valued: Valued | None
+    blind: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        """Plain values; those of ``valued`` beside the others, each None where they are not known."""
+        plain = asdict(self)
+        valued = plain.pop("valued") or dict.fromkeys(field.name for field in fields(Valued))
+        return plain | {"idle": self.people.idle, "owed": self.people.owed} | valued
 
 
 def read_status(settings: Settings) -> Status:
@@ -118,20 +135,43 @@ def read_status(settings: Settings) -> Status:
         KeelError: of the kind of whatever stands in the way.
     """
     session = open_session(settings)
-    keeper = session.keeper_address()
-    snapshot = read_snapshot(session.connection, session.deployment, keeper)
+    connection, deployment, keeper = session.connection, session.deployment, session.keeper_address()
+    block, snapshot, blind = connection.header(), None, ""
+    gates = read_gates(connection, deployment, block)
+    try:
+        snapshot = read_snapshot(connection, deployment, keeper, block.hash)
+    except SnapshotError as error:
+        blind = error.what
     told = _last_decision(settings.journal_url)
     with node_may_go():
-        w3, block = session.connection.w3, HexStr(snapshot.block_hash)
-        rates, queue = _fees_and_queue(w3, session.deployment, block)
-        safety = read_safety(w3, session.deployment, block)
-    return _status(snapshot, session.deployment.address("Vault"), keeper, told, rates, queue, safety)
-
-
-def _fees_and_queue(w3: Web3, deployment: Deployment, block: HexStr) -> tuple[tuple[int, int], QueueStatus]:
-    """The rates of management and performance, WAD, and the queue after a block."""
-    _, management, performance = bind(w3, deployment, "Vault").functions.terms().call(block_identifier=block)
-    return (management, performance), at_block(w3, deployment, block)
+        w3, at = connection.w3, HexStr(block.hash)
+        _, management, performance = bind(w3, deployment, "Vault").functions.terms().call(block_identifier=at)
+        book = bind(w3, deployment, "OptionBook").functions.live_book().call(block_identifier=at)
+        queue, safety = at_block(w3, deployment, at), read_safety(w3, deployment, at)
+        ether = w3.eth.get_balance(to_checksum_address(keeper), at)
+    valued = None if snapshot is None else _valued(snapshot)
+    fee_shares = None
+    if snapshot is not None:
+        fee_shares = (snapshot.vault.effective_supply - snapshot.vault.total_supply) / WAD
+    worth = None if valued is None or fee_shares is None else fee_shares * valued.share_price
+    return Status(
+        chain_id=connection.chain_id,
+        block_number=block.number,
+        time=utc_second(gates.time),
+        vault=deployment.address("Vault"),
+        mode=gates.mode,
+        people=gates,
+        fees=FeeLine(management / WAD, performance / WAD, fee_shares, worth),
+        queue=queue,
+        safety=safety,
+        pending=_pending(session),
+        keeper=keeper,
+        keeper_ether=ether / WAD,
+        positions=tuple((one.series.label, one.size_wad / WAD) for one in map(Position.from_slot, book)),
+        last_decision=told,
+        valued=valued,
+        blind=blind,
+    )
 
 
 def _last_decision(journal_url: str) -> LastDecision | None:
@@ -145,34 +185,23 @@ def _last_decision(journal_url: str) -> LastDecision | None:
     return None if last is None else LastDecision(last.block_number, last.decision.action, last.decision.reason)
 
 
-def _status(
-    snapshot: Snapshot,
-    vault: str,
-    keeper: str,
-    last: LastDecision | None,
-    rates: tuple[int, int],
-    queue: QueueStatus,
-    safety: Safety,
-) -> Status:
+def _pending(session: Session) -> int | None:
+    """Not every node lists events that far back: the rest of the status must not depend on it."""
+    try:
+        with node_may_go():
+            return len(governance.pending(session.connection.w3, session.deployment))
+    except KeelError:
+        return None
+
+
+def _valued(snapshot: Snapshot) -> Valued:
     chain, account = snapshot.assessment, snapshot.vault
-    # The share price of ERC-4626 with its virtual shares, USDC per share.
-    share_price = (chain.nav_mid / WAD + 1 / USDC) / (account.effective_supply + 10**12) * WAD
-    fee_shares = (account.effective_supply - account.total_supply) / WAD
-    return Status(
-        chain_id=snapshot.chain_id,
-        block_number=snapshot.block_number,
-        time=utc_second(snapshot.timestamp),
-        vault=vault,
-        mode=account.mode,
+    return Valued(
         nav_bid=chain.nav_bid / WAD,
         nav_mid=chain.nav_mid / WAD,
         nav_ask=chain.nav_ask / WAD,
-        share_price=share_price,
-        idle=account.idle / USDC,
-        owed=account.owed / USDC,
-        fees=FeeLine(rates[0] / WAD, rates[1] / WAD, fee_shares, fee_shares * share_price),
-        queue=queue,
-        safety=safety,
+        # The share price of ERC-4626 with its virtual shares, USDC per share.
+        share_price=(chain.nav_mid / WAD + 1 / USDC) / (account.effective_supply + 10**12) * WAD,
         maintenance_margin=chain.maintenance / WAD,
         initial_margin=chain.initial / WAD,
         gap_headroom=chain.gap_headroom / WAD,
@@ -181,8 +210,6 @@ def _status(
         hedging_budget=account.hedging_budget / WAD,
         emergency_budget=account.emergency_budget / WAD,
         oracle_doubt=chain.doubt,
-        keeper=keeper,
-        keeper_ether=snapshot.keeper_balance_wei / WAD,
         exposures=tuple(_exposure(snapshot, u) for u in range(len(snapshot.readings))),
         venues=tuple(
             VenueLine(
@@ -194,8 +221,6 @@ def _status(
             )
             for venue in snapshot.venues
         ),
-        positions=tuple((position.series.label, position.size_wad / WAD) for position in snapshot.book),
-        last_decision=last,
     )
 
 
@@ -210,51 +235,74 @@ def _exposure(snapshot: Snapshot, u: int) -> Exposure:
 def render(status: Status) -> Group:
     """For a terminal."""
     facts = Table(title=f"Vault {status.vault}", show_header=False, title_justify="left")
-    facts.add_column(style="bold")
+    facts.add_column(style="bold", no_wrap=True)
     facts.add_column()
-    doubt = ", oracle in doubt" if status.oracle_doubt else ""
+    people, valued = status.people, status.valued
+    lent = f" (and {people.withdrawable:,.2f} lent)" if people.withdrawable else ""
+    pending = "cannot be listed by this node" if status.pending is None else f"{status.pending} pending calls"
     for name, text in (
         ("block", f"{status.block_number}, {status.time}, chain {status.chain_id}"),
-        ("mode", f"{status.mode}{doubt}"),
-        ("NAV", f"{status.nav_bid:,.2f} bid, {status.nav_mid:,.2f} mid, {status.nav_ask:,.2f} ask (USDC)"),
-        ("share", f"{status.share_price:.6f} USDC, net of fees"),
+        *_value_facts(status, valued),
         ("fees", _fees(status.fees)),
-        ("cash", f"{status.idle:,.2f} USDC idle, {status.owed:,.2f} owed"),
+        ("cash", f"{people.idle:,.2f} USDC idle{lent}, {people.owed:,.2f} owed"),
+        *facts_of_gates(people),
         *((f"queue: {name}", text) for name, text in facts_of_queue(status.queue)),
-        ("margin", f"{status.maintenance_margin:,.2f} maintenance, {status.initial_margin:,.2f} initial"),
-        ("gap headroom", f"{status.gap_headroom:,.2f} USDC after the worst move of 50 %"),
-        ("budgets", _budgets(status)),
+        *([] if valued is None else _margin_facts(valued)),
         *facts_of_safety(status.safety),
+        ("governance", pending + (": see `keel governance pending`" if status.pending else "")),
         ("keeper", f"{status.keeper}, {status.keeper_ether:.4f} ether"),
         ("last decision", _last(status.last_decision)),
     ):
         facts.add_row(name, text)
 
+    options = Table("series", "size", title="Options", title_justify="left")
+    for label, size in status.positions:
+        options.add_row(label, f"{size:+,.4f}")
+    return Group(facts, *([] if valued is None else _tables(valued)), options)
+
+
+def _value_facts(status: Status, valued: Valued | None) -> list[tuple[str, str]]:
+    if valued is None:
+        return [("NAV", f"not known. {status.blind}")]
+    doubt = "; an oracle is in doubt" if valued.oracle_doubt else ""
+    return [
+        ("NAV", f"{valued.nav_bid:,.2f} bid, {valued.nav_mid:,.2f} mid, {valued.nav_ask:,.2f} ask (USDC){doubt}"),
+        ("share", f"{valued.share_price:.6f} USDC, net of fees"),
+    ]
+
+
+def _margin_facts(valued: Valued) -> list[tuple[str, str]]:
+    return [
+        ("margin", f"{valued.maintenance_margin:,.2f} maintenance, {valued.initial_margin:,.2f} initial"),
+        ("gap headroom", f"{valued.gap_headroom:,.2f} USDC after the worst move of 50 %"),
+        ("budgets", _budgets(valued)),
+    ]
+
+
+def _tables(valued: Valued) -> list[Table]:
     exposures = Table("underlying", "price", "delta", "band", "gamma", "vega", title="Exposure", title_justify="left")
-    for e in status.exposures:
+    for e in valued.exposures:
         numbers = (f"{e.price:,.2f}", f"{e.delta:+,.3f}", f"±{e.band:,.3f}", f"{e.gamma:+.5f}", f"{e.vega:+,.0f}")
         exposures.add_row(e.underlying, *numbers)
 
     venues = Table("venue", "underlying", "exposure", "equity", "health", title="Hedges", title_justify="left")
-    for v in status.venues:
+    for v in valued.venues:
         health = "-" if v.health is None else f"{v.health:.3f}"
         venues.add_row(v.kind, v.underlying, f"{v.exposure:+,.4f}", f"{v.equity:,.2f}", health)
-
-    options = Table("series", "size", title="Options", title_justify="left")
-    for label, size in status.positions:
-        options.add_row(label, f"{size:+,.4f}")
-    return Group(facts, exposures, venues, options)
+    return [exposures, venues]
 
 
-def _budgets(status: Status) -> str:
-    losses = f"{status.loss_budget * 1e4:.2f} bp of NAV for losses, {status.emergency_budget * 1e4:.2f} for emergencies"
+def _budgets(valued: Valued) -> str:
+    losses = f"{valued.loss_budget * 1e4:.2f} bp of NAV for losses, {valued.emergency_budget * 1e4:.2f} for emergencies"
     return (
-        f"{losses}; {status.turnover_budget:.2%} for trades away from neutral, {status.hedging_budget:.2%} towards it"
+        f"{losses}; {valued.turnover_budget:.2%} for trades away from neutral, {valued.hedging_budget:.2%} towards it"
     )
 
 
 def _fees(fees: FeeLine) -> str:
     rates = f"{fees.management:.2%} a year, {fees.performance:.2%} of gains"
+    if fees.owed_shares is None:
+        return rates
     return f"{rates}; {fees.owed_shares:,.6f} shares owed, {fees.owed_usdc:,.2f} USDC"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keeper.domain.snapshot import Mode
 from keeper.domain.units import USDC
 from keeper.errors import ConfigError, KeelError
 from keeper.operations.contracts import bind, missing_prices, usdc_of
+from keeper.operations.gates import closed_reason, exit_reason, gates_of
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from keeper.chain.deployments import Deployment
     from keeper.chain.sender import Sender
+    from keeper.operations.gates import Gates
 
 
 def deposit(sender: Sender, deployment: Deployment, assets: int) -> TxReceipt:
@@ -38,12 +41,10 @@ def deposit(sender: Sender, deployment: Deployment, assets: int) -> TxReceipt:
             todo="Deposit more.",
         )
     if vault.functions.maxDeposit(sender.address).call() < assets:
-        require_prices(sender.w3, deployment)
-        raise KeelError(
-            "The vault takes no deposits now: it is reduce-only, or waits for a settlement.",
-            kept="Nothing was sent.",
-            todo="See `keel status`, and try again later.",
-        )
+        gates = gates_of(sender.w3, deployment)
+        if gates.mode is Mode.FROZEN:
+            require_prices(sender.w3, deployment)
+        raise _no_deposit(gates, assets)
     allow(sender, deployment, vault.address, assets)
     return sender.send(vault.functions.deposit(assets, sender.address), "deposit")
 
@@ -59,15 +60,61 @@ def redeem(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
     vault = bind(sender.w3, deployment, "Vault")
     allowed = vault.functions.maxRedeem(sender.address).call()
     if allowed < shares:
-        require_prices(sender.w3, deployment)
+        gates = gates_of(sender.w3, deployment)
+        if gates.mode is Mode.FROZEN:
+            require_prices(sender.w3, deployment)
+        why = closed_reason(gates) or exit_reason(gates)
         raise KeelError(
-            f"{in_whole(allowed)} shares can be redeemed now, not {in_whole(shares)}:"
-            " the rest of the vault's cash is in hedges or needed as margin.",
+            f"{in_whole(allowed)} shares can be redeemed now, not {in_whole(shares)}: {why}.",
             kept="Nothing was sent.",
             todo=("Redeem less now, or queue" if allowed else "Queue")
             + " them with `keel redeem --queue`: they are paid after an epoch's close, as cash allows.",
         )
     return sender.send(vault.functions.redeem(shares, sender.address, sender.address), "redeem")
+
+
+def redeem_frozen(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
+    """Redeem ``shares`` (WAD) of the sender while NAV cannot be computed, at most at 90 % of its last known price.
+
+    Raises:
+        KeelError: NAV can be computed, there is no cash for them, or the transaction was refused.
+    """
+    require_shares(sender, deployment, shares)
+    breaker = bind(sender.w3, deployment, "CircuitBreaker").functions
+    gates = gates_of(sender.w3, deployment)
+    if gates.mode is not Mode.FROZEN:
+        raise KeelError(
+            "The vault knows what a share is worth: nobody has to leave at a discount.",
+            kept="Nothing was sent.",
+            todo="Redeem without --frozen, or queue with --queue.",
+        )
+    if not breaker.preview_exit_frozen(shares).call():
+        raise KeelError(
+            "There is no cash for frozen exits: what is idle is owed, kept as margin, or the queue's.",
+            kept="Nothing was sent.",
+            todo="Queue the shares with `keel redeem --queue`: they are paid once prices are back.",
+        )
+    return sender.send(breaker.exit_frozen(shares, sender.address), "redeem while frozen")
+
+
+def _no_deposit(gates: Gates, assets: int) -> KeelError:
+    """Why no ``assets`` can be deposited, where NAV is known."""
+    if gates.deposits:
+        flow = gates.deposit_flow
+        return KeelError(
+            f"{gates.deposits:,.2f} USDC can be deposited now, not {assets / USDC:,.2f}: they are what is left of a"
+            f" day's deposits, {flow.capacity:.0%} of NAV; {flow.per_day:.0%} a day come back.",
+            kept="Nothing was sent.",
+            todo="Deposit less, or the rest later.",
+        )
+    why = closed_reason(gates)
+    if not why and gates.mode is not Mode.NORMAL:
+        why = f"it is {gates.mode}, {'; '.join(gates.because)}"
+    return KeelError(
+        f"The vault takes no deposits now: {why or 'nothing is left of a day, or a share is worth too little'}.",
+        kept="Nothing was sent.",
+        todo="See `keel status`, and try again later.",
+    )
 
 
 def in_whole(shares: int) -> str:
@@ -101,7 +148,7 @@ def require_prices(w3: Web3, deployment: Deployment) -> None:
         raise KeelError(
             f"The vault cannot say what a share is worth: its oracle has no price of {missing}.",
             kept="Nothing was sent.",
-            todo="Try again after the feed's next round: every deposit and redemption waits for it.",
+            todo="Try again after the feed's next round. `keel redeem --frozen` does not wait, at a discount.",
         )
 
 
