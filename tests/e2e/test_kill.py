@@ -21,6 +21,8 @@ from keeper.simulation.demo.run import record_of
 from keeper.simulation.demo.story import Story
 from keeper.simulation.fork import Fork
 
+pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
+
 # A slide in steps that the loss budget bears: a jump as deep would use it up, and delta would stay outside for that.
 SLIDE = [(0.988**i, 0.99**i) for i in range(1, 13)]
 PATH = replace(

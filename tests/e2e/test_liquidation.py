@@ -9,6 +9,8 @@ from keeper.simulation.liquidation.__main__ import stories
 from keeper.simulation.liquidation.chart import draw
 from keeper.simulation.liquidation.story import GAPS
 
+pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
+
 
 @pytest.fixture(scope="module")
 def told():

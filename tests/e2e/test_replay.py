@@ -11,6 +11,8 @@ from keeper.simulation.demo.recorded import recorded
 from keeper.simulation.demo.report.measures import max_drawdown, performance
 from keeper.simulation.demo.run import DemoSettings, run_demo
 
+pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
+
 SPACING = timedelta(minutes=5)
 BEGIN = datetime(2024, 8, 5, 7, 30, tzinfo=UTC)
 CLOSES = (2700.0, 2650.0, 2640.0, 2500.0, 2450.0, 2300.0, 2200.0, 2150.0, 2250.0, 2280.0, 2260.0, 2300.0)

@@ -21,6 +21,8 @@ import sys
 from pathlib import Path
 from keeper.simulation.demo.run import DemoSettings, run_demo
 from keeper.simulation.demo.path import built_in
+
+pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
 run_demo(DemoSettings(built_in(0.5, 5), Path(sys.argv[1]), 0.0), lambda _, share: print(share, flush=True))
 """
 

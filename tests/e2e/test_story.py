@@ -13,6 +13,8 @@ from keeper.simulation.demo.record import DemoRecord
 from keeper.simulation.demo.report.measures import max_drawdown, performance
 from keeper.simulation.demo.run import DemoSettings, run_demo
 
+pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
+
 ETH, BTC = 0, 1
 
 
