@@ -23,6 +23,7 @@ from keeper.execution.records import Intent, Kind, Outcome, Record, decision_has
 from keeper.hedging.decide import decide
 from keeper.market.reader import read_snapshot
 from keeper.operations.session import open_session
+from keeper.runtime.loop import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What else was due at the block: settling, funding."""
+    """What else was due at the block: settling, funding, redemptions, heartbeat, lending."""
 
     kind: str
     action: str
@@ -115,11 +116,17 @@ def explain_now(settings: Settings) -> Explanation:
         KeelError: of the kind of whatever stands in the way.
     """
     session = open_session(settings)
-    snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address())
+    block = session.connection.header()
+    due = tuple(
+        Duty(duty.kind, duty.action, duty.reason, ())
+        for service in SERVICES
+        for duty in service(session.connection, session.deployment, block)
+    )
+    snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address(), block.hash)
     policy = settings.policy
     decision = decide(snapshot, policy)
     digest = decision_hash(decision, policy, snapshot)
-    return Explanation(decision, digest, snapshot.timestamp, policy, snapshot)
+    return Explanation(decision, digest, snapshot.timestamp, policy, snapshot, duties=due)
 
 
 def render(explanation: Explanation) -> Group:

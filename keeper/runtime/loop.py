@@ -169,11 +169,7 @@ class Keeper:
         Returns the newest block, and what is in flight.
         """
         for _ in range(_MAX_DUTIES):
-            try:
-                duty = self._next_duty(block)
-            except SnapshotError as error:
-                _LOG.warning("block %d: %s", block.number, error.what)
-                return block, ()
+            duty = self._next_duty(block)
             if duty is None:
                 return block, ()
             decision = _plain(block, duty.action, duty.reason)
@@ -196,12 +192,23 @@ class Keeper:
 
     def _next_duty(self, block: Header) -> Duty | None:
         for service in self._services:
-            for duty in service(self._connection, self._deployment, block):
+            for duty in self._due(service, block):
                 reason, told_at = self._duty_told.get((duty.kind, duty.subject), ("", 0))
                 can_act = duty.call is not None and not self._dry_run
                 if duty.reason != reason or (can_act and block.timestamp >= told_at + _RETRY_DUTY):
                     return duty
         return None
+
+    def _due(self, service: Service, block: Header) -> Iterator[Duty]:
+        """What a service finds. One that fails keeps neither the others nor the hedge from being done."""
+        try:
+            yield from service(self._connection, self._deployment, block)
+        except RpcUnavailableError:
+            raise
+        except (RpcError, SnapshotError) as error:
+            _LOG.warning("block %d: %s", block.number, error.what)
+        except Exception:
+            _LOG.exception("block %d: a service failed", block.number)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -13,6 +13,8 @@ from keeper.simulation.demo.path import START_VOLS, built_in, quiet
 from keeper.simulation.demo.record import DemoRecord
 from keeper.simulation.demo.run import resume_demo
 
+pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
+
 PATH = built_in(hours=0.5, seed=5)
 KEEPER = 60  # seconds that its blocks may come after a step
 # The demo in a process of its own, with checkpoints at every step; it says how far it is.
@@ -21,8 +23,6 @@ import sys
 from pathlib import Path
 from keeper.simulation.demo.run import DemoSettings, run_demo
 from keeper.simulation.demo.path import built_in
-
-pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine
 run_demo(DemoSettings(built_in(0.5, 5), Path(sys.argv[1]), 0.0), lambda _, share: print(share, flush=True))
 """
 

@@ -324,3 +324,13 @@ def test_an_unexpected_error_has_no_traceback_unless_asked_for(folder, monkeypat
 
     assert keel("status").output.startswith("Unexpected error: ZeroDivisionError: of the test\n")
     assert isinstance(keel("--debug", "status").exception, ZeroDivisionError)
+
+
+def test_explain_now_says_what_else_is_due(vault, folder):
+    request_redeem(vault.sender("depositor"), vault.deployment, 1_000 * WAD)
+    vault.market.step(SPOT, timestamp=read_queue(vault.w3, vault.deployment).closes_at + 300)
+
+    shown = keel("explain", "now")
+
+    assert shown.exit_code == 0, shown.output
+    assert "First, redeem: settle redemptions of epoch" in shown.output

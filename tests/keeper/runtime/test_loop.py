@@ -11,11 +11,12 @@ import pytest
 from keeper.chain.rpc import Connection
 from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
-from keeper.errors import RpcUnavailableError, WrongChainError
+from keeper.errors import RpcError, RpcUnavailableError, WrongChainError
 from keeper.execution.records import Kind, Result
 from keeper.market.reader import read_snapshot
 from keeper.runtime.lending import lending
 from keeper.runtime.loop import SERVICES, Keeper
+from keeper.simulation.chain.addresses import POOL_USDC_WETH_500
 
 POLICY = Policy()
 
@@ -312,3 +313,57 @@ def test_once_deals_with_the_newest_block_and_ends(journal, make_keeper):
     make_keeper(decide=hold).run(once=True)
 
     assert len(journal.decisions()) == 1
+
+
+def first_expiry(vault):
+    return min(position.series.expiry for position in snapshot_of(vault).book)
+
+
+def test_without_a_round_the_twap_of_the_expiry_is_recorded_once(vault, journal, make_keeper):
+    """A governor who has to propose the fixing later is held to it."""
+    expiry = first_expiry(vault)
+    vault.market.step(3_300, timestamp=expiry - 600)
+    keeper = make_keeper(decide=hold)
+    vault.market.warp(660)
+
+    keeper.tick()
+    early = vault.read("PriceOracle", "twap_at", 0, expiry)
+    vault.market.warp(900)
+    for _ in range(2):
+        keeper.tick()
+        vault.market.warp(60)
+
+    assert early == 0
+    assert vault.read("PriceOracle", "twap_at", 0, expiry) == pytest.approx(3_300 * 10**18, rel=1e-3)
+    told = [record for record in journal.decisions() if record.decision.reason.startswith("record TWAP of ETH at")]
+    assert [record.kind for record in told] == [Kind.SETTLE]
+
+
+def test_a_twap_that_the_pool_does_not_give_is_not_tried(vault, journal, make_keeper):
+    vault.market.step(3_300, timestamp=first_expiry(vault) - 60)
+    vault.market.warp(1_000)
+    vault.market.rpc.call("anvil_setCode", POOL_USDC_WETH_500, "0x5f5ffd")  # reverts
+
+    make_keeper(decide=hold).tick()
+
+    assert not [record for record in journal.decisions() if "TWAP" in record.decision.reason]
+
+
+def test_a_service_that_fails_stops_neither_the_others_nor_the_hedge(vault, journal, make_keeper):
+    def broken(*_):
+        raise ZeroDivisionError("of the test")
+        yield
+
+    def refused(*_):
+        raise RpcError("eth_call", "execution reverted")
+        yield
+
+    expiry = first_expiry(vault)
+    vault.market.step(3_300, timestamp=expiry - 60)
+    vault.market.step(3_310, timestamp=expiry + 120)
+    others = [service for service in SERVICES if service is not lending]
+
+    record = make_keeper(services=[broken, refused, *others]).tick()
+
+    assert vault.read("PriceOracle", "fixing", 0, expiry) == 3_310 * 10**18
+    assert record.decision.action is not Action.REFUSE, record.decision.reason
