@@ -9,8 +9,8 @@ from boa.contracts.base_evm_contract import BoaError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.chain import DAY, WAD, events
-from tests.contracts.protocol import LOOSE, SHORT, SPOT, wad
+from tests.contracts.chain import DAY, WAD, events, reverts
+from tests.contracts.protocol import LOOSE, SHORT, SPOT, Budgets, wad
 
 NAV_MOVES = 1e-4  # by what the first of several calls loses or gains: the next one's share is of another NAV
 SIZES = st.integers(-8_000, 8_000).filter(bool).map(lambda milli: milli / 1_000)
@@ -79,6 +79,25 @@ def test_a_round_trip_costs_as_much_in_one_call_as_in_two(loose, there, venues):
     assert apart[0] == pytest.approx(together[0], abs=wad(1e-6))
     assert apart[1] == pytest.approx(together[1], abs=wad(1e-6))
     assert 2 * together[1] * 10**6 > abs(there) * WAD * 3_000 - wad(1e-3)
+
+
+@pytest.mark.parametrize("venue", [SPOT, SHORT])
+def test_a_leg_through_neutral_is_charged_as_its_two_parts(hedged, venue):
+    """Invariant 38. With the loss bucket empty only what brings delta to zero may use the emergency's, also when the
+    leg goes on beyond.
+    """
+    p, ample = hedged, Budgets(*(WAD,) * 9, leg_slippage=wad(0.05))
+    p.risk.set_limits(LOOSE, sender=p.governor)
+    p.hedger.set_budgets(ample, sender=p.governor)
+    p.rebalance(p.leg(SHORT, -4 - p.vault.assessment().delta[0] / WAD))
+    p.hedger.set_budgets(ample._replace(loss_capacity=1, loss_per_day=0), sender=p.governor)
+
+    with reverts("budget: exhausted"):
+        p.rebalance(p.leg(venue, 5.9))
+    before = p.hedger.emergency_budget()
+    p.rebalance(p.leg(venue, 3.9))
+
+    assert p.hedger.emergency_budget() < before
 
 
 HEDGES = st.tuples(st.sampled_from([SPOT, SHORT]), SIZES)

@@ -34,6 +34,7 @@ interface Vault:
 interface Breaker:
     def high_water() -> uint256: view
     def latched() -> bool: view
+    def accepts_new_risk() -> bool: view
 
 interface Queue:
     def reserved() -> uint256: view
@@ -66,6 +67,7 @@ struct Approval:
 
 
 # @notice The contracts' accounts. USDC has 6 decimals, shares and the rest are WAD.
+# @param accepts_risk Whether nothing is latched and nobody waits in the queue for too long.
 struct Accounts:
     idle: uint256
     owed: uint256
@@ -78,6 +80,7 @@ struct Accounts:
     pending: uint256
     approved: uint256
     latched: bool
+    accepts_risk: bool
     terms: Terms
     accrual: Accrual
 
@@ -154,6 +157,7 @@ def accounts(usdc: address, weth: address) -> Accounts:
         pending=staticcall QUEUE.total_pending(),
         approved=approved,
         latched=staticcall BREAKER.latched(),
+        accepts_risk=staticcall BREAKER.accepts_new_risk(),
         terms=staticcall VAULT.terms(),
         accrual=staticcall VAULT.accrual(),
     )

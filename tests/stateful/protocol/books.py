@@ -57,9 +57,9 @@ class Books:
 
     @property
     def is_calm(self) -> bool:
-        """Nothing is latched, in breach or without a price: new business is possible."""
+        """Nothing is latched, overdue, in breach or without a price: new business is possible."""
         a = self.assessment
-        if a is None or self.accounts.latched:
+        if a is None or not self.accounts.accepts_risk:
             return False
         return bool(a.nav_bid >= a.initial and not a.venue_failed and not a.unfixed)
 
@@ -78,6 +78,14 @@ class Ghost:
     claimed: Counter[str] = field(default_factory=Counter)
     roundings: int = 0  # settlements, each of which can leave a unit per holder to nobody
     payouts: dict[int, int] = field(default_factory=dict)  # by settled series, WAD per unit
+    lacking: dict[int, Fraction] = field(default_factory=dict)  # by settled series, what part of its debt has no cash
+    claims: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # by holder and series: due, and paid
+    lost: int = 0  # USDC units, to be recovered
+
+    def funded(self, owed: int, amount: int) -> None:
+        """``amount`` of what was ``owed`` was paid: it is shared by all debts alike."""
+        rest = Fraction(owed - amount, owed)
+        self.lacking = {id: part * rest for id, part in self.lacking.items() if part * rest > 0}
 
 
 class Auditor:
@@ -176,6 +184,7 @@ def problems(b: Books, ghost: Ghost, queue: str) -> list[str]:
     for id, each in b.settled.items():
         must(each.payout == ghost.payouts[id], "invariant 25: a payout changed", id, each.payout)
         promised += each.supply * each.payout // WAD // _UNIT
+    promised += sum(due - paid for due, paid in ghost.claims.values())
     covered = a.owed + a.funded
     must(promised <= covered, "invariant 34: payouts and what is owed and funded", promised, covered)
 

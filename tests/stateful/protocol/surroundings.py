@@ -8,9 +8,8 @@ from keeper.domain.series import Position
 from tests.contracts.chain import DAY, HOUR, WAD
 from tests.contracts.protocol import ETH, SPOT, VOL_POSTER, ZERO, wad
 from tests.stateful.protocol.campaign import rule
-from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, TAKERS, World, usdc
+from tests.stateful.protocol.world import CEILING, DEPOSITORS, FLOOR, RECIPIENT, TAKERS, World, usdc
 
-_FLOOR, _CEILING = 2_000.0, 4_500.0  # USD; so that liquidity lies there
 _MOST = (wad(0.02), wad(0.20))  # fees
 _PERIOD = 30 * DAY
 _DUST = 10**16  # USDC, WAD: an exposure below it needs no price
@@ -23,14 +22,14 @@ class Surroundings(World):
     @rule(weight=4)
     def price_moves(self, draw: Random) -> None:
         """Feeds, pools and, six minutes later, the TWAP."""
-        price = min(max(self.spot * (1 + draw.gauss(0, 0.02)), _FLOOR), _CEILING)
+        price = min(max(self.spot * (1 + draw.gauss(0, 0.02)), FLOOR), CEILING)
         self.reach(self.now + 600)
         self.attempt("price moves", lambda: self.p.market.move(price), f"{price:.2f}", market=True)
 
     @rule(weight=1)
     def pool_runs_ahead(self, draw: Random) -> None:
         """The pool moves and the feed does not: attack A13 in small. Ends by itself."""
-        price = min(max(self.spot * draw.uniform(0.985, 1.015), _FLOOR), _CEILING)
+        price = min(max(self.spot * draw.uniform(0.985, 1.015), FLOOR), CEILING)
         self.attempt("pool runs ahead", lambda: self.p.market.push_pool(price), f"{price:.2f}", market=True)
 
     @rule(weight=4)
@@ -59,13 +58,38 @@ class Surroundings(World):
         assert limits == (0, 0, 0, 0), "invariant 4: limits without a price"
         reason = "oracle: stale" if has_options else "risk: no price"
         self.refused("deposit without a price", lambda: self.vault.deposit(usdc(100), who, sender=who), reason)
+        self._exit_frozen(draw)
         self.attempt("feeds answer", lambda: self.p.market.wait(1), market=True)
+
+    def _exit_frozen(self, draw: Random) -> None:
+        """Invariants 7 and 42: out at nine tenths of the last price, and with no more than one's part of the cash."""
+        breaker, was = self.p.breaker, self.books
+        who = max(DEPOSITORS, key=lambda each: was.holders[each].shares)
+        amount = was.holders[who].shares * draw.choice([1, 10, 100]) // 100
+        due, good = int(breaker.preview_exit_frozen(amount)), breaker.last_good()
+        if due == 0:
+            return
+        done = self.attempt("exit frozen", lambda: breaker.exit_frozen(amount, who, sender=who), f"{amount}")
+        assert done, "invariant 42: a frozen exit is refused"
+        paid = was.accounts.idle + was.lent - self.books.accounts.idle - self.books.lent
+        assert abs(paid - due) <= 3, "invariant 3: a preview of a frozen exit"
+        assert due * 10**30 <= amount * good.price * 9 // 10, "invariant 7: a frozen exit above nine tenths"
+        cash = max(was.accounts.idle - was.accounts.owed, 0) * 10**12 - good.initial
+        assert due * 10**12 * was.accounts.supply <= max(cash, 0) * amount, "invariant 7: a frozen exit above its part"
+
+    @rule(weight=1)
+    def exit_frozen_in_vain(self, draw: Random) -> None:
+        """Invariant 7: not while NAV can be computed."""
+        if self.books.assessment is not None:
+            who = draw.choice(DEPOSITORS)
+            call = self.p.breaker.exit_frozen
+            self.refused("frozen exit in vain", lambda: call(WAD, who, sender=who), "breaker: not frozen")
 
     @rule(weight=1)
     def vault_expires(self, draw: Random) -> None:
         """To the next expiry, at a price near it."""
         if self.next_expiry - self.now < 8 * DAY:
-            self.expire(self.next_expiry, min(max(self.spot * (1 + draw.gauss(0, 0.01)), _FLOOR), _CEILING))
+            self.expire(self.next_expiry, min(max(self.spot * (1 + draw.gauss(0, 0.01)), FLOOR), CEILING))
 
     @rule(weight=1)
     def aave_is_liquidated(self, draw: Random) -> None:

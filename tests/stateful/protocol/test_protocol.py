@@ -23,38 +23,38 @@ from tests.contracts.protocol import Budgets, Limits, Protocol, wad
 from tests.stateful.protocol.books import Auditor
 from tests.stateful.protocol.campaign import explore, rules_of
 from tests.stateful.protocol.depositors import Depositors
+from tests.stateful.protocol.disasters import Disasters
 from tests.stateful.protocol.rescuers import Rescuers
 from tests.stateful.protocol.surroundings import Surroundings
-from tests.stateful.protocol.traders import Traders
 from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, World, usdc
 from tests.stateful.success import SuccessRates
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
 IS_MUTANT = "KEEL_MUTANT" in os.environ  # `make mutants` wants to know that it fails, not how
-BANDS = (
-    "delta_target",
-    "delta_hard",
-    "gamma_band",
-    "vega_band",
-    "notional_total",
-    "notional_expiry",
-    "notional_series",
-)
+BANDS = ("delta_target", "delta_hard", "gamma_band", "vega_band")
+CAPS = ("notional_total", "notional_expiry", "notional_series")
 SHARDS = 40 if IS_LONG else 2
 CALLS = 1_000_000 // SHARDS if IS_LONG else 1_000
 
 
 @dataclass(frozen=True)
 class Regime:
-    """What is scarce: a vault of so many per cent of the deposits, limits and budgets so many times the default."""
+    """What is scarce: a vault of so many per cent of the deposits; limits and budgets so many times the default."""
 
     deposits: int = 100
-    limits: int = 1
+    limits: float = 1.0
+    caps: float = 1.0
     budgets: float = 1.0
 
 
-# In the default regime hardly anything is; elsewhere caps and bands, margin and gap, or the buckets bind.
-REGIMES = (Regime(), Regime(deposits=10), Regime(deposits=3, limits=10), Regime(deposits=30, budgets=0.05))
+# In the default regime hardly anything is; elsewhere bands, margin and gap, the buckets, or the caps bind.
+REGIMES = (
+    Regime(),
+    Regime(deposits=10),
+    Regime(deposits=3, limits=10, caps=10),
+    Regime(deposits=30, budgets=0.05),
+    Regime(caps=0.05),
+)
 
 
 def begin(p: Protocol, regime: Regime) -> None:
@@ -62,15 +62,16 @@ def begin(p: Protocol, regime: Regime) -> None:
     for who in DEPOSITORS:
         if regime.deposits < 100:
             p.vault.redeem(p.vault.balanceOf(who) * (100 - regime.deposits) // 100, who, who, sender=who)
-    wide = {name: value * regime.limits for name, value in Limits()._asdict().items() if name in BANDS}
-    p.risk.set_limits(Limits()._replace(**wide), sender=p.governor)
+    scaled = {name: round(getattr(Limits(), name) * regime.limits) for name in BANDS}
+    scaled |= {name: round(getattr(Limits(), name) * regime.caps) for name in CAPS}
+    p.risk.set_limits(Limits()._replace(**scaled), sender=p.governor)
     narrow = {
         name: round(value * regime.budgets) for name, value in Budgets()._asdict().items() if "slippage" not in name
     }
     p.hedger.set_budgets(Budgets()._replace(**narrow), sender=p.governor)
 
 
-class Everything(Depositors, Traders, Rescuers, Surroundings):
+class Everything(Depositors, Disasters, Rescuers, Surroundings):
     pass
 
 

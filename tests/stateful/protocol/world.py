@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -18,6 +19,7 @@ DEPOSITORS = [account(f"depositor {number}") for number in range(3)]
 TAKERS = [account(f"taker {number}") for number in range(2)]
 RECIPIENT = account("recipient of fees")
 STRIKE = 50  # USD between two strikes
+FLOOR, CEILING = 2_000.0, 4_500.0  # USD; so that liquidity lies there
 _AAVE_ROUNDS = 3  # units of USDC
 
 
@@ -71,6 +73,9 @@ class World:
     def audit(self, name: str, **kind: bool) -> None:
         """Read the books and check them."""
         self.before, self.books = self.books, self.auditor.read(list(self.ghost.payouts)[-64:])
+        was, now = self.before.accounts.owed, self.books.accounts.owed
+        if now < was:
+            self.ghost.funded(was, was - now)
         self.must_hold(name)
         self.changes(name, **kind)
         self.calls += 1
@@ -163,13 +168,15 @@ class World:
         if self.now < time:
             self.attempt("wait", lambda: self.p.market.wait(time - self.now), f"{time - self.now} s", market=True)
 
-    def expire(self, expiry: int, price: float) -> None:
-        """The series of an expiry are fixed, settled and paid for."""
+    def expire(self, expiry: int, price: float, fund: bool = True) -> None:
+        """The series of an expiry are fixed, settled and, as a rule, paid for."""
         proof: list[tuple[int, int]] = []
         self.attempt("expire", lambda: proof.append(self.p.reach_expiry(expiry, price)), f"{price}", market=True)
-        self.attempt("wait", self.p.market.submit_usdc, market=True)
+        self.attempt("market follows", lambda: self.p.market.move(price), f"{price}", market=True)
         ids = [id for id in self.books.series if self.strikes[id][2] == expiry]
         self.settle(expiry, proof[0], ids)
+        if fund:
+            self.attempt("fund", lambda: self.p.clearing.fund(sender=self.p.stranger))
 
     def settle(self, expiry: int, proof: tuple[int, int], ids: list[int]) -> None:
         """By a stranger. The payouts of the series become known."""
@@ -177,6 +184,7 @@ class World:
         def settled() -> None:
             self.book.settle(ETH, expiry, *proof, sender=self.p.stranger)
             self.ghost.payouts |= {id: int(self.p.clearing.settlement(id)[2]) for id in ids}
+            self.ghost.lacking |= dict.fromkeys(ids, Fraction(1))
 
         self.attempt("settle", settled, market=True)
         for id in ids:
@@ -184,7 +192,6 @@ class World:
             fixing = int(self.p.price_oracle.fixing(ETH, expiry))
             due = max(fixing - wad(strike), 0) if is_call else max(wad(strike) - fixing, 0)
             assert self.ghost.payouts[id] == due, "invariant 25: a payout is not what the fixing says"
-        self.attempt("fund", lambda: self.p.clearing.fund(sender=self.p.stranger))
 
 
 def usdc(amount: float) -> int:
