@@ -16,6 +16,7 @@ from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.governor import governance
 from keeper.cli.liquidator import auction, derisk
 from keeper.cli.operator import deploy, explain, run
+from keeper.cli.trader import options
 
 _EPILOG: Final = """\b
 Exit codes: 0 done, 1 other errors, 2 settings or usage, 3 the node or the exchange, 4 the chain cannot be read or the
@@ -48,7 +49,9 @@ def cli(debug: bool) -> None:
     log_to_terminal(debug)
 
 
-for _command in (run, demo, data, deploy, deposit, redeem, queue, status, explain, governance, derisk, auction):
+_PEOPLE: Final = (deposit, redeem, queue, status, options, governance, derisk, auction)
+_OPERATOR: Final = (run, explain, deploy, demo, data)
+for _command in (*_OPERATOR, *_PEOPLE):
     cli.add_command(_command)
 
 

@@ -13,7 +13,8 @@ from keeper.domain.units import WAD
 from keeper.errors import KeelError
 from keeper.hedging.emergency import slippage, step, towards
 from keeper.market.reader import read_snapshot
-from keeper.operations.contracts import ERC20_ABI, bind, usdc_of
+from keeper.operations.contracts import bind
+from keeper.operations.options import give_collateral
 
 if TYPE_CHECKING:
     from web3 import Web3
@@ -221,26 +222,9 @@ def bid(
     units = -beyond if change > 0 else beyond
     legs = towards(snapshot, series.underlying, units, slippage(safety.time - safety.auction_since))
     if writes:
-        _give_collateral(sender, deployment, series, size)
+        give_collateral(sender, deployment, series, size)
     auction = bind(sender.w3, deployment, "BuybackAuction").functions
     return sender.send(auction.bid(series.id, size, writes, [_as_tuple(leg) for leg in legs], least), "bid")
-
-
-def _give_collateral(sender: Sender, deployment: Deployment, series: Series, size: int) -> None:
-    """Approve to the ClearingHouse exactly what writing ``size`` units takes."""
-    clearing = bind(sender.w3, deployment, "ClearingHouse")
-    amount = clearing.functions.collateral_of(series.id, size).call()
-    token = usdc_of(sender.w3, deployment)
-    if series.is_call:
-        token = sender.w3.eth.contract(clearing.functions.tokens(series.underlying).call(), abi=ERC20_ABI)
-    if token.functions.balanceOf(sender.address).call() < amount:
-        raise KeelError(
-            f"Writing takes more collateral than {sender.address} has: {amount} units of {token.address}.",
-            kept=_NOTHING,
-            todo="Get it, or write less.",
-        )
-    if token.functions.allowance(sender.address, clearing.address).call() != amount:
-        sender.send(token.functions.approve(clearing.address, amount), "approve collateral")
 
 
 def _as_tuple(leg: Leg) -> tuple[int, int, int, int]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
 
-from keeper.domain.series import Series
+from keeper.domain.series import EXPIRY_HOUR, UNDERLYINGS, Series
 from keeper.domain.units import SIZE_UNIT, WAD, YEAR, to_wad
-from keeper.operations.contracts import bind
+from keeper.errors import ConfigError, KeelError
+from keeper.operations.contracts import ERC20_ABI, bind, usdc_of
 from keeper.operations.vault import allow
 
 if TYPE_CHECKING:
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 ANYONE = "0x0000000000000000000000000000000000000000"
 _QUOTE_LIFE = 45  # seconds, of the 60 that the contract allows: the taker's clock may be ahead
 _SPOT_TOLERANCE = 25 * 10**14
+_NOTHING: Final = "Nothing was sent."
+_MOST_WORDS: Final = 64  # of 256 nonces, as OptionBook cancels them in a call
+_LARGEST_STRIKE: Final = 2**64 * 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,105 @@ def fill(taker: Sender, deployment: Deployment, signed: SignedQuote) -> TxReceip
         allow(taker, deployment, book.address, premium)
     call = book.functions.fill(astuple(quote), quote.size, signed.signer, signed.signature)
     return taker.send(call, "fill quote")
+
+
+def write(maker: Sender, deployment: Deployment, signed: SignedQuote) -> TxReceipt:
+    """Write a quote's options to the vault in full, for its premium, against collateral that is approved for exactly
+    that: strike * size USDC for a put, ``size`` units of the underlying for a call.
+
+    Raises:
+        KeelError: the maker has not the collateral, or the contract refuses.
+    """
+    quote = signed.quote
+    if quote.vault_sells:
+        raise KeelError(
+            "The quote is one that the vault sells: nothing is written to it.",
+            kept=_NOTHING,
+            todo="Fill it with `keel options fill`, or ask for one that the vault buys.",
+        )
+    give_collateral(maker, deployment, Series.from_slot(quote.series), quote.size)
+    book = bind(maker.w3, deployment, "OptionBook").functions
+    return maker.send(book.write(astuple(quote), quote.size, signed.signer, signed.signature), "write options")
+
+
+def give_collateral(maker: Sender, deployment: Deployment, series: Series, size: int) -> None:
+    """Approve to the ClearingHouse exactly what writing ``size`` units (WAD) takes.
+
+    Raises:
+        KeelError: the maker has less.
+    """
+    clearing = bind(maker.w3, deployment, "ClearingHouse")
+    amount = clearing.functions.collateral_of(series.id, size).call()
+    token = usdc_of(maker.w3, deployment)
+    if series.is_call:
+        token = maker.w3.eth.contract(clearing.functions.tokens(series.underlying).call(), abi=ERC20_ABI)
+    if token.functions.balanceOf(maker.address).call() < amount:
+        raise KeelError(
+            f"Writing takes more collateral than {maker.address} has: {amount} units of {token.address}.",
+            kept=_NOTHING,
+            todo="Get it, or write less.",
+        )
+    if token.functions.allowance(maker.address, clearing.address).call() != amount:
+        maker.send(token.functions.approve(clearing.address, amount), "approve collateral")
+
+
+def take_back(maker: Sender, deployment: Deployment, series: Series) -> TxReceipt:
+    """Return to the maker what his options of a settled series leave of his collateral.
+
+    Raises:
+        KeelError: it is not settled, or he has written nothing in it.
+    """
+    clearing = bind(maker.w3, deployment, "ClearingHouse").functions
+    return maker.send(clearing.take_back(series.id), f"take back collateral of {series.label}")
+
+
+def fund(sender: Sender, deployment: Deployment) -> TxReceipt:
+    """Move idle USDC that is owed to option holders to where they claim it; anyone may.
+
+    Raises:
+        KeelError: nothing is owed, or there is nothing to pay it with.
+    """
+    vault = bind(sender.w3, deployment, "Vault").functions
+    if not vault.owed().call():
+        raise KeelError("The vault owes nothing to option holders that is not funded.", kept=_NOTHING)
+    return sender.send(bind(sender.w3, deployment, "ClearingHouse").functions.fund(), "fund payouts")
+
+
+def cancel_nonces(quoter: Sender, deployment: Deployment, first: int, last: int) -> TxReceipt:
+    """Cancel all quotes that the sender has signed with nonces from ``first`` to ``last``.
+
+    Raises:
+        KeelError: they are no range that one call takes.
+    """
+    if not 0 <= first <= last < 2**256 or (last >> 8) - (first >> 8) >= _MOST_WORDS:
+        raise KeelError(
+            f"{first} to {last} is no range of nonces, or one of more than {_MOST_WORDS * 256:,}.",
+            kept=_NOTHING,
+            todo="Give the lower one first; cancel more in several calls.",
+        )
+    book = bind(quoter.w3, deployment, "OptionBook").functions
+    return quoter.send(book.cancel_nonces(first, last), "cancel quotes")
+
+
+def series_of(w3: Web3, deployment: Deployment, label: str) -> Series:
+    """The series of a label such as ETH-27NOV26-3000-C, listed or not.
+
+    Raises:
+        KeelError: that is no label of one.
+    """
+    parts = label.upper().split("-")
+    try:
+        symbol, day, strike, kind = parts
+        expiry = datetime.strptime(f"{day} {EXPIRY_HOUR:02d}+0000", "%d%b%y %H%z")
+        strike_wad = int(Decimal(strike) * WAD)
+        if kind not in ("C", "P") or not WAD <= strike_wad < _LARGEST_STRIKE or not Decimal(strike).is_finite():
+            raise ValueError(label)
+        terms = (UNDERLYINGS.index(symbol), kind == "C", int(expiry.timestamp()), strike_wad)
+    except (ValueError, ArithmeticError):
+        raise ConfigError(
+            f"{label!r} is no series.", kept=_NOTHING, todo="Write it as in ETH-27NOV26-3000-C; see `keel status`."
+        ) from None
+    return Series.from_slot(bind(w3, deployment, "OptionBook").functions.series_id(*terms).call())
 
 
 def claim(holder: Sender, deployment: Deployment, series: Series) -> TxReceipt:

@@ -82,8 +82,8 @@ def deposit(settings: Settings, amount: Decimal, ask: Ask = None) -> Flow:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    assets = to_usdc(_positive(amount, decimals=6))
-    with _acting(settings, ask) as (sender, deployment):
+    assets = to_usdc(positive(amount, decimals=6))
+    with acting(settings, ask) as (sender, deployment):
         receipt = vault.deposit(sender, deployment, assets)
         return _flow(sender, deployment, receipt, "Vault", "Deposit")
 
@@ -94,7 +94,7 @@ def redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) -> Flow:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = vault.redeem(sender, deployment, _shares(sender, deployment, amount))
         return _flow(sender, deployment, receipt, "Vault", "Withdraw")
 
@@ -105,7 +105,7 @@ def redeem_frozen(settings: Settings, amount: Decimal | None, ask: Ask = None) -
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = vault.redeem_frozen(sender, deployment, _shares(sender, deployment, amount))
         return _flow(sender, deployment, receipt, "CircuitBreaker", "FrozenExit")
 
@@ -116,7 +116,7 @@ def request_redeem(settings: Settings, amount: Decimal | None, ask: Ask = None) 
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = queue.request_redeem(sender, deployment, _shares(sender, deployment, amount))
         return _queued(sender, deployment, receipt, "RedeemRequest")
 
@@ -127,7 +127,7 @@ def cancel_request(settings: Settings, ask: Ask = None) -> Queued:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = queue.cancel_request(sender, deployment)
         return _queued(sender, deployment, receipt, "RedeemRequestCancelled")
 
@@ -138,7 +138,7 @@ def claim_redemption(settings: Settings, ask: Ask = None) -> Flow:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = queue.claim_redemption(sender, deployment)
         return _flow(sender, deployment, receipt, "RedemptionQueue", "Withdraw")
 
@@ -149,7 +149,7 @@ def settle_queue(settings: Settings, ask: Ask = None) -> Flow:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = queue.settle_epoch(sender, deployment)
         return _flow(sender, deployment, receipt, "RedemptionQueue", "EpochSettled")
 
@@ -160,7 +160,7 @@ def record_breach(settings: Settings, ask: Ask = None) -> str:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = liquidation.record_breach(sender, deployment)
         safety = liquidation.read_safety(sender.w3, deployment)
         told = "; ".join(f"{name}: {text}" for name, text in liquidation.facts(safety))
@@ -173,9 +173,9 @@ def de_risk(settings: Settings, ask: Ask = None) -> str:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = liquidation.de_risk(sender, connect(settings), deployment)
-        args = _event(sender, deployment, receipt, "Hedger", "DeRisked")
+        args = event_of(sender, deployment, receipt, "Hedger", "DeRisked")
     moved, bounty = args["moved"] / WAD, args["bounty"] / USDC
     where = f"block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
     return f"{moved:,.2f} USDC of hedges moved, {bounty:,.6f} USDC of bounty in {where}"
@@ -187,7 +187,7 @@ def open_auction(settings: Settings, ask: Ask = None) -> str:
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
-    with _acting(settings, ask) as (sender, deployment):
+    with acting(settings, ask) as (sender, deployment):
         receipt = liquidation.open_auction(sender, deployment)
     return f"The auction is open since block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
 
@@ -198,30 +198,30 @@ def bid(settings: Settings, label: str, size: Decimal, least: Decimal, writes: b
     Raises:
         KeelError: the vault is not short of such a series; or of the kind of whatever stands in the way.
     """
-    units = to_wad(_positive(size, decimals=9))
+    units = to_wad(positive(size, decimals=9))
     if least != 0:  # anything will do
-        _positive(least, decimals=6)
-    with _acting(settings, ask) as (sender, deployment):
+        positive(least, decimals=6)
+    with acting(settings, ask) as (sender, deployment):
         series = liquidation.short_series(sender.w3, deployment, label)
         connection = connect(settings)
         receipt = liquidation.bid(sender, connection, deployment, series, units, writes=writes, least=to_usdc(least))
-        paid = _event(sender, deployment, receipt, "BuybackAuction", "BidTaken")["price"] / USDC
+        paid = event_of(sender, deployment, receipt, "BuybackAuction", "BidTaken")["price"] / USDC
     where = f"block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
     return f"{size:,f} {label} for {paid:,.6f} USDC in {where}"
 
 
 def _shares(sender: Sender, deployment: Deployment, amount: Decimal | None) -> int:
-    return vault.require_shares(sender, deployment, 1) if amount is None else to_wad(_positive(amount, decimals=18))
+    return vault.require_shares(sender, deployment, 1) if amount is None else to_wad(positive(amount, decimals=18))
 
 
 def _flow(sender: Sender, deployment: Deployment, receipt: TxReceipt, name: str, event: str) -> Flow:
-    args = _event(sender, deployment, receipt, name, event)
+    args = event_of(sender, deployment, receipt, name, event)
     assets, shares = Decimal(args["assets"]) / USDC, Decimal(args["shares"]) / WAD
     return Flow(assets, shares, receipt["blockNumber"], receipt["transactionHash"].to_0x_hex())
 
 
 def _queued(sender: Sender, deployment: Deployment, receipt: TxReceipt, event: str) -> Queued:
-    args = _event(sender, deployment, receipt, "RedemptionQueue", event)
+    args = event_of(sender, deployment, receipt, "RedemptionQueue", event)
     closes_at = queue.read_queue(sender.w3, deployment).closes_at
     return Queued(
         Decimal(args["shares"]) / WAD,
@@ -231,7 +231,7 @@ def _queued(sender: Sender, deployment: Deployment, receipt: TxReceipt, event: s
     )
 
 
-def _event(sender: Sender, deployment: Deployment, receipt: TxReceipt, name: str, event: str) -> Any:
+def event_of(sender: Sender, deployment: Deployment, receipt: TxReceipt, name: str, event: str) -> Any:
     from web3.logs import DISCARD
 
     contract = bind(sender.w3, deployment, name)
@@ -240,7 +240,7 @@ def _event(sender: Sender, deployment: Deployment, receipt: TxReceipt, name: str
     return log["args"]
 
 
-def _positive(amount: Decimal, decimals: int) -> Decimal:
+def positive(amount: Decimal, decimals: int) -> Decimal:
     if not amount.is_finite() or not 0 < amount < _MOST or amount != round(amount, decimals):
         raise ConfigError(
             f"{amount} is not a positive amount below a billion with at most {decimals} decimals.",
@@ -264,7 +264,7 @@ def _account(name: str, address: str) -> str:
 
 
 @contextmanager
-def _acting(settings: Settings, ask: Ask) -> Iterator[tuple[Sender, Deployment]]:
+def acting(settings: Settings, ask: Ask) -> Iterator[tuple[Sender, Deployment]]:
     """The configured key's sender, and the deployment."""
     session = open_session(settings)
     sender = Sender(session.connection.w3, session.account(ask))

@@ -1,0 +1,157 @@
+"""`keel options`: what takers, makers and quoters do, with settings, a key and a node. Quotes travel as JSON files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from keeper.domain.times import utc_second
+from keeper.domain.units import USDC, WAD
+from keeper.errors import ConfigError, KeelError
+from keeper.operations import options
+from keeper.operations.options import ANYONE, Quote, SignedQuote
+from keeper.operations.people import Ask, acting, event_of, positive
+from keeper.operations.session import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+    from pathlib import Path
+
+    from web3.types import TxReceipt
+
+    from keeper.chain.deployments import Deployment
+    from keeper.chain.sender import Sender
+    from keeper.config import Settings
+
+_NOTHING: Final = "Nothing was sent."
+_LARGEST_FILE: Final = 10_000  # bytes
+
+
+def quote(
+    settings: Settings, label: str, size: Decimal, edge: float, nonce: int, *, vault_sells: bool, ask: Ask = None
+) -> dict[str, Any]:
+    """Sign a quote at the contract's bound, made better for the vault by the share ``edge``, as the configured key.
+
+    Raises:
+        KeelError: there is no such series; or of the kind of whatever stands in the way.
+    """
+    units = float(positive(size, decimals=9))
+    if not 0 <= edge < 1 or not 0 <= nonce < 2**256:
+        raise ConfigError("--edge is from 0 to 1, --nonce not below zero.", kept=_NOTHING)
+    with acting(settings, ask) as (sender, deployment):
+        series = options.series_of(sender.w3, deployment, label)
+        signed = options.make_quote(
+            sender.w3, deployment, sender.account, series, units, vault_sells=vault_sells, edge=edge, nonce=nonce
+        )
+    return to_json(signed, deployment)
+
+
+def fill(settings: Settings, path: Path, ask: Ask = None) -> str:
+    """Trade the quote of a file in full. Returns what to tell. Raises KeelError."""
+    return _trade(settings, path, options.fill, ask)
+
+
+def write(settings: Settings, path: Path, ask: Ask = None) -> str:
+    """Write the options of a file's quote to the vault. Returns what to tell. Raises KeelError."""
+    return _trade(settings, path, options.write, ask)
+
+
+def claim(settings: Settings, label: str, ask: Ask = None) -> str:
+    """Claim what a settled series pays to the configured key. Returns what to tell. Raises KeelError."""
+    with acting(settings, ask) as (sender, deployment):
+        receipt = options.claim(sender, deployment, options.series_of(sender.w3, deployment, label))
+        args = event_of(sender, deployment, receipt, "ClearingHouse", "Claimed")
+    return f"{args['amount'] / USDC:,.6f} USDC for {args['size'] / WAD:,.9g} {label.upper()} in {_where(receipt)}"
+
+
+def take_back(settings: Settings, label: str, ask: Ask = None) -> str:
+    """Return the configured key's collateral of a settled series. Returns what to tell. Raises KeelError."""
+    with acting(settings, ask) as (sender, deployment):
+        series = options.series_of(sender.w3, deployment, label)
+        receipt = options.take_back(sender, deployment, series)
+        args = event_of(sender, deployment, receipt, "ClearingHouse", "CollateralReturned")
+    token = "the underlying's" if series.is_call else "USDC's"
+    return f"{args['amount']:,} of {token} smallest units are back in {_where(receipt)}"
+
+
+def fund(settings: Settings, ask: Ask = None) -> str:
+    """Fund what the vault owes to holders, paid for by the configured key. Returns what to tell. Raises KeelError."""
+    with acting(settings, ask) as (sender, deployment):
+        receipt = options.fund(sender, deployment)
+        args = event_of(sender, deployment, receipt, "ClearingHouse", "Funded")
+    left = f"{args['still_owed'] / USDC:,.6f} still owed"
+    return f"{args['amount'] / USDC:,.6f} USDC funded, {left}, in {_where(receipt)}"
+
+
+def cancel(settings: Settings, first: int, last: int, ask: Ask = None) -> str:
+    """Cancel the configured key's quotes with nonces in a range. Returns what to tell. Raises KeelError."""
+    with acting(settings, ask) as (sender, deployment):
+        receipt = options.cancel_nonces(sender, deployment, first, last)
+    return f"Quotes of {sender.address} with nonces {first} to {last} are cancelled in {_where(receipt)}"
+
+
+# ---------------------------------------------------------------- quotes as files
+
+
+def to_json(signed: SignedQuote, deployment: Deployment) -> dict[str, Any]:
+    """A quote for a file: integers as texts, since many programs cannot hold them."""
+    plain = {name: str(value) if type(value) is int else value for name, value in asdict(signed.quote).items()}
+    book = {"chain_id": deployment.chain_id, "option_book": deployment.address("OptionBook")}
+    return {**book, "quote": plain, "signer": signed.signer, "signature": "0x" + signed.signature.hex()}
+
+
+def read_quote(path: Path, deployment: Deployment) -> SignedQuote:
+    """The quote of a file.
+
+    Raises:
+        ConfigError: there is no such file, it is none, or it is of another deployment.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = json.loads(file.read(_LARGEST_FILE))
+        plain = found["quote"]
+        values = {name: _value(plain[name]) for name in Quote.__dataclass_fields__}
+        read = SignedQuote(Quote(**values), str(found["signer"]), bytes.fromhex(found["signature"].removeprefix("0x")))
+        place = (found["chain_id"], found["option_book"])
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.", kept=_NOTHING) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(
+            f"{path} is no quote.", kept=_NOTHING, todo="It is what `keel options quote` prints, unchanged."
+        ) from None
+    if place != (deployment.chain_id, deployment.address("OptionBook")):
+        raise ConfigError(f"{path} is a quote of another vault, {place[1]} on chain {place[0]}.", kept=_NOTHING)
+    return read
+
+
+def _value(given: Any) -> Any:
+    return given if isinstance(given, bool) or str(given).startswith("0x") else int(given)
+
+
+def _trade(
+    settings: Settings, path: Path, how: Callable[[Sender, Deployment, SignedQuote], TxReceipt], ask: Ask
+) -> str:
+    signed = read_quote(path, open_session(settings).deployment)
+    with acting(settings, ask) as (sender, deployment):
+        _require_mine(signed, sender)
+        receipt = how(sender, deployment, signed)
+        args = event_of(sender, deployment, receipt, "OptionBook", "Filled")
+    which = "bought for" if args["vault_sells"] else "written for" if args["written"] else "sold for"
+    return f"{args['size'] / WAD:,.9g} options {which} {args['premium'] / USDC:,.6f} USDC in {_where(receipt)}"
+
+
+def _require_mine(signed: SignedQuote, sender: Sender) -> None:
+    """Raises KeelError for a quote that is over, or for somebody else: the contract would say so, in fewer words."""
+    now = sender.w3.eth.get_block("latest")["timestamp"]
+    if signed.quote.deadline < now:
+        raise KeelError(
+            f"The quote was good until {utc_second(signed.quote.deadline)}.", kept=_NOTHING, todo="Ask for a new one."
+        )
+    if signed.quote.taker not in (ANYONE, sender.address):
+        raise KeelError(f"The quote is for {signed.quote.taker}, not for {sender.address}.", kept=_NOTHING)
+
+
+def _where(receipt: TxReceipt) -> str:
+    return f"block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
