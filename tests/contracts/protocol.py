@@ -551,9 +551,13 @@ class Protocol:
         return problems
 
     def _possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
-        pools = (addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000, addresses.POOL_WBTC_USDC_3000)
-        spenders = (addresses.AAVE_POOL, *pools)
-        for owner in (self.vault, self.book, self.clearing, *self.venues):
-            for token in (self.asset, self.market.weth, self.market.wbtc):
-                for spender in (*spenders, str(self.vault.address), str(self.book.address), str(self.clearing.address)):
+        """What a contract could have approved: its tokens to whom it trades with, and to the Vault and its components."""
+        tokens = [self.asset, self.market.weth, *([self.market.wbtc] if self.has_btc else [])]
+        pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
+        pools += [addresses.POOL_WBTC_USDC_3000] if self.has_btc else []
+        components = [str(contract.address) for contract in (self.vault, self.book, self.clearing)]
+        lending = [self.lending] if hasattr(self, "lending") else []
+        for owner in (self.vault, self.book, self.clearing, *self.venues, *lending):
+            for token in tokens:
+                for spender in (addresses.AAVE_POOL, *pools, *components):
                     yield owner, token, spender

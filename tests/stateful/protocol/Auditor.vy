@@ -6,6 +6,7 @@
 """
 
 from ethereum.ercs import IERC20
+from contracts.interfaces import IRiskEngine
 from contracts.interfaces import IVenue
 from contracts.modules import series
 
@@ -108,6 +109,27 @@ struct Holder:
     claimable_assets: uint256
 
 
+# @notice All of it at one moment.
+# @param balances    Of each contract in turn, what it holds of each token.
+# @param is_known    Whether there is an assessment.
+# @param value       Venues and options at mid, USDC in WAD; zero without an assessment.
+# @param lent        What the lending venue has recorded.
+struct Everything:
+    accounts: Accounts
+    balances: DynArray[uint256, 64]
+    holders: DynArray[Holder, 16]
+    series: DynArray[Series, 32]
+    settled: DynArray[Settled, 64]
+    is_known: bool
+    assessment: IRiskEngine.Assessment
+    value: int256
+    lent: uint256
+
+
+interface Lending:
+    def supplied() -> uint256: view
+
+
 VAULT: immutable(Vault)
 BREAKER: immutable(Breaker)
 QUEUE: immutable(Queue)
@@ -141,7 +163,39 @@ def __init__(
 
 @external
 @view
-def accounts(usdc: address, weth: address) -> Accounts:
+def everything(
+    tokens: DynArray[IERC20, 4],
+    contracts: DynArray[address, 16],
+    owners: DynArray[address, 16],
+    settled: DynArray[uint256, 64],
+    venues: DynArray[IVenue, 8],
+    underlyings: DynArray[uint256, 8],
+    lending: Lending,
+) -> Everything:
+    """
+    @param tokens USDC first, then WETH.
+    @param underlyings Of each venue.
+    """
+    seen: Everything = empty(Everything)
+    seen.accounts = self._accounts(tokens[0].address, tokens[1].address)
+    seen.balances = self._balances(tokens, contracts)
+    seen.holders = self._holders(owners)
+    seen.series = self._book()
+    seen.settled = self._settled(settled)
+    seen.lent = staticcall lending.supplied()
+    response: Bytes[672] = b""
+    seen.is_known, response = raw_call(
+        VAULT.address, method_id("assessment()"), max_outsize=672, is_static_call=True, revert_on_failure=False
+    )
+    if seen.is_known:
+        seen.assessment = abi_decode(response, IRiskEngine.Assessment)
+        seen.value = self._value(venues, underlyings, seen.assessment.spot)
+    return seen
+
+
+@internal
+@view
+def _accounts(usdc: address, weth: address) -> Accounts:
     approved: uint256 = 0
     for a: Approval in self.approvals:
         approved = max(approved, staticcall a.token.allowance(a.owner, a.spender))
@@ -163,22 +217,22 @@ def accounts(usdc: address, weth: address) -> Accounts:
     )
 
 
-@external
+@internal
 @view
-def balances(tokens: DynArray[IERC20, 8], owners: DynArray[address, 16]) -> DynArray[uint256, 128]:
+def _balances(tokens: DynArray[IERC20, 4], owners: DynArray[address, 16]) -> DynArray[uint256, 64]:
     """
     @return Of each owner in turn, what it holds of each token.
     """
-    found: DynArray[uint256, 128] = []
+    found: DynArray[uint256, 64] = []
     for owner: address in owners:
         for token: IERC20 in tokens:
             found.append(staticcall token.balanceOf(owner))
     return found
 
 
-@external
+@internal
 @view
-def holders(owners: DynArray[address, 16]) -> DynArray[Holder, 16]:
+def _holders(owners: DynArray[address, 16]) -> DynArray[Holder, 16]:
     found: DynArray[Holder, 16] = []
     for owner: address in owners:
         found.append(
@@ -192,9 +246,9 @@ def holders(owners: DynArray[address, 16]) -> DynArray[Holder, 16]:
     return found
 
 
-@external
+@internal
 @view
-def book() -> DynArray[Series, 32]:
+def _book() -> DynArray[Series, 32]:
     found: DynArray[Series, 32] = []
     for slot: uint256 in staticcall BOOK.live_book():
         id: uint256 = series._id(slot)
@@ -213,9 +267,9 @@ def book() -> DynArray[Series, 32]:
     return found
 
 
-@external
+@internal
 @view
-def settled(ids: DynArray[uint256, 64]) -> DynArray[Settled, 64]:
+def _settled(ids: DynArray[uint256, 64]) -> DynArray[Settled, 64]:
     found: DynArray[Settled, 64] = []
     for id: uint256 in ids:
         done: bool = False
@@ -229,16 +283,17 @@ def settled(ids: DynArray[uint256, 64]) -> DynArray[Settled, 64]:
     return found
 
 
-@external
+@internal
 @view
-def value(venues: DynArray[IVenue, 8], spots: DynArray[uint256, 8]) -> (int256, int256):
+def _value(venues: DynArray[IVenue, 8], of: DynArray[uint256, 8], spots: uint256[2]) -> int256:
     """
-    @return Equity of the venues at their spots, and the positions in options at their mid marks: USDC in WAD.
+    @return Equity of the venues at their spots and the positions in options at their mid marks, USDC in WAD.
     """
-    equity: int256 = 0
+    value: int256 = 0
     for i: uint256 in range(len(venues), bound=8):
-        equity += (staticcall venues[i].state(spots[i])).equity
-    options: int256 = 0
+        spot: uint256 = spots[of[i]]
+        # Without a price any will do for what has no exposure.
+        value += (staticcall venues[i].state(spot if spot > 0 else 10**18)).equity
     for slot: uint256 in staticcall BOOK.live_book():
         position: int256 = series._position(slot)
         if position != 0:
@@ -249,5 +304,5 @@ def value(venues: DynArray[IVenue, 8], spots: DynArray[uint256, 8]) -> (int256, 
             posted_at: uint256 = 0
             deviations: uint256 = 0
             bid, mid, ask, spot, posted_at, deviations = staticcall PRICER.marks(slot)
-            options += position * convert(mid, int256) // 10**18
-    return equity, options
+            value += position * convert(mid, int256) // 10**18
+    return value

@@ -9,10 +9,9 @@ from functools import cached_property
 from typing import Any
 
 import boa
-from boa.contracts.base_evm_contract import BoaError
 
 from tests.contracts.chain import DAY, WAD
-from tests.contracts.protocol import Protocol
+from tests.contracts.protocol import ETH, Protocol
 
 SIDES = ("bid", "mid", "ask")
 _UNIT = 10**12  # WAD per unit of USDC
@@ -89,7 +88,7 @@ class Ghost:
 
 
 class Auditor:
-    """Reads the books of one protocol in a handful of calls."""
+    """Reads the books of one protocol in one call."""
 
     def __init__(self, protocol: Protocol, holders: list[str]) -> None:
         self.p, self.owners = protocol, holders
@@ -111,26 +110,26 @@ class Auditor:
 
     def read(self, settled: list[int]) -> Books:
         """The books now."""
-        contract, vault = self.contract, self.p.vault
-        try:
-            assessment = vault.assessment()
-        except BoaError:
-            assessment = None
-        held = contract.balances(self.tokens, list(self.holding.values()))
-        value = 0
-        if assessment is not None:
-            venues = [venue.address for venue in (*self.p.venues, self.p.lending)]
-            value = sum(contract.value(venues, [assessment.spot[0] or WAD] * len(venues)))
+        venues = [*self.p.venues, self.p.lending]
+        seen = self.contract.everything(
+            self.tokens,
+            list(self.holding.values()),
+            self.owners,
+            settled,
+            venues,
+            [ETH] * len(venues),
+            self.p.lending,
+        )
         return Books(
-            accounts=contract.accounts(*self.tokens),
-            usdc=dict(zip(self.holding, held[::2], strict=True)),
-            weth=dict(zip(self.holding, held[1::2], strict=True)),
-            holders=dict(zip(self.owners, contract.holders(self.owners), strict=True)),
-            series={each.id: each for each in contract.book()},
-            settled={each.id: each for each in contract.settled(settled)} if settled else {},
-            assessment=assessment,
-            value=value,
-            lent=int(self.p.lending.supplied()),
+            accounts=seen.accounts,
+            usdc=dict(zip(self.holding, seen.balances[::2], strict=True)),
+            weth=dict(zip(self.holding, seen.balances[1::2], strict=True)),
+            holders=dict(zip(self.owners, seen.holders, strict=True)),
+            series={each.id: each for each in seen.series},
+            settled={each.id: each for each in seen.settled},
+            assessment=seen.assessment if seen.is_known else None,
+            value=seen.value,
+            lent=seen.lent,
             time=self.p.market.now,
         )
 
