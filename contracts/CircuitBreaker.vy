@@ -21,7 +21,7 @@
         the queue, which has none of these limits. No role can close exits: what slows them down has floors.
 
         Frozen exits. A holder may burn shares for the lesser of 90 % of the last known `nav_bid` per share, and his part of free
-        cash less the last known initial margin and what the queue's closed epochs were worth. Enough gas for the
+        cash, what the lending venue can give back included, less the last known initial margin and what the queue's closed epochs were worth. Enough gas for the
         whole assessment is asked for first: nobody feigns a failure by starving it.
 @custom:kill guardian: `set_reduce_only(True)`. Exits, settlement and hedges have no switch.
 """
@@ -87,7 +87,8 @@ event FrozenExit:
 _W: constant(uint256) = 10**18
 _OVERDUE: constant(uint256) = 48 * 3600
 _FROZEN_PRICE: constant(uint256) = 90 * 10**16
-_FROZEN_GAS: constant(uint256) = 12_000_000  # an assessment of 32 series and 8 venues that waste what they get needs less
+_FROZEN_GAS: constant(uint256) = 8_000_000  # the largest book, all venues burning what they get, needs less
+_LENDING_GAS: constant(uint256) = 500_000  # a lending venue that needs more does not answer
 _MIN_EXIT_FLOW: constant(uint256) = 10**16
 _MIN_UTILISATION: constant(uint256) = 50 * 10**16
 _MAX_112: constant(uint256) = 2**112 - 1
@@ -487,9 +488,31 @@ def _frozen_worth(shares: uint256) -> uint256:
     good: LastGood = self._last()
     supply: uint256 = staticcall IERC20(VAULT.address).totalSupply() + _UNIT
     kept: uint256 = good.initial + staticcall QUEUE.shares_due() * good.price // _W
-    cash: uint256 = convert(max(staticcall VAULT.cash(), 0), uint256)
+    cash: uint256 = self._cash()
     part: uint256 = (cash - min(cash, kept)) * shares // supply
     return min(part, shares * good.price // _W * _FROZEN_PRICE // _W) // _UNIT
+
+
+@internal
+@view
+def _cash() -> uint256:
+    """
+    @return USDC, idle or to be had from the lending venue at once, that is not owed to option holders, WAD.
+    """
+    cash: int256 = staticcall VAULT.cash()
+    success: bool = False
+    response: Bytes[32] = b""
+    success, response = raw_call(
+        staticcall VAULT.lending(),
+        method_id("withdrawable()"),
+        max_outsize=32,
+        gas=_LENDING_GAS,
+        is_static_call=True,
+        revert_on_failure=False,
+    )
+    if success and len(response) == 32:
+        cash += convert(min(convert(response, uint256), 2**128) * _UNIT, int256)  # more would overflow
+    return convert(max(cash, 0), uint256)
 
 
 @internal

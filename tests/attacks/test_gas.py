@@ -5,11 +5,14 @@ import pytest
 from eth_abi import encode
 
 from keeper.simulation.chain import addresses
-from tests.contracts.chain import USDC, WAD, reverts
+from tests.contracts.chain import USDC, WAD, reason, reverts
 from tests.contracts.protocol import BTC, DECISION, ETH, Leg, Protocol, wad
 
 MOST = 16_777_216  # gas of a transaction, EIP-7825
 SERIES, VENUES = 32, 8
+FROZEN_GAS = 8_000_000  # CircuitBreaker's floor for frozen exits
+FROZEN = 4  # Mode
+INVALID = b"\xfe"  # an opcode that takes all gas
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +157,42 @@ def test_a28_a_starved_call_changes_nothing(full):
                     assert full.vault.assessment() == before, name
                 else:  # what is refunded at the end had to be there in between
                     assert full.vault.assessment() == honest, name
+
+
+def waste_gas(p):
+    """What the venues ask takes all gas that it gets: no assessment that succeeds needs more."""
+    p.vault.checkpoint()
+    for asked in (addresses.WETH, addresses.WBTC, addresses.AAVE_USDC):
+        boa.env.set_code(asked, INVALID)
+
+
+def frozen_exit(p, gas):
+    """Whether the depositor is paid for 1,000 shares as if NAV could not be computed, and the reason if not."""
+    try:
+        return p.breaker.exit_frozen(1_000 * WAD, p.depositor, sender=p.depositor, gas=gas) > 0
+    except boa.BoaError as error:
+        return reason(error)
+
+
+@pytest.mark.parametrize("wasteful", [False, True])
+def test_a28_nobody_feigns_a_dead_oracle_by_starving_the_largest_book(full, wasteful):
+    """Attack A28: what the assessment needs is asked for first, so that it fails for no other reason than the oracles'."""
+    full.vault.checkpoint()
+    if wasteful:
+        waste_gas(full)
+    answers = set()
+
+    for gas in [*range(1_000_000, FROZEN_GAS + 400_000, 50_000), MOST - 100_000]:
+        with boa.env.anchor():
+            answers.add(frozen_exit(full, gas))
+
+    assert answers == {"breaker: too little gas", "breaker: not frozen"}
+
+
+def test_a28_a_dead_oracle_that_burns_all_gas_does_not_close_frozen_exits(full):
+    """Attack A28: of a transaction's gas each call keeps a 64th back, and they pay."""
+    waste_gas(full)
+    boa.env.set_code(addresses.ETH_USD_FEED, INVALID)
+    assert full.vault.mode(gas=MOST) == FROZEN
+
+    assert frozen_exit(full, MOST - 100_000) is True

@@ -3,10 +3,13 @@
 import boa
 import pytest
 
+from tests.contracts.aave import lend_out
 from tests.contracts.chain import DAY, HOUR, USDC, WAD, account, events, reverts
-from tests.contracts.protocol import SPOT
+from tests.contracts.protocol import ETH, SPOT, fault
 
 HEIR = account("heir")
+FLOOR = 8_000_000  # CircuitBreaker's _FROZEN_GAS
+LENT = 800_000 * USDC
 
 
 @pytest.fixture
@@ -116,15 +119,82 @@ def test_an_unsettled_expiry_is_no_freeze(funded, sold):
 
 
 def test_nobody_feigns_a_failure_by_starving_the_assessment(funded, sold):
-    """Attack: just enough gas that the assessment runs out, and the rest does not."""
+    """Attack: just enough gas that the assessment runs out, and the rest does not. The largest book is in tests/attacks."""
     funded.vault.checkpoint()
 
-    for gas in range(300_000, 12_000_000, 450_000):
+    for gas in range(300_000, FLOOR, 450_000):
         with pytest.raises(boa.BoaError), boa.env.anchor():
             funded.breaker.exit_frozen(10_000 * WAD, HEIR, sender=funded.depositor, gas=gas)
     assert funded.asset.balanceOf(HEIR) == 0
     with reverts("breaker: too little gas"):
-        funded.breaker.exit_frozen(10_000 * WAD, HEIR, sender=funded.depositor, gas=11_900_000)
+        funded.breaker.exit_frozen(10_000 * WAD, HEIR, sender=funded.depositor, gas=FLOOR - 100_000)
+
+
+@pytest.fixture
+def lending(funded, sold):
+    """Of 1,000,000 USDC 800,000 are lent to Aave."""
+    funded.list_lending()
+    funded.hedger.lend(LENT, sender=funded.keeper)
+    funded.vault.checkpoint()
+    return funded
+
+
+def freeze(p):
+    """Prices get stale."""
+    p.market.pass_time(2 * HOUR)
+
+
+def test_what_is_lent_is_recalled_and_paid(lending):
+    """Idle is 200,000: what can be had from Aave at once is as good."""
+    freeze(lending)
+    good, shares = lending.breaker.last_good(), 400_000 * WAD
+
+    assets = lending.breaker.exit_frozen(shares, HEIR, sender=lending.depositor)
+
+    assert assets == shares * good.price // WAD * 9 // 10 // 10**12
+    assert lending.asset.balanceOf(HEIR) == assets > 300_000 * USDC
+    assert lending.vault.idle() == 0
+
+
+def test_what_aave_has_lent_on_is_no_cash(lending):
+    """Attack A21: only 50,000 of the 800,000 can be had, and everybody's part is of idle and those."""
+    lend_out(lending.market, lending.stranger, left=50_000 * USDC)
+    freeze(lending)
+    free = lending.vault.cash() + 50_000 * WAD - lending.breaker.last_good().initial
+
+    assets = lending.breaker.exit_frozen(500_000 * WAD, HEIR, sender=lending.depositor)
+
+    assert assets == free * 500_000 * WAD // (1_000_000 * WAD + 10**12) // 10**12
+
+
+@pytest.fixture
+def boastful(funded, sold):
+    """800,000 USDC are lent to a venue that does not give them back."""
+    venue = fault("BoastfulLending")
+    funded.vault.list_venue(venue, ETH, sender=funded.governor)
+    funded.vault.set_lending(2, sender=funded.governor)
+    funded.hedger.lend(LENT, sender=funded.keeper)
+    funded.vault.checkpoint()
+    freeze(funded)
+    return funded, venue
+
+
+def test_a_lender_that_breaks_its_word_leaves_idle_to_go_out(boastful):
+    p, _ = boastful
+    with reverts("vault: not enough idle cash"):
+        p.breaker.exit_frozen(400_000 * WAD, HEIR, sender=p.depositor)
+
+    assert p.breaker.exit_frozen(200_000 * WAD, HEIR, sender=p.depositor) > 175_000 * USDC
+
+
+def test_a_lender_that_does_not_answer_counts_nothing(boastful):
+    p, venue = boastful
+    venue.fall_silent()
+    free = p.vault.cash() - p.breaker.last_good().initial
+
+    assets = p.breaker.exit_frozen(500_000 * WAD, HEIR, sender=p.depositor)
+
+    assert assets == free * 500_000 * WAD // (1_000_000 * WAD + 10**12) // 10**12
 
 
 def test_not_while_a_component_holds_the_lock(frozen):
