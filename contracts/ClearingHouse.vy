@@ -369,6 +369,7 @@ def _fund() -> uint256:
     if amount == 0:
         return 0
     self.funded += amount
+    assert staticcall USDC.balanceOf(self) >= self.funded + self.escrow[USDC.address], "clearing: assets missing"
     self.short_since = 0
     if amount == owed:
         self.round += 1

@@ -237,6 +237,7 @@ def settle_epoch() -> (uint256, uint256):
         self.point = point
         self.total_pending -= shares
         self.reserved += assets
+        assert staticcall ASSET.balanceOf(self) >= self.reserved, "queue: assets missing"
     joined: uint256 = next.shares - self.pooled
     self.pooled = next.shares - shares
     log EpochSettled(

@@ -176,7 +176,7 @@ def frozen_exit(p, gas):
 
 @pytest.mark.parametrize("wasteful", [False, True])
 def test_a28_nobody_feigns_a_dead_oracle_by_starving_the_largest_book(full, wasteful):
-    """Attack A28: what the assessment needs is asked for first, so that it fails for no other reason than the oracles'."""
+    """Attack A28: what the assessment needs is asked for first, so that it fails only for the oracles' reasons."""
     full.vault.checkpoint()
     if wasteful:
         waste_gas(full)

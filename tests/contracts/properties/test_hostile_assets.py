@@ -35,6 +35,33 @@ def test_a_premium_that_arrives_short_is_refused(hostile):
         hostile.sell(hostile.book.live_book()[0] >> 87 << 87)
 
 
+def test_a_settlement_that_reaches_the_queue_short_is_refused(hostile):
+    """Attack A8: else the last who claims would find nothing. At once everybody can leave and bear the fee himself."""
+    hostile.request(5_000 * WAD, hostile.stranger)
+    hostile.close_epoch()
+    hostile.asset.charge(10)
+
+    with reverts("queue: assets missing"):
+        hostile.settle_epoch()
+    hostile.asset.charge(0)
+
+    assert hostile.settle_epoch()[1] > 0
+    assert hostile.ledger_problems([hostile.depositor, hostile.stranger, hostile.queue.address]) == []
+
+
+def test_a_payout_that_is_funded_short_is_refused(hostile):
+    """Attack A8: what holders are promised is there in full before the first of them is paid."""
+    series = hostile.book.live_book()[0] >> 87 << 87
+    hostile.settle(hostile.expiry(), 3_500)
+    hostile.asset.charge(10)
+
+    with reverts("clearing: assets missing"):
+        hostile.clearing.claim(series, sender=hostile.taker)
+    hostile.asset.charge(0)
+
+    assert hostile.clearing.claim(series, sender=hostile.taker) == 5_000 * hostile.unit
+
+
 def test_a_fee_on_the_way_out_is_the_receivers(hostile):
     """Exits stay open, and the books stay right."""
     hostile.asset.charge(10)

@@ -43,36 +43,44 @@ FAULTS = {
 
 @pytest.fixture(params=FAULTS)
 def faulty(request, hedged):
-    """A third venue, worth 10,000 USDC until it failed."""
+    """A vault whose third venue was worth 10,000 USDC until it failed, and its assessment before."""
     venue = fault("LyingVenue")
     venue.hold(3 * WAD, 10_000 * WAD)
     hedged.vault.list_venue(venue, ETH, sender=hedged.governor)
     before = hedged.vault.assessment()
     FAULTS[request.param](venue)
-    after = hedged.vault.assessment()
+    return hedged, before
+
+
+def test_it_counts_nothing_and_is_flagged(faulty):
+    """Whatever it says, or does not."""
+    p, before = faulty
+
+    after = p.vault.assessment()
+
     assert before.nav_bid - after.nav_bid == 10_000 * WAD
     assert before.delta[ETH] - after.delta[ETH] == 3 * WAD
     assert after.venue_failed
-    return hedged
 
 
 def test_it_blocks_no_exit_no_queue_no_settlement_and_no_other_venue(faulty):
     """Invariant 42."""
-    who, vault = faulty.depositor, faulty.vault
-    series = faulty.book.live_book()[0] >> 87 << 87
+    p, _ = faulty
+    who, vault = p.depositor, p.vault
+    series = p.book.live_book()[0] >> 87 << 87
 
     vault.redeem(10_000 * WAD, who, who, sender=who)
-    faulty.request(10_000 * WAD)
-    faulty.rebalance(faulty.leg(SPOT, -0.1))
-    faulty.close_epoch()
-    shares, assets = faulty.settle_epoch()
-    faulty.settle(series >> 215 & 2**32 - 1, 3_500)
-    faulty.clearing.fund(sender=faulty.stranger)
-    faulty.clearing.claim(series, sender=faulty.taker)
+    p.request(10_000 * WAD)
+    p.rebalance(p.leg(SPOT, -0.1))
+    p.close_epoch()
+    shares, assets = p.settle_epoch()
+    p.settle(series >> 215 & 2**32 - 1, 3_500)
+    p.clearing.fund(sender=p.stranger)
+    p.clearing.claim(series, sender=p.taker)
 
     assert shares == 10_000 * WAD and assets > 0
-    assert faulty.market.usdc.balanceOf(faulty.taker) == 5_000 * USDC
-    assert faulty.ledger_problems([who, faulty.queue.address]) == []
+    assert p.market.usdc.balanceOf(p.taker) == 5_000 * USDC
+    assert p.ledger_problems([who, p.queue.address]) == []
 
 
 def test_one_that_comes_back_counts_again(hedged):

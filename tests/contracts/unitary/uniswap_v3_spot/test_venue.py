@@ -3,7 +3,7 @@
 import pytest
 
 from keeper.simulation.chain import addresses
-from tests.contracts.chain import USDC, WAD, reverts
+from tests.contracts.chain import USDC, WAD, events, reverts
 from tests.contracts.protocol import LOOSE, ETH, SPOT, Limits, load, replace_code
 
 
@@ -96,9 +96,37 @@ def test_a_pool_without_depth_is_refused(holding, units):
         holding.rebalance(holding.leg(2, units, pool=1))
 
 
-def test_an_unknown_pool_is_refused(funded):
-    with reverts():
-        funded.rebalance(funded.leg(SPOT, 1, pool=2))
+def test_a_purchase_is_split_over_the_listed_pools(funded):
+    """Of 300 WETH 200 come from the pool of 0.05 % and 100 from that of 0.3 %: each pays its own impact."""
+    funded.loosen()
+    roots = [pool.slot0()[0] for pool in (funded.market.pool, funded.market.deep_pool)]
+
+    funded.rebalance(funded.leg(SPOT, 200), funded.leg(SPOT, 100, pool=1))
+
+    assert funded.spot.held() == funded.market.weth.balanceOf(funded.spot) == 300 * WAD
+    for was, pool in zip(roots, (funded.market.pool, funded.market.deep_pool), strict=True):
+        assert pool.slot0()[0] < was  # WETH is dearer in each
+    assert [event.units for event in events(funded.hedger, "LegTraded")] == [200 * WAD, 100 * WAD]
+
+
+def test_split_it_is_sold_again(funded):
+    funded.loosen()
+    funded.rebalance(funded.leg(SPOT, 200), funded.leg(SPOT, 100, pool=1))
+
+    funded.rebalance(funded.leg(SPOT, -150), funded.leg(SPOT, -150, pool=1))
+
+    assert funded.spot.held() == funded.market.usdc.balanceOf(funded.spot) == 0
+
+
+def test_a_pool_that_is_not_listed_is_refused(funded):
+    """A venue's pools are fixed when it is deployed; a leg names one by its index."""
+    funded.loosen()
+    assert [funded.spot.pools(i) for i in range(2)] == [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
+
+    funded.rebalance(funded.leg(SPOT, 5))
+    for units in (1, -1):
+        with reverts():
+            funded.rebalance(funded.leg(SPOT, units, pool=2))
 
 
 def test_a_token_that_returns_false_is_refused(holding):
