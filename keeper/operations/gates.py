@@ -289,7 +289,8 @@ def _leaving(gates: Gates) -> str:
         return f"`keel redeem --frozen` pays up to {gates.frozen_price:.6f} USDC a share, 90 % of what was {known}"
     if gates.settle_first:
         return "closed"
-    return f"{gates.exit_limit:,.2f} USDC: {exit_reason(gates)}"
+    reason = _flow(gates.exit_flow) if gates.binding == "day" else exit_reason(gates)
+    return f"{gates.exit_limit:,.2f} USDC: {reason}"
 
 
 def _depositing(gates: Gates) -> str:

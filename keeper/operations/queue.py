@@ -49,6 +49,7 @@ class QueueState:
         reserved: USDC that was paid and not claimed, smallest units.
         next_close: When the epoch that is settled next closes or has closed; None when nobody waits.
         can_settle: Whether it can be settled at the newest block.
+        due_since: Close of the oldest epoch whose shares were not paid; None without any.
     """
 
     epoch: int
@@ -57,6 +58,7 @@ class QueueState:
     reserved: int
     next_close: int | None
     can_settle: bool
+    due_since: int | None
 
 
 def read_queue(w3: Web3, deployment: Deployment, block: BlockIdentifier = "latest") -> QueueState:
@@ -71,6 +73,7 @@ def read_queue(w3: Web3, deployment: Deployment, block: BlockIdentifier = "lates
         reserved=queue.reserved().call(block_identifier=block),
         next_close=closes_at if shares else None,
         can_settle=queue.can_settle().call(block_identifier=block),
+        due_since=queue.due_since().call(block_identifier=block) or None,
     )
 
 

@@ -12,6 +12,7 @@ from keeper.config import Settings
 from keeper.domain.times import utc_second
 from keeper.domain.units import USDC, WAD
 from keeper.errors import ConfigError
+from keeper.operations.gates import OVERDUE
 from keeper.operations.people import node_may_go
 from keeper.operations.queue import read_queue, read_request
 from keeper.operations.session import open_session
@@ -36,7 +37,10 @@ class Mine:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """Shares and USDC in whole units. ``next_close`` is of the epoch that is settled next, None when nobody waits."""
+    """Shares and USDC in whole units. ``next_close`` is of the epoch that is settled next, None when nobody waits.
+
+    ``overdue_at`` is when shares that are not paid stop new business; None where none of a closed epoch wait.
+    """
 
     epoch: int
     closes_at: str
@@ -44,6 +48,7 @@ class QueueStatus:
     claimable_usdc: float
     next_close: str | None
     can_settle: bool
+    overdue_at: str | None
     mine: Mine | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def at_block(w3: Web3, deployment: Deployment, block: BlockIdentifier) -> QueueS
         state.reserved / USDC,
         None if state.next_close is None else utc_second(state.next_close),
         state.can_settle,
+        None if state.due_since is None else utc_second(state.due_since + OVERDUE),
     )
 
 
@@ -116,4 +122,7 @@ def facts(status: QueueStatus) -> list[tuple[str, str]]:
 def _when(status: QueueStatus) -> str:
     if status.next_close is None:
         return ""
-    return f", of the close at {status.next_close}" + (": can be settled now" if status.can_settle else "")
+    told = f", of the close at {status.next_close}" + (": can be settled now" if status.can_settle else "")
+    if status.overdue_at is not None:
+        told += f"; unpaid at {status.overdue_at} they stop deposits and sales"
+    return told

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from keeper.config import Settings
 from keeper.domain.series import UNDERLYINGS, Position
-from keeper.domain.snapshot import Snapshot
+from keeper.domain.snapshot import Mode, Snapshot
 from keeper.domain.times import utc_second
 from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import KeelError, SnapshotError
@@ -263,7 +263,7 @@ def render(status: Status) -> Group:
 
 def _value_facts(status: Status, valued: Valued | None) -> list[tuple[str, str]]:
     if valued is None:
-        return [("NAV", f"not known. {status.blind}")]
+        return [("NAV", "not known: see mode" if status.people.mode is Mode.FROZEN else f"not known. {status.blind}")]
     doubt = "; an oracle is in doubt" if valued.oracle_doubt else ""
     return [
         ("NAV", f"{valued.nav_bid:,.2f} bid, {valued.nav_mid:,.2f} mid, {valued.nav_ask:,.2f} ask (USDC){doubt}"),

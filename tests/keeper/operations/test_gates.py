@@ -9,6 +9,7 @@ from keeper.chain.deployments import save
 from keeper.cli import cli
 from keeper.domain.series import Position
 from keeper.domain.snapshot import Mode
+from keeper.domain.times import utc_second
 from keeper.domain.units import HOUR, USDC, WAD
 from keeper.errors import KeelError
 from keeper.operations.contracts import usdc_of
@@ -208,7 +209,13 @@ def test_status_shows_what_it_can_while_a_price_is_missing(frozen, keel):
     shown, found = keel("status"), json.loads(keel("status", "--json").output)
 
     assert shown.exit_code == 0, shown.output
-    for words in ("not known.", "frozen: no price of ETH", "keel redeem --frozen", "takes requests until", "heartbeat"):
+    for words in (
+        "not known: see mode",
+        "frozen: no price of ETH",
+        "keel redeem --frozen",
+        "takes requests until",
+        "heartbeat",
+    ):
         assert words in shown.output
     assert (found["mode"], found["nav_bid"], found["exposures"]) == ("frozen", None, None)
     assert found["idle"] == frozen.read("Vault", "idle") / USDC
@@ -233,3 +240,12 @@ def test_the_governors_plans_are_counted(vault, keel):
     vault.send("governor", "Governance", "submit", *target)
 
     assert "1 pending calls: see `keel governance pending`" in keel("status").output
+
+
+def test_the_queue_says_from_when_it_stops_new_business(vault, keel):
+    wait_in_queue(vault, 1_000 * WAD, 300)
+
+    shown = keel("queue", "status").output
+
+    stops = utc_second(gates_of(vault).due_since + 48 * HOUR)
+    assert f"can be settled now; unpaid at {stops} they stop deposits and sales" in shown.replace("\n", " ")
