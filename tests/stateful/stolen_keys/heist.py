@@ -12,7 +12,7 @@ nobody knows where it goes. Time costs them the venues' interest.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from boa.contracts.base_evm_contract import BoaError
 
@@ -38,6 +38,13 @@ RECORDED, AWAY, TOWARDS, OPTIONS, SHARES, CARRY = "recorded", "away", "towards",
 CHANNELS = (RECORDED, AWAY, TOWARDS, OPTIONS, SHARES, CARRY)
 THIEF = account("thief")
 Price = Literal["mark", "middle", "gift"]
+
+
+class Seen(NamedTuple):
+    """What the budgets see of legs: their loss, and what of them goes away from neutral, USDC."""
+
+    loss: float
+    away: float
 
 
 @dataclass
@@ -217,13 +224,12 @@ class Heist:
         """Net delta by the contracts' marks, units."""
         return float(self.protocol.vault.assessment().delta[ETH]) / WAD
 
-    def rebalance(self, *legs: Leg) -> float:
-        """Returns what the budgets see of its loss, USDC."""
+    def rebalance(self, *legs: Leg) -> Seen:
         self.protocol.rebalance(*legs)
         (total,) = events(self.protocol.hedger, "Rebalanced")
-        return float(total.loss / WAD)
+        return Seen(total.loss / WAD, total.turnover / WAD)
 
-    def trade(self, venue: int, units: float, slippage: float, act: Callable[[Leg], float] | None = None) -> bool:
+    def trade(self, venue: int, units: float, slippage: float, act: Callable[[Leg], Seen] | None = None) -> bool:
         """One leg in a pool that the thief has pushed: it trades at ``slippage`` beyond Chainlink's price; then he puts
         the pool back to the market's. ``act`` does it, by default as the keeper, and returns what the budgets see.
         """
@@ -231,29 +237,26 @@ class Heist:
             return False
         sign = 1 if units > 0 else -1
         price = self.oracle * (1 + sign * slippage)
-        delta, before = self.delta(), self.honest()
-        seen: list[float] = []
+        before = self.honest()
+        seen: list[Seen] = []
         for margin in _MARGINS:
             self.market.push_pool(price * (1 - sign * (_POOL_FEE + margin)))
             traded = self.attempt(lambda: seen.append((act or self.rebalance)(Leg(venue, 0, wad(units), wad(price)))))
             self.market.push_pool(self.spot)
             if traded:
-                self._book_leg(before - self.honest(), seen[0], units, delta)
+                self._book(before - self.honest(), *seen)
                 return True
             if self.last_refusal != "venue: limit price":
                 return False
         return False
 
-    def _book_leg(self, loss: float, recorded: float, units: float, delta: float) -> None:
+    def _book(self, lost: float, seen: Seen) -> None:
         """What the budgets have seen is one channel; the rest was hidden by the oracle."""
-        self._book(loss, recorded, min(abs(units), abs(delta)) / abs(units) if units * delta < 0 else 0.0)
-
-    def _book(self, loss: float, recorded: float, towards: float) -> None:
-        """``towards`` is the share of the trade that went towards neutral."""
-        seen = min(max(loss, 0.0), recorded)
-        self.losses[RECORDED] += seen
-        self.losses[TOWARDS] += (loss - seen) * towards
-        self.losses[AWAY] += (loss - seen) * (1 - towards)
+        recorded = min(max(lost, 0.0), seen.loss)
+        away = min(max(lost - recorded, 0.0), seen.away * FEED_ERROR)
+        self.losses[RECORDED] += recorded
+        self.losses[AWAY] += away
+        self.losses[TOWARDS] += lost - recorded - away
         self.done["leg"] += 1
 
     def round_trip(self, units: float, slippage: float) -> bool:
@@ -263,12 +266,12 @@ class Heist:
         self.market.push_pool(dear * (1 - _POOL_FEE - _MARGINS[-1]))
         self.market.push_pool(cheap * (1 + _DEEP_FEE + _MARGINS[-1]), self.market.deep_pool)
         there, back = Leg(SPOT, 0, wad(units), wad(dear)), Leg(SPOT, 1, -wad(units), wad(cheap))
-        seen: list[float] = []
+        seen: list[Seen] = []
         traded = self.attempt(lambda: seen.append(self.rebalance(there, back)))
         for pool in (self.market.pool, self.market.deep_pool):
             self.market.push_pool(self.spot, pool)
         if traded:
-            self._book(before - self.honest(), seen[0], 0.5)
+            self._book(before - self.honest(), *seen)
         return traded
 
     def open(self, units: float, slippage: float) -> float:

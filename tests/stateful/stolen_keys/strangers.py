@@ -2,7 +2,7 @@
 
 from tests.contracts.chain import USDC, WAD, events
 from tests.contracts.protocol import ETH, Leg
-from tests.stateful.stolen_keys.heist import FEED_ERROR, Heist
+from tests.stateful.stolen_keys.heist import FEED_ERROR, Heist, Seen
 
 _CONFIRM = 590  # seconds: a record is confirmed within ten minutes
 _STEP = 61
@@ -26,10 +26,10 @@ def wait_for_the_public(heist: Heist, further: int = 0) -> bool:
 def de_risk(heist: Heist, steps: int) -> int:
     """Steps towards neutral at the worst price, Chainlink on the wrong side. Returns how many were let through."""
 
-    def act(leg: Leg) -> float:
+    def act(leg: Leg) -> Seen:
         heist.protocol.de_risk(leg, who=heist.thief)
         (done,) = events(heist.protocol.hedger, "DeRisked")
-        return float(done.loss / WAD + done.bounty / USDC)
+        return Seen(done.loss / WAD + done.bounty / USDC, away=0.0)
 
     def step() -> bool:
         buys = heist.delta() < 0
