@@ -21,14 +21,17 @@ BORROW_RATE = 0.09  # a year: the most that Aave may charge for what the vault i
 ROUNDING = 1.02  # budgets are shares of NAV by the marks at each call
 
 
-def bound(protocol: Protocol) -> dict[str, float]:
-    """The most that each channel can cost. A bucket that is full at the theft gives its capacity and a day's refill."""
+def bound(protocol: Protocol, underlyings: int | None = None) -> dict[str, float]:
+    """The most that each channel can cost, with the vault's or another number of underlyings.
+
+    A bucket that is full at the theft gives its capacity and a day's refill.
+    """
     hedges = protocol.hedger.budgets()
     options = protocol.book.budgets()
     shares = protocol.breaker.thresholds()
     limits = protocol.risk.limits()
     unposted = VOL_MOVE - protocol.vol_oracle.bounds().min_half_spread / WAD
-    underlyings = 2 if protocol.has_btc else 1
+    underlyings = underlyings or (2 if protocol.has_btc else 1)
     deposits = _day(shares.deposit_capacity, shares.deposit_per_day)
     exits = _day(shares.exit_capacity, shares.exit_per_day)
     by_volatility = max(deposits, exits) * limits.vega_band / WAD * unposted  # its range is there once, for one of them

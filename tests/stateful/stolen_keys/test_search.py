@@ -4,7 +4,9 @@ By greed, by cross-entropy and by any sequence of plays. `make stress` looks for
 """
 
 import contextlib
+import re
 from collections import Counter
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.stateful.stolen_keys.bound import excess, published
+from tests.stateful.stolen_keys.bound import bound, excess, published
 from tests.stateful.stolen_keys.heist import Heist
 from tests.stateful.stolen_keys.plays import PLAYS, Play
 from tests.stateful.stolen_keys.search import cross_entropy, greedy, tried
@@ -29,10 +31,21 @@ _ENDS = {  # a play that a budget has ended has not failed, nor one that must wa
     "vol: carry too fast",
     "risk: no breach improves",
 }
+_PUBLISHED = Path(__file__).parents[3] / "docs" / "stolen_keys.md"
 _LONG_DAYS = settings(stateful_step_count=60)
 _SHORT_DAYS = settings(stateful_step_count=30, max_examples=8)
 _LOWEST_RATE = 0.30
 _FEWEST_TRIES = 5
+
+
+def test_the_deployed_parameters_give_what_is_published(new_vault):
+    most = bound(new_vault, underlyings=2)
+
+    table = re.findall(r"^\|.*\| \**([\d.]+)\** \|[^|]*\|$", _PUBLISHED.read_text(), re.MULTILINE)
+
+    per_cent = [100 * share for share in (*most.values(), sum(most.values()))]
+    assert [float(entry) for entry in table] == pytest.approx(per_cent, abs=0.002)
+    assert sum(most.values()) <= 0.0190
 
 
 def _within(heist: Heist) -> None:
