@@ -8,7 +8,7 @@ from tests.contracts.protocol import ETH, SHORT, SPOT, Protocol, wad
 
 __all__ = ["market"]
 
-DEPOSIT = 1_000_000 * USDC
+_DEPOSIT = 1_000_000 * USDC
 _CLIP = 33  # units per sale, of 333 that are the whole NAV
 
 
@@ -16,7 +16,7 @@ _CLIP = 33  # units per sale, of 333 that are the whole NAV
 def new_vault(market: Market) -> Protocol:
     """1,000,000 USDC and no position; one expiry has a surface."""
     protocol = Protocol(market)
-    protocol.deposit(DEPOSIT)
+    protocol.deposit(_DEPOSIT)
     protocol.post_slice(protocol.expiry(50))
     return protocol
 
@@ -25,14 +25,14 @@ def new_vault(market: Market) -> Protocol:
 def busy_vault(market: Market) -> Protocol:
     """Short calls and puts of seven and eight weeks, hedged: nearly all of the band of vega is used."""
     protocol = Protocol(market)
-    protocol.deposit(DEPOSIT)
+    protocol.deposit(_DEPOSIT)
     for expiry in (protocol.expiry(47), protocol.expiry(54)):
         protocol.post_slice(expiry)
         for strike, is_call in ((3_000, True), (3_000, False), (3_300, True), (2_700, False)):
             protocol.sell(protocol.list_series(strike, is_call, expiry), wad(_CLIP))
             delta = protocol.vault.assessment().delta[ETH] / WAD
             protocol.rebalance(protocol.leg(SPOT if delta < 0 else SHORT, -delta))
-        rest(protocol)
+        _rest(protocol)
     return protocol
 
 
@@ -42,7 +42,7 @@ def vaults(new_vault: Protocol, busy_vault: Protocol) -> dict[str, Protocol]:
     return {"new": new_vault, "busy": busy_vault}
 
 
-def rest(protocol: Protocol) -> None:
+def _rest(protocol: Protocol) -> None:
     """Every bucket fills up again."""
     for _ in range(4):
         protocol.market.wait(DAY)

@@ -241,7 +241,7 @@ def queue(heist: Heist, size: float) -> bool | None:
 
 
 def settle_queue(heist: Heist, size: float) -> bool | None:
-    if heist.protocol.queue.next_settlement().shares == 0:
+    if not heist.protocol.queue.can_settle():
         return None
     return heist.settle_queue()
 
