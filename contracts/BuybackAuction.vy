@@ -4,25 +4,32 @@
 """
 @title BuybackAuction
 @license AGPL-3.0
-@notice Liquidation: buys short options back at a price that rises with time until equity is 1.25 times maintenance margin. It
-        holds nothing and has no settings; for the time of a bid it takes the Vault's lock.
+@notice Buys short options back at a price that rises with time: in a liquidation until equity is 1.25 times maintenance margin;
+        in a rescue of the RedemptionQueue until its pool can be paid. It holds nothing and has no settings; for the time of a
+        bid it takes the Vault's lock.
 
         Opening. Anyone, once equity at middle marks on the present surface has been below maintenance margin for five minutes by
         the Hedger's record, and is so now. It ends at the target, or after an hour: then it is opened anew.
 
+        Rescue. Anyone opens it once shares have waited in the queue's pool for seven days after their close and cannot be
+        paid whole, and only above maintenance margin: below it all holders bear what it costs. What is missing is their worth at
+        `nav_bid`, less cash or what equity has above initial margin, whichever is less. Each bid must make it smaller, by a
+        quarter at most, and what it costs in equity, at the middle or at `nav_bid`, is burned from the pool's shares at
+        `nav_bid`: no other share is worth less than before. It costs the pool at most a tenth of its worth, and a tenth a day.
+
         Bids. Each buys back a part of one series, from the bidder's tokens or written by him against full collateral, and
         unwinds in the same call what hedged it: bought back alone, the hedge that is left would be a bet. Legs go towards
-        neutral only. Equity / maintenance margin must rise, no limit may end farther from its band, and a bid takes at most a
-        quarter of the shortfall.
+        neutral only. In a liquidation equity / maintenance margin must rise. No limit may end farther from its band, and a bid
+        takes at most a quarter of the shortfall.
 
         Price. The mark on the lowest surface of the trailing window, so that nobody is paid for moving it, and a premium: it
         rises over 15 minutes to the smaller of 15 % of that mark and 30 % of the margin that the bid releases. A bid sets the
         clock back, by half when it takes all it may: the next one is paid less, and to cut a bid in pieces brings less than
         to make it.
 
-        Budget. What bids cost, premiums and unwinding together, comes from a bucket of its own. With no equity left nothing is
+        Budget. What bids of a liquidation cost, premiums and unwinding together, comes from a bucket of its own. With no equity left nothing is
         bought: the first would be paid in full, and the others from what remains.
-@custom:kill Nothing to stop: it is open only while the vault is below maintenance margin, and holds no funds.
+@custom:kill Nothing to stop: it is open only below maintenance margin or for a queue that is not paid, and holds no funds.
 """
 
 from ethereum.ercs import IERC20Detailed
@@ -30,6 +37,7 @@ from ethereum.ercs import IERC4626
 from .interfaces import IHedger
 from .interfaces import IOptionBook
 from .interfaces import IOptionPricer
+from .interfaces import IRedemptionQueue
 from .interfaces import IRiskEngine
 from .interfaces import IVault
 from .modules import leaky_bucket
@@ -38,6 +46,7 @@ from .modules import series
 
 
 event Opened:
+    for_queue: bool
     shortfall: int256
 
 
@@ -68,6 +77,7 @@ _OF_MARK: constant(uint256) = 15 * 10**16
 _OF_RELEASED: constant(uint256) = 30 * 10**16
 _PART: constant(int256) = 4  # of the shortfall a bid takes at most the fourth part,
 _LEAST: constant(int256) = 200  # or half a per cent of maintenance margin, so that it comes to an end
+_WAITED: constant(uint256) = 7 * 86400  # seconds that shares wait before a rescue
 _OVERSHOOT: constant(uint256) = 20  # of a leg a twentieth part may go past neutral, which moves while a bid waits
 _CAPACITY: constant(uint256) = 10**17
 _PER_DAY: constant(uint256) = 10**17
@@ -80,9 +90,11 @@ PRICER: public(immutable(IOptionPricer))
 _UNIT: immutable(uint256)  # WAD per smallest unit of USDC
 
 opened_at: public(uint256)  # zero when closed
+for_queue: public(bool)  # whether it is a rescue
 clock: public(uint256)  # since when the premium has risen
 shortfall: public(int256)  # to the target at the opening, USDC in WAD
 _costs: leaky_bucket.Bucket
+_costs_of_pool: leaky_bucket.Bucket
 
 
 @deploy
@@ -101,16 +113,26 @@ def open():
     """
     @notice Open the auction. Anyone, after five minutes below maintenance margin.
     """
-    assert not self._is_open(), "auction: open already"
+    assert not self._is_open() or self.for_queue, "auction: open already"
     since: uint256 = staticcall HEDGER.distressed_since()
     assert since > 0 and block.timestamp >= since + _SUSTAINED, "auction: not for five minutes"
     a: IRiskEngine.Assessment = staticcall VAULT.assessment()
     self._require_known(a)
     assert a.nav_mid < a.maintenance, "auction: above maintenance"
-    self.opened_at = block.timestamp
-    self.clock = block.timestamp
-    self.shortfall = self._shortfall(a)
-    log Opened(shortfall=self.shortfall)
+    self._open(False, self._shortfall(a, 0))
+
+
+@external
+def open_rescue():
+    """
+    @notice Open a rescue of the RedemptionQueue. Anyone, seven days after the close of an epoch whose shares cannot be paid.
+    """
+    assert not self._is_open(), "auction: open already"
+    a: IRiskEngine.Assessment = staticcall VAULT.assessment()
+    self._require_known(a)
+    missing: int256 = self._shortfall(a, self._share_price(a))
+    assert missing > 0, "auction: target reached"
+    self._open(True, missing)
 
 
 @external
@@ -121,7 +143,8 @@ def close():
     assert self._is_open(), "auction: closed"
     a: IRiskEngine.Assessment = staticcall VAULT.assessment()
     self._require_known(a)
-    assert self._shortfall(a) <= 0, "auction: below target"
+    assert self.for_queue or self._shortfall(a, 0) <= 0, "auction: below target"
+    assert not self.for_queue or self._is_paid(self._queue()), "auction: below target"
     self._close()
 
 
@@ -137,11 +160,13 @@ def bid(id: uint256, size: uint256, writes: bool, legs: DynArray[hedges.Leg, 8],
     @return USDC paid to the bidder.
     """
     assert self._is_open(), "auction: closed"
+    share: uint256 = self._share_price(staticcall VAULT.assessment()) if self.for_queue else 0
     extcall VAULT.acquire()
     venues: DynArray[IRiskEngine.Listed, 8] = staticcall VAULT.all_venues()
     before: IRiskEngine.Assessment = staticcall RISK.assess(staticcall OPTION_BOOK.live_book(), venues, staticcall VAULT.cash())
     self._require_known(before)
-    assert self._shortfall(before) > 0, "auction: target reached"
+    missing: int256 = self._shortfall(before, share)
+    assert missing > 0, "auction: target reached"
 
     extcall OPTION_BOOK.buy_back(id, size, msg.sender, writes)
     options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
@@ -152,12 +177,14 @@ def bid(id: uint256, size: uint256, writes: bool, legs: DynArray[hedges.Leg, 8],
     assert price >= least, "auction: price below the least"
     extcall VAULT.pay_out(msg.sender, price)
     after = self._less(after, convert(price * _UNIT, int256))
-    cost: uint256 = self._check(before, after)
+    cost: uint256 = self._charge(before, after, share)
+    left: int256 = self._shortfall(after, share)
+    self._check(before, after, missing, left)
 
     extcall VAULT.observe(after)
     extcall VAULT.release()
     log BidTaken(bidder=msg.sender, series=id, size=size, price=price, released=released, cost=cost)
-    if self._shortfall(after) <= 0:
+    if left <= 0:
         self._close()
     return price
 
@@ -184,15 +211,24 @@ def premium() -> uint256:
 @view
 def cost_budget() -> uint256:
     """
-    @notice What bids may still cost, WAD share of NAV, or of maintenance margin where that is more.
+    @notice What bids may still cost, WAD share of NAV, or of maintenance margin where that is more; in a rescue, of the pool.
     """
-    return leaky_bucket._available(self._costs, _CAPACITY, _PER_DAY)
+    return leaky_bucket._available(self._costs_of_pool if self.for_queue else self._costs, _CAPACITY, _PER_DAY)
 
 
 @internal
 @view
 def _is_open() -> bool:
     return self.opened_at > 0 and block.timestamp < self.opened_at + _LASTS
+
+
+@internal
+def _open(for_queue: bool, shortfall: int256):
+    self.opened_at = block.timestamp
+    self.clock = block.timestamp
+    self.for_queue = for_queue
+    self.shortfall = shortfall
+    log Opened(for_queue=for_queue, shortfall=shortfall)
 
 
 @internal
@@ -209,12 +245,52 @@ def _require_known(a: IRiskEngine.Assessment):
 
 
 @internal
-@pure
-def _shortfall(a: IRiskEngine.Assessment) -> int256:
+@view
+def _queue() -> IRedemptionQueue:
+    return IRedemptionQueue(staticcall VAULT.redemption_queue())
+
+
+@internal
+@view
+def _is_paid(queue: IRedemptionQueue) -> bool:
     """
-    @return What equity lacks to the target, USDC in WAD.
+    @return Whether the whole pool of the queue can be paid, with what is lent.
     """
-    return a.maintenance * _TARGET // _WAD - a.nav_mid
+    return staticcall IERC4626(VAULT.address).maxRedeem(queue.address) >= staticcall queue.pooled()
+
+
+@internal
+@view
+def _share_price(a: IRiskEngine.Assessment) -> uint256:
+    """
+    @notice Refuse a rescue that may not be. The Vault must not be locked.
+    @return `nav_bid` per share, WAD.
+    """
+    queue: IRedemptionQueue = self._queue()
+    since: uint256 = staticcall queue.due_since()
+    assert since > 0 and block.timestamp >= since + _WAITED, "auction: not for seven days"
+    assert not self._is_paid(queue), "auction: the queue can be paid"
+    assert a.nav_mid >= a.maintenance and a.nav_bid > 0, "auction: below maintenance"
+    return (convert(a.nav_bid, uint256) + _UNIT) * _W // (staticcall VAULT.effective_supply() + _UNIT)
+
+
+@internal
+@view
+def _pool_worth(share: uint256) -> int256:
+    return convert((staticcall self._queue().pooled()) * share // _W, int256)
+
+
+@internal
+@view
+def _shortfall(a: IRiskEngine.Assessment, share: uint256) -> int256:
+    """
+    @param share Price of a share in a rescue; zero in a liquidation.
+    @return What equity lacks to the target, USDC in WAD; or what cash or margin lack to pay the pool.
+    """
+    target: int256 = a.maintenance * _TARGET // _WAD
+    if share == 0:
+        return target - a.nav_mid
+    return self._pool_worth(share) - min(staticcall VAULT.cash(), a.nav_bid - target)
 
 
 @internal
@@ -271,25 +347,43 @@ def _price(id: uint256, size: uint256, released: int256) -> uint256:
 
 
 @internal
-def _check(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment) -> uint256:
+def _charge(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment, share: uint256) -> uint256:
     """
-    @notice Refuse what a bid may not leave behind, charge what it cost, and set the clock back.
-    @return What equity lost, USDC in WAD.
+    @notice Charge what a bid cost to its bucket; in a rescue, to the shares that wait.
+    @return It, USDC in WAD.
+    """
+    lost: int256 = max(before.nav_mid - after.nav_mid, 0)
+    if share == 0:
+        cost: uint256 = convert(lost, uint256)
+        self._costs = leaky_bucket._spend(self._costs, hedges._share(cost, hedges._base(before)), _CAPACITY, _PER_DAY)
+        return cost
+    cost: uint256 = convert(max(lost, before.nav_bid - after.nav_bid), uint256)
+    part: uint256 = hedges._share(cost, self._pool_worth(share))
+    self._costs_of_pool = leaky_bucket._spend(self._costs_of_pool, part, _CAPACITY, _PER_DAY)
+    extcall self._queue().bear((cost * _W + share - 1) // share)
+    return cost
+
+
+@internal
+def _check(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment, missing: int256, left: int256):
+    """
+    @notice Refuse what a bid may not leave behind, and set the clock back.
+    @param missing, left The shortfall before and after it.
     """
     assert not after.venue_failed, "risk: a venue does not answer"
-    assert after.nav_mid * before.maintenance > before.nav_mid * after.maintenance, "auction: health does not rise"
     base: int256 = max(before.nav_mid, before.maintenance)
+    allowed: int256 = max(self.shortfall, missing) // _PART
+    if self.for_queue:
+        assert left < missing, "auction: nothing for the queue"
+    else:
+        allowed = max(allowed, base // _LEAST)
+        assert after.nav_mid * before.maintenance > before.nav_mid * after.maintenance, "auction: health does not rise"
     was: int256[9] = staticcall RISK.breaches(before, base)
     now: int256[9] = staticcall RISK.breaches(after, base)
     for i: uint256 in range(9):
         assert now[i] <= was[i], "auction: a limit worse"
 
-    allowed: int256 = max(max(self.shortfall, self._shortfall(before)) // _PART, base // _LEAST)
-    taken: int256 = self._shortfall(before) - self._shortfall(after)
+    taken: int256 = missing - left
     assert taken <= allowed, "auction: too much at once"
     elapsed: uint256 = self._elapsed()
     self.clock = block.timestamp - elapsed + elapsed * convert(taken, uint256) // convert(2 * allowed, uint256)
-
-    cost: uint256 = convert(max(before.nav_mid - after.nav_mid, 0), uint256)
-    self._costs = leaky_bucket._spend(self._costs, hedges._share(cost, hedges._base(before)), _CAPACITY, _PER_DAY)
-    return cost

@@ -20,6 +20,10 @@
         blocks settlement, REDUCE_ONLY does not. Whoever settles chooses the block, and with it the oracle round since the
         close; the first who gains by an earlier one can choose that.
 
+        Rescue. After seven days anyone may have the vault buy options back until the pool can be paid (BuybackAuction). What that
+        costs is borne by the pool: so many of its shares are burned for nothing, of everybody in the same proportion. They
+        count as paid.
+
         Claims. What is paid lies here, no longer the vault's, and never expires. A claim asks neither Vault nor oracle.
 
         Accounts. A product (share of the pool that is left, ONE at first) and a sum (USDC per share, times the product) are
@@ -88,6 +92,11 @@ event OperatorSet:
     controller: indexed(address)
     operator: indexed(address)
     approved: bool
+
+
+event CostBorne:
+    shares: uint256
+    remaining: uint256
 
 
 event EpochSettled:
@@ -230,12 +239,7 @@ def settle_epoch() -> (uint256, uint256):
         if not self._is_dust(next, shares):
             self._first_unpaid = next.epoch + 1
         point.sum += point.product * assets // next.shares
-        point.product = point.product * (next.shares - shares) // next.shares
-        if point.product < _FLOOR:
-            self._eras[point.era] = point
-            point = Point(era=point.era + 1, product=_ONE, sum=0)
-        self.point = point
-        self.total_pending -= shares
+        self._reduce(point, next.shares, shares)
         self.reserved += assets
         assert staticcall ASSET.balanceOf(self) >= self.reserved, "queue: assets missing"
     joined: uint256 = next.shares - self.pooled
@@ -244,6 +248,19 @@ def settle_epoch() -> (uint256, uint256):
         epoch=next.epoch, joined=joined, shares=shares, assets=assets, remaining=next.shares - shares
     )
     return shares, assets
+
+
+@external
+def bear(shares: uint256):
+    """
+    @notice Burn shares of the pool for nothing: what a rescue has cost. BuybackAuction only.
+    """
+    assert msg.sender == staticcall VAULT.auction(), "queue: not the auction"
+    pooled: uint256 = self.pooled
+    self._reduce(self.point, pooled, shares)
+    self.pooled = pooled - shares
+    extcall VAULT.burn_waiting(shares)
+    log CostBorne(shares=shares, remaining=pooled - shares)
 
 
 @external
@@ -533,6 +550,21 @@ def _next() -> Settlement:
                 epoch=first, closes_at=self._closes_at(first), joins=True, shares=pooled + self.requested[first]
             )
     return Settlement(epoch=rolled, closes_at=self._closes_at(rolled), joins=False, shares=pooled)
+
+
+@internal
+def _reduce(point: Point, pool: uint256, shares: uint256):
+    """
+    @notice Take `shares` out of a pool of so many.
+    @param point Where the pool stands, with what they bring.
+    """
+    now: Point = point
+    now.product = now.product * (pool - shares) // pool
+    if now.product < _FLOOR:
+        self._eras[now.era] = now
+        now = Point(era=now.era + 1, product=_ONE, sum=0)
+    self.point = now
+    self.total_pending -= shares
 
 
 @internal

@@ -612,6 +612,15 @@ def settle_queue(shares: uint256) -> (uint256, uint256):
 
 
 @external
+def burn_waiting(shares: uint256):
+    """
+    @notice Burn `shares` of the RedemptionQueue for nothing. RedemptionQueue only.
+    """
+    assert msg.sender == self.redemption_queue, "vault: not a component"
+    self._withdraw(0, 0, shares, msg.sender, msg.sender)
+
+
+@external
 def pay_frozen(shares: uint256, assets: uint256, receiver: address, owner: address):
     """
     @notice Burn `shares` of `owner` for `assets` while NAV cannot be computed; of a performance fee nothing is set aside.

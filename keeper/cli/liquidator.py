@@ -33,22 +33,27 @@ def derisk(record: bool, account: str, config: Path | None) -> None:
 
 @click.group()
 def auction() -> None:
-    """The buyback auction: below maintenance margin the vault buys its options back at a price that rises."""
+    """The buyback auction: the vault buys its options back at a price that rises, to heal or to pay its queue."""
 
 
 @auction.command("open")
+@click.option("--for-queue", is_flag=True, help="Because the redemption queue was not paid for seven days.")
 @account_option
 @config_option
-def auction_open(account: str, config: Path | None) -> None:
+def auction_open(for_queue: bool, account: str, config: Path | None) -> None:
     """Open it, five minutes after equity below maintenance margin was recorded with `keel derisk --record`.
+
+    Or, with --for-queue, seven days after the close of an epoch of the redemption queue that cannot be paid: what bids
+    cost is then borne by the shares that wait there.
 
     \b
     Examples:
       keel auction open --account me
+      keel auction open --for-queue --account me
     """
     from keeper.operations import people
 
-    answer(people.open_auction(settings_of(config, account), asking()))
+    answer(people.open_auction(settings_of(config, account), for_queue, asking()))
 
 
 @auction.command("bid")

@@ -9,7 +9,7 @@ from keeper.chain.rpc import bounded
 from keeper.domain.decision import Leg
 from keeper.domain.series import Position, Series
 from keeper.domain.times import utc_second
-from keeper.domain.units import WAD
+from keeper.domain.units import DAY, WAD
 from keeper.errors import KeelError
 from keeper.hedging.emergency import slippage, step, towards
 from keeper.market.reader import read_snapshot
@@ -28,6 +28,7 @@ _NOTHING: Final = "Nothing was sent."
 _NEVER: Final = 2**256 - 1
 _DELTA: Final = 7  # in IOptionPricer.OptionRisk
 _PARTS: Final = (1, 2, 4, 8, 16)  # of the largest step: the largest that the emergency budget and cash can pay for
+RESCUE_AFTER: Final = 7 * DAY
 _STEP: Final = 60  # seconds from one step of de_risk to the next
 
 
@@ -39,7 +40,8 @@ class Safety:
         limits_hold: None while that cannot be told: a stale oracle, a venue that does not answer.
         opens_at: From when anyone may take a step.
         auction_since: Since when the auction is open; ``premium`` is the share of the highest one that it pays.
-        cost_budget: What bids may still cost, share of NAV or maintenance margin.
+        for_queue: Whether it is a rescue of the redemption queue, and no liquidation.
+        cost_budget: What bids may still cost, share of NAV or maintenance margin; in a rescue, of what waits.
     """
 
     time: int
@@ -50,6 +52,7 @@ class Safety:
     opens_at: int | None
     stepped_at: int
     auction_since: int | None
+    for_queue: bool
     premium: float
     cost_budget: float
 
@@ -79,6 +82,7 @@ def read_safety(w3: Web3, deployment: Deployment, block: BlockIdentifier = "late
         opens_at=None if opens_at == _NEVER else opens_at,
         stepped_at=hedger.stepped_at().call(block_identifier=block),
         auction_since=auction.opened_at().call(block_identifier=block) if is_open else None,
+        for_queue=is_open and auction.for_queue().call(block_identifier=block),
         premium=auction.premium().call(block_identifier=block) / WAD,
         cost_budget=auction.cost_budget().call(block_identifier=block) / WAD,
     )
@@ -98,7 +102,8 @@ def facts(safety: Safety) -> list[tuple[str, str]]:
         told.append(("equity", f"below maintenance margin since {utc_second(safety.distressed_since)}"))
     if safety.auction_since is not None:
         pays = f"pays {safety.premium:.0%} of its highest premium; {safety.cost_budget:.2%} may still be spent"
-        told.append(("auction", f"open since {utc_second(safety.auction_since)}, {pays}"))
+        kind = "open for the redemption queue" if safety.for_queue else "open"
+        told.append(("auction", f"{kind} since {utc_second(safety.auction_since)}, {pays}"))
     return told
 
 
@@ -169,6 +174,22 @@ def open_auction(sender: Sender, deployment: Deployment) -> TxReceipt:
     if read_safety(sender.w3, deployment).auction_since is not None:
         raise KeelError("The auction is open already.", kept=_NOTHING, todo="Bid with `keel auction bid`.")
     return sender.send(bind(sender.w3, deployment, "BuybackAuction").functions.open(), "open auction")
+
+
+def open_rescue(sender: Sender, deployment: Deployment) -> TxReceipt:
+    """Open the auction for a redemption queue that was not paid for seven days.
+
+    Raises:
+        KeelError: it is open, nobody has waited that long, the queue can be paid, or the transaction was refused.
+    """
+    if read_safety(sender.w3, deployment).auction_since is not None:
+        raise KeelError("The auction is open already.", kept=_NOTHING, todo="Bid with `keel auction bid`.")
+    due_since = bind(sender.w3, deployment, "RedemptionQueue").functions.due_since().call()
+    latest = sender.w3.eth.get_block("latest")["timestamp"]
+    if due_since == 0 or latest < due_since + RESCUE_AFTER:
+        opens = f"It may be opened from {utc_second(due_since + RESCUE_AFTER)}." if due_since else "Nobody waits."
+        raise KeelError("No shares of a closed epoch have waited for seven days.", kept=_NOTHING, todo=opens)
+    return sender.send(bind(sender.w3, deployment, "BuybackAuction").functions.open_rescue(), "open rescue")
 
 
 def short_series(w3: Web3, deployment: Deployment, label: str) -> Series:

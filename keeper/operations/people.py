@@ -181,14 +181,14 @@ def de_risk(settings: Settings, ask: Ask = None) -> str:
     return f"{moved:,.2f} USDC of hedges moved, {bounty:,.6f} USDC of bounty in {where}"
 
 
-def open_auction(settings: Settings, ask: Ask = None) -> str:
-    """Open the buyback auction as the configured key. Returns what to tell.
+def open_auction(settings: Settings, for_queue: bool, ask: Ask = None) -> str:
+    """Open the buyback auction as the configured key, ``for_queue`` as a rescue of who waits. Returns what to tell.
 
     Raises:
         KeelError: of the kind of whatever stands in the way.
     """
     with acting(settings, ask) as (sender, deployment):
-        receipt = liquidation.open_auction(sender, deployment)
+        receipt = (liquidation.open_rescue if for_queue else liquidation.open_auction)(sender, deployment)
     return f"The auction is open since block {receipt['blockNumber']}: {receipt['transactionHash'].to_0x_hex()}"
 
 

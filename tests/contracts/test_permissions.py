@@ -38,7 +38,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("deposit", "mint", "withdraw", "redeem", "crystallise", "checkpoint"), ANYONE),
         **dict.fromkeys(("acquire", "release", "on_fill", "hedge", "observe", "pay_out", "book_owed"), ITSELF),
         **dict.fromkeys(("lend", "recall"), ITSELF),
-        **dict.fromkeys(("pay_owed", "take_in", "take_in_kind", "settle_queue", "pay_frozen"), ITSELF),
+        **dict.fromkeys(("pay_owed", "take_in", "take_in_kind", "settle_queue", "pay_frozen", "burn_waiting"), ITSELF),
     },
     "CircuitBreaker": {
         **_ROLES,
@@ -71,16 +71,17 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("fund", "claim", "declare_shortfall", "take_back", "deliver"), ANYONE),
         **dict.fromkeys(("lock", "settle", "pay_vault", "deliver_to"), ITSELF),
     },
-    "BuybackAuction": dict.fromkeys(("open", "close", "bid"), ANYONE),
+    "BuybackAuction": dict.fromkeys(("open", "open_rescue", "close", "bid"), ANYONE),
     "VolOracle": {**_ROLES, "set_bounds": DAYS_2, "tighten_bounds": GUARDIAN, "post": VOL_POSTER},
     "RiskEngine": {**_ROLES, "set_limits": DAYS_2, "tighten_limits": GUARDIAN},
     "OptionToken": {
         **dict.fromkeys(("setApprovalForAll", "safeTransferFrom", "safeBatchTransferFrom"), ANYONE),
         **dict.fromkeys(("mint", "burn"), ITSELF),
     },
-    "RedemptionQueue": dict.fromkeys(
-        ("setOperator", "requestRedeem", "cancel", "settle_epoch", "redeem", "withdraw"), ANYONE
-    ),
+    "RedemptionQueue": {
+        **dict.fromkeys(("setOperator", "requestRedeem", "cancel", "settle_epoch", "redeem", "withdraw"), ANYONE),
+        "bear": ITSELF,
+    },
     "PriceOracle": {**_ROLES, "fix_late": DAYS_2, **dict.fromkeys(("fix", "record_twap"), ANYONE)},
     "OptionPricer": {},
     "Governance": {

@@ -30,6 +30,7 @@ SIGNED = {
     "queue claim": ("queue", "claim", "--account", "key.json"),
     "queue settle": ("queue", "settle", "--account", "key.json"),
     "auction open": ("auction", "open", "--account", "key.json"),
+    "auction open --for-queue": ("auction", "open", "--for-queue", "--account", "key.json"),
     "auction bid": ("auction", "bid", "ETH-27NOV26-3000-C", "1", "--account", "key.json"),
 }
 DEPLOY = {"deploy": ("deploy", *ROLES, "--account", "key.json")}

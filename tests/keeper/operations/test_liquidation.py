@@ -7,6 +7,9 @@ from click.testing import CliRunner
 
 from keeper.chain.deployments import save
 from keeper.cli import cli
+from keeper.domain.times import utc_second
+from keeper.domain.units import DAY
+from keeper.operations.queue import request_redeem
 from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, account_of, write_key
 
 MINUTE = 60
@@ -153,6 +156,21 @@ def test_a_bid_below_what_the_bidder_accepts_is_not_made(auctioned, keel):
 
     assert refused.exit_code == 1
     assert "auction: price below the least" in refused.output
+
+
+def test_a_queue_is_not_rescued_early_and_the_command_says_when(vault, keel):
+    """Seven days after the close, which `keel queue status` knows."""
+    nobody = keel("auction", "open", "--for-queue")
+    shares = vault.read("Vault", "balanceOf", account_of("depositor").address)
+    request_redeem(vault.sender("depositor"), vault.deployment, shares)
+    closes_at = vault.read("RedemptionQueue", "epoch_closes_at", vault.read("RedemptionQueue", "epoch"))
+    vault.market.step(SPOT, timestamp=closes_at + MINUTE)
+
+    early = keel("auction", "open", "--for-queue")
+
+    assert nobody.exit_code == early.exit_code == 1
+    assert "Nobody waits." in nobody.output
+    assert f"It may be opened from {utc_second(closes_at + 7 * DAY)}" in early.output
 
 
 @pytest.mark.parametrize(
