@@ -18,9 +18,11 @@ def on_network(command: click.Command, name: str) -> click.Command:
     starts itself, as `mainnet-fork` and `local`, end with the command.
     """
 
-    def run(provider: ProviderAPI, **options: Any) -> None:
+    def run(provider: ProviderAPI | None, **options: Any) -> None:
         log_to_terminal()
         with told():
+            if provider is None:  # as of a variable that is not set
+                raise click.UsageError("--network is empty: name a network, or the URL of a node.")
             url = provider.http_uri
             if url is None:
                 raise click.UsageError(f"The network's provider {provider.name!r} has no http URL.")

@@ -52,7 +52,7 @@ def keystore_path(keystore: str, home: Path | None = None) -> Path:
     raise AccountError(
         f"There is no key file {path}, and no ape account {keystore!r}.",
         kept="Nothing was sent.",
-        todo="Check `keystore` in keel.toml; `ape accounts list` shows the accounts.",
+        todo="Check the name, --account or `keystore` in keel.toml; `ape accounts list` shows the accounts.",
     )
 
 
@@ -66,7 +66,9 @@ def keystore_address(path: Path) -> str:
 
     address = _read(path).get("address", "")
     if not is_address(address):
-        raise AccountError(f"{path} is not a key file: it names no address.", todo="Check `keystore` in keel.toml.")
+        raise AccountError(
+            f"{path} is not a key file: it names no address.", todo="Check --account, or `keystore` in keel.toml."
+        )
     return str(to_checksum_address(address))
 
 
@@ -92,7 +94,7 @@ def unlock(
         raise AccountError(
             f"The passphrase does not open {path}, or it is not a key file.",
             kept="Nothing was sent.",
-            todo=f"Check `passphrase_file`, {PASSPHRASE_VARIABLE} and `keystore`.",
+            todo=f"Check `passphrase_file` or {PASSPHRASE_VARIABLE}, and --account or `keystore`.",
         ) from None
     account: LocalAccount = Account.from_key(key)
     return account

@@ -170,12 +170,13 @@ def _deltas(decision: Decision) -> Table:
 def _legs(decision: Decision, snapshot: Snapshot | None) -> Table:
     table = Table("venue", "pool", "underlying", "change", "limit price", title="Trades", title_justify="left")
     for leg in decision.legs:
-        kind, underlying = str(leg.venue), "?"
+        kind, pool, underlying = f"number {leg.venue}", f"number {leg.pool}", "?"
         if snapshot is not None:
             venue = snapshot.venue(leg.venue)
-            kind, underlying = f"{leg.venue} {venue.kind}", UNDERLYINGS[venue.state.underlying]
+            kind, underlying = str(venue.kind), UNDERLYINGS[venue.state.underlying]
+            pool = f"{venue.pools[leg.pool].fee_pips / 10_000:g} %" if leg.pool < len(venue.pools) else pool
         numbers = (f"{leg.delta_change / WAD:+,.6f}", f"{leg.limit_price / WAD:,.2f}")
-        table.add_row(kind, str(leg.pool), underlying, *numbers)
+        table.add_row(kind, pool, underlying, *numbers)
     return table
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from keeper.errors import KeelError
 from keeper.simulation.paths import PROJECT
-from keeper.simulation.rpc import Rpc, RpcError
+from keeper.simulation.rpc import AnvilRpcError, Rpc
 from keeper.simulation.supervised import supervised
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Anvil:
         while time.monotonic() < deadline:
             try:
                 self.rpc.call("eth_chainId")
-            except (OSError, RpcError):
+            except (OSError, AnvilRpcError):
                 if self._process.poll() is not None:
                     return False
                 time.sleep(0.01)

@@ -14,7 +14,7 @@ def call_data(text: str, *args: Any) -> str:
 def read(rpc: Rpc, to: str, text: str, returns: str, *args: Any) -> Any:
     """Call a view at the latest block. `returns` is one type, or several in parentheses (then a tuple).
 
-    Raises RpcError when the call reverts, and eth_abi's DecodingError when there is no such contract.
+    Raises AnvilRpcError when the call reverts, and eth_abi's DecodingError when there is no such contract.
     """
     function = signature(f"{text}{returns}" if returns.startswith("(") else f"{text}({returns})")
     answer = rpc.call("eth_call", {"to": to, "data": "0x" + function.encode(*args).hex()}, "latest")

@@ -28,7 +28,7 @@ from keeper.simulation.chain.protocols.chainlink import (
 )
 from keeper.simulation.chain.protocols.uniswap import TICK_SPACING
 from keeper.simulation.contract_calls import call_data, read
-from keeper.simulation.rpc import Rpc, RpcError
+from keeper.simulation.rpc import AnvilRpcError, Rpc
 
 BLOCK_TIME: Final = 12  # seconds
 _SPACING = 1  # seconds from a block to one that nobody set a time for
@@ -219,7 +219,7 @@ class MarketDriver:
         try:
             read(self.rpc, feed, "owner()", "address")
             read(self.rpc, feed, "aggregator()", "address")
-        except (RpcError, DecodingError):
+        except (AnvilRpcError, DecodingError):
             return False
         return True
 
@@ -245,7 +245,7 @@ class MarketDriver:
     def _is_ours(self, aggregator: str) -> bool:
         try:
             operators = read(self.rpc, aggregator, "getOracles()", "address[]")
-        except (RpcError, DecodingError):  # OCR aggregators have no such function
+        except (AnvilRpcError, DecodingError):  # OCR aggregators have no such function
             return False
         return OPERATOR.lower() in operators
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 
-class RpcError(RuntimeError):
+class AnvilRpcError(RuntimeError):
     """The node answered with an error; `code` and `data` are the node's own."""
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
@@ -28,12 +28,12 @@ class Rpc:
         self._lock = threading.Lock()
 
     def call(self, method: str, *params: Any) -> Any:
-        """The result of one call. Raises RpcError for the node's errors, OSError if it can't be reached."""
+        """The result of one call. Raises AnvilRpcError for the node's errors, OSError if it can't be reached."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         with self._lock:
             answer = self._post(body)
         if "error" in answer:
-            raise RpcError(method, answer["error"])
+            raise AnvilRpcError(method, answer["error"])
         return answer["result"]
 
     def _post(self, body: str) -> dict[str, Any]:

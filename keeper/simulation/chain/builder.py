@@ -31,7 +31,7 @@ _KEPT_BLOCKS = 256  # all that BLOCKHASH can see
 def build_snapshot(plan: ChainPlan, target: Path) -> None:
     """Build the chain and leave its state in `target`. About 5 s, and 30 s more the first time.
 
-    Raises PackageError, AnvilError, or RpcError with the reason of a transaction that failed.
+    Raises PackageError, AnvilError, or AnvilRpcError with the reason of a transaction that failed.
     """
     fetch_packages()
     plan = with_recording(plan)

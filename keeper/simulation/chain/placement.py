@@ -15,7 +15,7 @@ from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 
 from keeper.simulation.chain.packages import package_path
-from keeper.simulation.rpc import Rpc, RpcError
+from keeper.simulation.rpc import AnvilRpcError, Rpc
 
 CALL_GAS = 16_000_000  # under the cap of 2**24 on one transaction
 _CONSTRUCTOR_GAS = 30_000_000  # an eth_call has no such cap
@@ -83,7 +83,7 @@ class LocalChain:
         return account
 
     def send(self, sender: str, to: str | None, data: bytes | str, value: int = 0) -> Mapping[str, Any]:
-        """Send a transaction and return its receipt. Raises RpcError with the reason when it reverts."""
+        """Send a transaction and return its receipt. Raises AnvilRpcError with the reason when it reverts."""
         transaction = {
             "from": self.impersonate(sender),
             "data": data if isinstance(data, str) else "0x" + data.hex(),
@@ -95,7 +95,7 @@ class LocalChain:
         receipt: Mapping[str, Any] = self.rpc.call("eth_sendTransactionSync", transaction)
         if receipt["status"] != "0x1":
             self.rpc.call("eth_call", transaction, "latest")  # raises with the reason
-            raise RpcError("eth_sendTransactionSync", {"message": f"reverted without a reason: {receipt}"})
+            raise AnvilRpcError("eth_sendTransactionSync", {"message": f"reverted without a reason: {receipt}"})
         return receipt
 
     def transact(self, call: ContractFunction, sender: str | None = None, value: int = 0) -> Mapping[str, Any]:

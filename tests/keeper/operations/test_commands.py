@@ -160,3 +160,13 @@ def test_the_passphrase_file_of_the_keeper_is_not_tried_on_another_key(vault, fo
 def test_help_has_an_example_for_each_command():
     for command in ("deploy", "deposit", "redeem"):
         assert f"  keel {command} " in CliRunner().invoke(cli, [command, "--help"]).output
+
+
+def test_a_network_whose_variable_is_not_set_is_said(folder):
+    command = [Path(sys.executable).with_name("ape"), "run", "status", "--network", ""]
+
+    shown = subprocess.run([*command, "--config", folder / "keel.toml"], cwd=PROJECT, capture_output=True, text=True)
+
+    assert shown.returncode == 2
+    assert "--network is empty: name a network, or the URL of a node." in shown.stderr
+    assert "Traceback" not in shown.stderr
