@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MAKEFLAGS += --no-print-directory
 
 CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi')
-FAST_TESTS := tests/contracts tests/keeper tests/stateful tests/attacks
+FAST_TESTS := tests/contracts tests/keeper tests/attacks tests/stateful
 COVERING := tests/contracts/unitary tests/attacks/test_prices.py tests/attacks/test_expiry.py
 FORK_TESTS := tests/fork tests/e2e
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -115,6 +116,16 @@ def fork(mainnet_fork: ForkChain) -> Iterator[ForkChain]:
     mainnet_fork.rpc.call("evm_setAutomine", True)
     if not mainnet_fork.rpc.call("evm_revert", snapshot):
         pytest.exit("the fork could not be reverted: later tests would see this test's state", returncode=3)
+
+
+@pytest.fixture(scope="session")
+def mainnet_in_process(pytestconfig: pytest.Config) -> Iterator[Any]:
+    """The one chain of all contract suites: titanoboa deploys on the one that was opened last."""
+    from tests.contracts.mainnet import in_process
+
+    traced = pytestconfig.getoption("--gas-profile") or pytestconfig.pluginmanager.hasplugin("_cov")
+    with in_process(traced) as market:
+        yield market
 
 
 @pytest.fixture

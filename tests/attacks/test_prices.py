@@ -142,12 +142,12 @@ def test_a12_claims_and_payouts_do_not_wait_for_the_sequencer(market):
     uptime.set_round_since((1 << 64) | 1, 0, market.now - DAY, market.now)
     p = Protocol(market, sequencer=uptime.address)
     p.deposit(100_000 * USDC)
-    series = p.open_series(2_900)
+    series, expiry = p.open_series(2_900), p.expiry()
     p.sell(series, WAD)
     p.request(1_000 * WAD)
     p.close_epoch()
     p.settle_epoch()
-    p.settle(p.expiry(), 3_200)
+    p.settle(expiry, 3_200)
 
     uptime.set_round_since((1 << 64) | 2, 1, market.now, market.now)
 

@@ -1,38 +1,14 @@
 """The protocol deployed once per session in titanoboa; each test runs inside an anchor that its plugin reverts."""
 
-import contextlib
-from collections.abc import Iterator
-
-import boa
 import pytest
 
-from keeper.simulation.driver import MarketDriver
-from keeper.simulation.fork import Fork
-from keeper.simulation.paths import DATA_VARIABLE
-from tests.contracts import revm
 from tests.contracts.chain import USDC, WAD, Market
 from tests.contracts.protocol import SHORT, SPOT, Protocol
 
-_FORK = {"block_identifier": "latest", "allow_dirty": True, "cache_dir": None}
-_TWAP_STEPS = 3
-_TWAP_STEP = 150  # seconds: three of them fill the window of five minutes
-
-
 @pytest.fixture(scope="session")
-def market(pytestconfig: pytest.Config) -> Iterator[Market]:
+def market(mainnet_in_process: Market) -> Market:
     """Mainnet's protocols in titanoboa, ETH at 3,000, BTC at 90,000 and a TWAP of five minutes behind them."""
-    traced = pytestconfig.getoption("--gas-profile") or pytestconfig.pluginmanager.hasplugin("_cov")
-    with contextlib.ExitStack() as stack:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(DATA_VARIABLE, "")  # these tests' figures are for bands of liquidity, whatever was recorded
-            fork = stack.enter_context(Fork())
-        driver = MarketDriver(fork.w3)
-        for _ in range(_TWAP_STEPS):
-            driver.step(3000.0, timestamp=driver.timestamp() + _TWAP_STEP)
-        with boa.fork(fork.url, **_FORK) if traced else revm.fork(fork.url):
-            market = Market()
-            market.wait(12)
-            yield market
+    return mainnet_in_process
 
 
 _STAGES = ("deployed", "funded", "series", "sold", "hedged")

@@ -1,0 +1,33 @@
+"""Mainnet's protocols in titanoboa, on revm or, where lines are traced, on py-evm."""
+
+import contextlib
+from collections.abc import Iterator
+
+import boa
+import pytest
+
+from keeper.simulation.driver import MarketDriver
+from keeper.simulation.fork import Fork
+from keeper.simulation.paths import DATA_VARIABLE
+from tests.contracts import revm
+from tests.contracts.chain import Market
+
+_FORK = {"block_identifier": "latest", "allow_dirty": True, "cache_dir": None}
+_TWAP_STEPS = 3
+_TWAP_STEP = 150  # seconds: three of them fill the window of five minutes
+
+
+@contextlib.contextmanager
+def in_process(traced: bool) -> Iterator[Market]:
+    """The chain that titanoboa is on from now on, ETH at 3,000, BTC at 90,000 and a TWAP of five minutes behind them."""
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(DATA_VARIABLE, "")  # these tests' figures are for bands of liquidity, whatever was recorded
+            fork = stack.enter_context(Fork())
+        driver = MarketDriver(fork.w3)
+        for _ in range(_TWAP_STEPS):
+            driver.step(3000.0, timestamp=driver.timestamp() + _TWAP_STEP)
+        with boa.fork(fork.url, **_FORK) if traced else revm.fork(fork.url):
+            market = Market()
+            market.wait(12)
+            yield market
