@@ -6,12 +6,13 @@ like a gift; a recovery puts it back.
 
 from __future__ import annotations
 
+import contextlib
 from random import Random
 
 import boa
 
 from tests.contracts.chain import DAY, HOUR, WAD
-from tests.contracts.protocol import SHORT, SPOT, Leg
+from tests.contracts.protocol import SHORT, SPOT, Leg, Quote
 from tests.stateful.protocol.campaign import rule
 from tests.stateful.protocol.traders import Traders
 from tests.stateful.protocol.world import CEILING, FLOOR, TAKERS, World
@@ -48,28 +49,29 @@ class Disasters(Traders):
         self.give("Vault", "usdc", -lost)
         self.attempt("recover", lambda: self.p.overwrite("idle", idle + lost), f"{lost}", market=True)
 
-    @rule(weight=1, when=_is_short)
+    @rule(weight=3, when=lambda world: _is_known(world) and world.is_calm and world.tradable())
     def sell_at_the_edge(self, draw: Random) -> None:
-        """Invariant 31: where margin or gap solvency is lacking nothing is sold, not even what would make it better."""
-        a, id, who = self.books.assessment, draw.choice(self.tradable() or [0]), draw.choice(TAKERS)
-        spare = min(a.gap_headroom, a.nav_bid - a.initial)
-        if id == 0 or not 0 <= spare // _UNIT < self.books.accounts.idle or not self.is_calm:
-            return
-        self.refresh(id)
+        """Invariant 31: where margin or gap solvency is lacking only a sale that restores both goes through."""
+        who = draw.choice(TAKERS)
+        for id in self.tradable():
+            self.refresh(id)
+        a = self.books.assessment
+        spare = min(a.gap_headroom, a.nav_bid - a.initial) // _UNIT + draw.randint(1, 300) * 10**6
         with boa.env.anchor():
-            self.p.overwrite("idle", self.books.accounts.idle - spare // _UNIT - 5 * 10**6)
-            quote = self.p.quote(id, size=WAD // 10)
-            self.p.fund(who, quote.price * WAD // 10**31 + 2, self.book)
-            self.rates.tried["sell at the edge"] += 1
-            try:
-                self.p.fill(quote, taker=who)
-            except boa.BoaError:
-                self.rates.succeeded["sell at the edge"] += 1
-                return
+            self.p.overwrite("owed", self.books.accounts.owed + max(spare, 0))
+            for id in self.tradable():
+                quote = self.p.quote(id, size=draw.choice([1, 5, 20]) * WAD // 10)
+                self.p.fund(who, quote.price * quote.size // 10**30 + 2, self.book)
+                self._sell_if_it_mends(quote, who)
+
+    def _sell_if_it_mends(self, quote: Quote, who: str) -> None:
+        self.rates.tried["sell at the edge"] += 1
+        with contextlib.suppress(boa.BoaError):
+            self.p.fill(quote, taker=who)
             b = self.vault.assessment()
             assert b.gap_headroom >= 0, "invariant 31: a sale by a gap insolvent vault"
             assert b.nav_bid >= b.initial, "invariant 31: a sale below initial margin"
-            self.rates.succeeded["sell at the edge"] += 1
+        self.rates.succeeded["sell at the edge"] += 1
 
     # ------------------------------------------------------------------ the auction
 
@@ -164,7 +166,7 @@ class Disasters(Traders):
         declare = lambda: self.p.clearing.declare_shortfall(sender=stranger)  # noqa: E731
         is_short = self.books.accounts.owed > self.books.accounts.idle
         if is_short and self.attempt("declare shortfall", declare):
-            for _ in range(draw.randint(0, 2)):
+            for _ in range(3):
                 self._claim_a_part(draw)
             was_empty, funded = self._has_empty_venues(), self.books.accounts.funded
             self.reach(self.now + 7 * DAY)
@@ -191,9 +193,10 @@ class Disasters(Traders):
         """Everything is recalled and sold, as far as a trade is allowed."""
         self._recall_everything()
         for venue, contract in ((SPOT, self.p.spot), (SHORT, self.p.short)):
-            held = contract.state(self.books.assessment.spot[0]).exposure
-            if abs(held) > WAD // 1_000:
-                self._rebalance("close a venue", [self.p.leg(venue, -held / WAD)])
+            held, delta = contract.state(WAD).exposure, self.books.assessment.delta[0]
+            size = min(abs(held), abs(delta)) if held * delta > 0 else 0  # towards neutral
+            if size > WAD // 100:
+                self._rebalance("close a venue", [self.p.leg(venue, (-size if held > 0 else size) / WAD)])
 
     def _recall_everything(self) -> None:
         lent = int(self.p.lending.withdrawable())

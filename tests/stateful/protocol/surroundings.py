@@ -12,7 +12,7 @@ from tests.stateful.protocol.world import CEILING, DEPOSITORS, FLOOR, RECIPIENT,
 
 _MOST = (wad(0.02), wad(0.20))  # fees
 _PERIOD = 30 * DAY
-_DUST = 10**16  # USDC, WAD: an exposure below it needs no price
+_DUST = 10**12  # units, WAD: an exposure below it needs no price
 _SILENCE = 3_960  # seconds; then the feed is stale
 
 
@@ -42,7 +42,8 @@ class Surroundings(World):
         answer again."""
         self.reach(self.now + 2 * HOUR)
         has_options = any(Position.from_slot(slot).size_wad for slot in self.p.book.live_book())
-        needs_price = has_options or self.vault.assessment().gross > _DUST
+        exposures = [abs(venue.state(WAD).exposure) for venue in (self.p.spot, self.p.short)]
+        needs_price = has_options or max(exposures) > _DUST
         self.attempt("feeds fall silent", lambda: self.p.market.pass_time(_SILENCE), market=True)
         assert (self.books.assessment is None) == needs_price
         if not needs_price:
