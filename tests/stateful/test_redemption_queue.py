@@ -29,6 +29,7 @@ EXPECTED = {  # the only reasons that a rule may be refused for
     "settle": {"queue: nobody waits", "queue: epoch not closed", "queue: no cash to pay with"},
     "claim": {"queue: more than claimable"},
     "gain_or_lose": set(),
+    "rescue": set(),
 }
 tried: Counter[str] = Counter()
 succeeded: Counter[str] = Counter()
@@ -134,6 +135,25 @@ class Queue(RuleBasedStateMachine):
             if mine.pooled:
                 mine.assets += mine.pooled * assets / step.shares
                 mine.pooled -= mine.pooled * shares / step.shares
+                mine.settlements += 1
+
+    @rule(permille=st.integers(1, 110))
+    def rescue(self, permille: int) -> None:
+        """What a bid of the auction's rescue has cost is burned from the pool, as the auction does it."""
+        queue = self.protocol.queue
+        if queue.pooled() == 0:
+            self.settle(True, 0)
+        pool, price = queue.pooled(), self.protocol.vault.previewRedeem(10**6 * WAD)
+        if pool == 0:
+            tried["rescue"] += 1  # nobody waits: there is nothing to rescue
+            return
+        burned = pool * permille // 1_000
+        self.attempt("rescue", queue.bear, burned, sender=str(self.protocol.auction.address))
+        assert queue.pooled() == pool - burned
+        assert self.protocol.vault.previewRedeem(10**6 * WAD) >= price
+        for mine in self.accounts.values():
+            if mine.pooled:
+                mine.pooled -= mine.pooled * burned / pool
                 mine.settlements += 1
 
     @rule(idle=st.integers(0, 40_000))
