@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
 
 from keeper.chain.deployments import checked_address
 from keeper.config import Settings
 from keeper.domain.times import utc_second
-from keeper.domain.units import USDC, WAD
+from keeper.domain.units import DAY, USDC, WAD
 from keeper.errors import ConfigError
 from keeper.operations.gates import OVERDUE
 from keeper.operations.people import node_may_go
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from web3.types import BlockIdentifier
 
     from keeper.chain.deployments import Deployment
+
+_RESCUE: Final = 7 * DAY  # BuybackAuction's
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Mine:
 class QueueStatus:
     """Shares and USDC in whole units. ``next_close`` is of the epoch that is settled next, None when nobody waits.
 
-    ``overdue_at`` is when shares that are not paid stop new business; None where none of a closed epoch wait.
+    ``overdue_at`` is when shares that are not paid stop new business, ``rescue_at`` when anyone may have options bought
+    back for them (`keel auction open`); None where none of a closed epoch wait.
     """
 
     epoch: int
@@ -49,6 +52,7 @@ class QueueStatus:
     next_close: str | None
     can_settle: bool
     overdue_at: str | None
+    rescue_at: str | None
     mine: Mine | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -90,6 +94,7 @@ def at_block(w3: Web3, deployment: Deployment, block: BlockIdentifier) -> QueueS
         None if state.next_close is None else utc_second(state.next_close),
         state.can_settle,
         None if state.due_since is None else utc_second(state.due_since + OVERDUE),
+        None if state.due_since is None else utc_second(state.due_since + _RESCUE),
     )
 
 
@@ -125,4 +130,5 @@ def _when(status: QueueStatus) -> str:
     told = f", of the close at {status.next_close}" + (": can be settled now" if status.can_settle else "")
     if status.overdue_at is not None:
         told += f"; unpaid at {status.overdue_at} they stop deposits and sales"
+        told += f", at {status.rescue_at} anyone may have options bought back for them"
     return told

@@ -247,5 +247,7 @@ def test_the_queue_says_from_when_it_stops_new_business(vault, keel):
 
     found = json.loads(keel("queue", "status", "--json").output)
 
-    assert found["overdue_at"] == utc_second(gates_of(vault).due_since + 48 * HOUR)
+    close = gates_of(vault).due_since
+    assert found["overdue_at"] == utc_second(close + 48 * HOUR)
+    assert found["rescue_at"] == utc_second(close + 7 * 24 * HOUR)
     assert "can be settled now; unpaid at " in keel("queue", "status").output
