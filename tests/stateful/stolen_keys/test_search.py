@@ -21,10 +21,13 @@ from tests.stateful.stolen_keys.search import cross_entropy, greedy, tried
 
 _LONG = settings.default.max_examples > 100
 pytestmark = pytest.mark.timeout(4 * 3600)  # the long run
-_ENDS = {  # a play that a budget has ended has not failed, nor one that must wait until a breach is mended
+# A play that a budget has ended has not failed, nor one of which too little is left for a fill, nor one that waits
+# until a breach is mended.
+_ENDS = {
     "budget: exhausted",
     "rebalance: turnover",
     "fill: vega traded",
+    "quote: below minimum fill",
     "breaker: deposits of a day",
     "breaker: exits of a day",
     "vol: too fast",
