@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from keeper.domain.series import Position
+from keeper.domain.units import MAX_UINT256
 
 
 class Mode(StrEnum):
@@ -107,7 +108,14 @@ class VenueState:
 
 @dataclass(frozen=True, slots=True)
 class Lending:
-    """What an Aave venue adds: annual rates as floats, threshold and health levels as shares (0.78, 1.5, 1.8)."""
+    """What an Aave venue adds: annual rates as floats, threshold and health levels as shares (0.78, 1.5, 1.8).
+
+    Attributes:
+        borrow_room_wad: Units that Aave lends beyond the debt now: none while a reserve is frozen or paused.
+        supply_room_usdc: USDC that it takes as collateral beyond what is there.
+        payable_usdc: USDC of any collateral that it pays out: none while USDC is paused.
+        is_repayable: Not while the token is paused.
+    """
 
     borrow_rate: float
     supply_rate: float
@@ -116,6 +124,10 @@ class Lending:
     health_target: float
     collateral_usdc: int
     debt_wad: int
+    borrow_room_wad: int = MAX_UINT256
+    supply_room_usdc: int = MAX_UINT256
+    payable_usdc: int = MAX_UINT256
+    is_repayable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from keeper.hedging.program import Array, Program, Solution, SolverError, solve
 from keeper.risk.limits import excesses
 from keeper.risk.margin import margins
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
-from keeper.venues.aave_v3 import short_instruments
+from keeper.venues.aave_v3 import held_up, short_instruments
 from keeper.venues.instrument import Instrument, Reference, VenueError
 from keeper.venues.uniswap_v3 import spot_instruments
 
@@ -70,8 +70,9 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     trades = trades[: MAX_LEGS - len(restoring)]
     deltas = _deltas(valuation, book, trades)
     legs = (*restoring, *legs_of(trades, snapshot, policy))
+    aave = _what_aave_refuses(snapshot, deltas)
     if not legs:
-        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached), deltas)
+        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached) + aave, deltas)
     costs = _costs(trades, gas)
     risk_before = _variance_cost(book, policy, [change.before for change in deltas])
     risk_after = _variance_cost(book, policy, [change.after for change in deltas])
@@ -79,7 +80,7 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
         block_number=snapshot.block_number,
         block_hash=snapshot.block_hash,
         action=Action.TRADE,
-        reason=_why_trade(trades, deltas, risk_before, risk_after, costs),
+        reason=_why_trade(trades, deltas, risk_before, risk_after, costs) + aave,
         legs=legs,
         deltas=deltas,
         costs=costs,
@@ -178,6 +179,20 @@ def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, breac
         )
     worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
     return f"delta is in the no-trade region: {worth}"
+
+
+def _what_aave_refuses(snapshot: Snapshot, deltas: tuple[DeltaChange, ...]) -> str:
+    """Where a short is held, or would be wanted."""
+    said = ""
+    for venue in snapshot.venues:
+        u = venue.state.underlying
+        wanted = deltas[u].before
+        if venue.lending is None or (venue.state.exposure == 0 and wanted <= deltas[u].band):
+            continue
+        refused = held_up(venue.lending, snapshot.readings[u].price_wad / WAD, wanted)
+        if refused:
+            said += f"; for {UNDERLYINGS[u]} Aave {refused}"
+    return said
 
 
 def _breached(snapshot: Snapshot) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ subject to the limits that the contracts check after a rebalance, each "inside, 
     gap         sum_u g_u <= NAV - cost,                    g_u >= -P&L_u at spot -50 % and +50 %
     delta       |d_u + sum_i (b_i - s_i)| <= band + t_u
     position    what all pools of a venue sell or buy back <= what it holds or owes
+    room        what all pools of a short sell <= what Aave lends, and takes collateral for: caps, frozen, paused
     leverage    gross venue exposure <= limit
     cash        what the trades take from idle cash <= what is free beyond the keeper's reserve and missing collateral
     turnover    sum_u away_u <= the part of the turnover bucket that one rebalance may use, where what is traded away
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -299,10 +301,22 @@ def _add_limits(rows: _Rows, book: Book, instruments: tuple[Instrument, ...], tr
             first = own[0][1]
             whole = first.position * book.exposures[first.underlying].spot / book.nav
             rows.add(f"{UNDERLYINGS[first.underlying]} position", reduced, at_most=max(0.0, whole - _ROUNDING))
+        _add_room(rows, book, own, at)
     rounding = _LEG_ROUNDING * max((exposure.spot for exposure in book.exposures), default=0.0) / book.nav
     gross_room = book.gross_limit - book.gross / book.nav - rounding
     rows.add("gross leverage", trading.gross, at_most=max(0.0, gross_room))
     rows.add("free cash", trading.cash, at_most=max(0.0, book.free_cash / book.nav))
+
+
+def _add_room(rows: _Rows, book: Book, own: Sequence[tuple[int, Instrument]], at: _Layout) -> None:
+    """What a venue's pools together can add to its position, where a lender limits that."""
+    first = own[0][1]
+    if math.isinf(first.room):
+        return
+    added = np.zeros(at.size)
+    added[[i if instrument.direction > 0 else at.n + i for i, instrument in own]] = 1.0
+    most = first.room * book.exposures[first.underlying].spot / book.nav
+    rows.add(f"{UNDERLYINGS[first.underlying]} room at Aave", added, at_most=max(0.0, most - _ROUNDING))
 
 
 def _add_budgets(rows: _Rows, book: Book, net: Array, oracle_loss: Array) -> None:

@@ -32,8 +32,9 @@ from keeper.domain.snapshot import (
     Window,
 )
 from keeper.domain.snapshot import Venue as VenueSeen
-from keeper.domain.units import WAD
+from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import SnapshotError
+from keeper.venues.aave_v3 import borrow_room, is_moving, supply_room
 
 _RAY: Final = 10**27
 _MAX_POOLS: Final = 4
@@ -54,6 +55,8 @@ _SLOT0 = signature("slot0()(uint160,int24,uint16,uint16,uint16,uint8,bool)")
 # variable borrow rate; rates are annual, in ray.
 _RESERVE_DATA = signature("getReserveData(address)(uint256,uint128,uint128,uint128,uint128)")
 _CONFIGURATION = signature("getConfiguration(address)(uint256)")
+_AVAILABLE = signature("getVirtualUnderlyingBalance(address)(uint128)")
+_TOTAL_SUPPLY = signature("totalSupply()(uint256)")
 
 
 def read_snapshot(
@@ -107,6 +110,7 @@ class _VenueImmutables:
     token: Answer
     aave: Answer | None = None
     collateral_token: Answer | None = None
+    debt_token: Answer | None = None
     supplied: Answer | None = None
     health_floor: Answer | None = None
     health_target: Answer | None = None
@@ -183,6 +187,7 @@ class _FirstBatch:
             token=ask("TOKEN"),
             aave=ask("AAVE"),
             collateral_token=ask("COLLATERAL_TOKEN"),
+            debt_token=ask("DEBT_TOKEN"),
             supplied=ask("supplied"),
             health_floor=ask("HEALTH_FLOOR"),
             health_target=ask("HEALTH_TARGET"),
@@ -242,7 +247,8 @@ def _ask_pool(batch: Batch, pool: str) -> _PoolNow:
 
 @dataclass(frozen=True, slots=True)
 class _VenueNow:
-    """The second batch's part of one venue; `lending` is both reserves, configuration and two balances."""
+    """The second batch's part of one venue; `lending` is both reserves, USDC's configuration, two balances, and of both
+    reserves what there is and what of it is used."""
 
     state: Answer
     decimals: Answer
@@ -260,7 +266,7 @@ def _ask_venue(batch: Batch, venue: _VenueImmutables, spot_wad: int) -> _VenueNo
     addresses = [to_checksum_address(a.value) for a in itertools.takewhile(lambda a: a.value is not None, venue.pools)]
     pools = tuple(_ask_pool(batch, pool) for pool in addresses)
     lending: tuple[Answer, ...] = ()
-    if venue.aave is not None and venue.collateral_token is not None:
+    if venue.aave is not None and venue.collateral_token is not None and venue.debt_token is not None:
         aave, collateral = venue.aave.value, venue.collateral_token.value
         lending = (
             batch.add("Aave pool", aave, _RESERVE_DATA, venue.token.value),
@@ -268,6 +274,10 @@ def _ask_venue(batch: Batch, venue: _VenueImmutables, spot_wad: int) -> _VenueNo
             batch.add("Aave pool", aave, _CONFIGURATION, venue.usdc.value),
             batch.add("aToken", collateral, _BALANCE, address),
             batch.add("aToken", collateral, _SCALED_BALANCE, address),
+            batch.add("Aave pool", aave, _AVAILABLE, venue.token.value),
+            batch.add("Aave pool", aave, _AVAILABLE, venue.usdc.value),
+            batch.add("debt token", venue.debt_token.value, _TOTAL_SUPPLY),
+            batch.add("aToken", collateral, _TOTAL_SUPPLY),
         )
     return _VenueNow(state, decimals, pools, lending)
 
@@ -295,7 +305,9 @@ def _venue(immutables: _VenueImmutables, now: _VenueNow) -> VenueSeen:
 def _lending(immutables: _VenueImmutables, now: _VenueNow, debt_wad: int) -> Lending | None:
     if immutables.supplied is None or immutables.health_floor is None or immutables.health_target is None:
         return None
-    token_reserve, usdc_reserve, configuration, balance, scaled_balance = (answer.value for answer in now.lending)
+    token_reserve, usdc_reserve, configuration, balance, scaled_balance, *reserves = (a.value for a in now.lending)
+    tokens, dollars, borrowed, lent = reserves
+    unit = 10**now.decimals.value
     supplied = immutables.supplied.value
     # As AaveV3Short._collateral: what others sent to the venue does not count.
     is_gifted = scaled_balance > supplied
@@ -307,4 +319,8 @@ def _lending(immutables: _VenueImmutables, now: _VenueNow, debt_wad: int) -> Len
         health_target=immutables.health_target.value / WAD,
         collateral_usdc=balance * supplied // scaled_balance if is_gifted else balance,
         debt_wad=debt_wad,
+        borrow_room_wad=min(borrow_room(token_reserve[0], borrowed, tokens, unit) * WAD // unit, MAX_UINT256),
+        supply_room_usdc=supply_room(configuration, lent, USDC),
+        payable_usdc=dollars if is_moving(configuration) else 0,
+        is_repayable=is_moving(token_reserve[0]),
     )

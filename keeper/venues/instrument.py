@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 
 class VenueError(ValueError):
@@ -40,6 +41,7 @@ class Instrument:
         underlying: Index of the underlying.
         direction: +1 for a venue that holds the underlying, -1 for one that owes it.
         position: Units that the venue holds or owes: all its pools together can sell or buy back no more.
+        room: Units by which all its pools together can add to that; infinite where nothing limits it.
         buy, sell: The two sides.
     """
 
@@ -52,6 +54,7 @@ class Instrument:
     position: float
     buy: Side
     sell: Side
+    room: float = inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
 from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit
+from keeper.simulation.chain.addresses import AAVE_POOL
+from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.driver import MarketDriver
 
 DEPOSIT = 1_000_000 * 10**6
@@ -30,6 +32,7 @@ ETH, BTC = 0, 1
 SPOT = 3_000
 BTC_SPOT = 90_000
 VOL = 0.6
+AAVE_FROZEN, AAVE_PAUSED, AAVE_BORROW_CAP, AAVE_SUPPLY_CAP, CAP_BITS = 57, 60, 80, 116, 36  # of a configuration
 PASSPHRASE = "a passphrase of the tests"
 
 
@@ -90,6 +93,20 @@ class VaultOnFork:
         quote = make_quote(self.w3, self.deployment, account_of("quoter"), series, units, edge=0.01)
         self.market.fund_usdc(account_of("taker").address, quote.quote.price * quote.quote.size // 10**30 + 1)
         fill(self.sender("taker"), self.deployment, quote)
+
+
+def configure_aave(vault: VaultOnFork, asset: str, start: int, value: int, bits: int = 1) -> None:
+    """Write a field of a reserve's configuration word, as Aave's configurator does."""
+    rpc = vault.market.rpc
+    word = read(rpc, AAVE_POOL, "getConfiguration(address)", "uint256", asset)
+    provider = read(rpc, AAVE_POOL, "ADDRESSES_PROVIDER()", "address")
+    configurator = read(rpc, provider, "getPoolConfigurator()", "address")
+    changed = word & ~((1 << bits) - 1 << start) | value << start
+    rpc.call("anvil_impersonateAccount", configurator)
+    vault.market.fund_eth(configurator, 10**18)
+    data = call_data("setConfiguration(address,(uint256))", asset, (changed,))
+    digest = rpc.call("eth_sendTransaction", {"from": configurator, "to": AAVE_POOL, "data": data})
+    assert vault.w3.eth.wait_for_transaction_receipt(digest)["status"] == 1
 
 
 def vault_on_fork(url: str, w3: Web3) -> VaultOnFork:

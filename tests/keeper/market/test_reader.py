@@ -8,12 +8,21 @@ from keeper.chain.address_book import MULTICALL3
 from keeper.chain.deployments import DeployedVenue
 from keeper.chain.rpc import Connection
 from keeper.domain.snapshot import Mode, VenueKind
-from keeper.domain.units import MAX_UINT256
+from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import RpcError, SnapshotError
 from keeper.market.reader import read_snapshot
 from keeper.risk.valuation import margin_mismatch, value
-from keeper.simulation.chain.addresses import POOL_USDC_WETH_500, POOL_WBTC_USDC_3000
+from keeper.simulation.chain.addresses import POOL_USDC_WETH_500, POOL_WBTC_USDC_3000, WETH
+from keeper.simulation.chain.addresses import USDC as USDC_TOKEN
 from keeper.venues.uniswap_v3 import pool_price
+from tests.keeper.vault_on_fork import (
+    AAVE_BORROW_CAP,
+    AAVE_FROZEN,
+    AAVE_PAUSED,
+    AAVE_SUPPLY_CAP,
+    CAP_BITS,
+    configure_aave,
+)
 
 
 def snapshot_of(vault, block_hash=None):
@@ -78,6 +87,35 @@ def test_venues_come_with_their_pools_and_the_lending_market(vault, underlying, 
     assert short.lending.liquidation_threshold == pytest.approx(0.78, abs=0.05)
     assert 0 < short.lending.supply_rate < short.lending.borrow_rate < 0.2
     assert (short.lending.collateral_usdc, short.lending.debt_wad) == (0, 0)
+
+
+def test_what_aave_lets_a_short_do_is_read_with_it(vault):
+    """At the same block: caps, a frozen and a paused reserve."""
+    open_ = short_of(vault).lending
+    assert open_.borrow_room_wad > 100 * WAD
+    assert open_.supply_room_usdc > 10**6 * USDC
+    assert open_.payable_usdc > 10**6 * USDC
+    assert open_.is_repayable
+
+    configure_aave(vault, WETH, AAVE_BORROW_CAP, 1, CAP_BITS)
+    configure_aave(vault, USDC_TOKEN, AAVE_SUPPLY_CAP, 1, CAP_BITS)
+    capped = short_of(vault).lending
+    assert (capped.borrow_room_wad, capped.supply_room_usdc) == (0, 0)
+    assert capped.payable_usdc > 0
+
+    configure_aave(vault, WETH, AAVE_BORROW_CAP, 0, CAP_BITS)
+    configure_aave(vault, WETH, AAVE_FROZEN, 1)
+    frozen = short_of(vault).lending
+    assert (frozen.borrow_room_wad, frozen.is_repayable) == (0, True)
+
+    configure_aave(vault, WETH, AAVE_PAUSED, 1)
+    configure_aave(vault, USDC_TOKEN, AAVE_PAUSED, 1)
+    paused = short_of(vault).lending
+    assert (paused.is_repayable, paused.payable_usdc) == (False, 0)
+
+
+def short_of(vault):
+    return next(venue for venue in snapshot_of(vault).venues if venue.lending is not None)
 
 
 def test_the_snapshot_stays_with_its_block_while_the_chain_moves_on(vault):

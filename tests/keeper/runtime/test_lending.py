@@ -9,6 +9,9 @@ from keeper.market.reader import read_snapshot
 from keeper.risk.valuation import margin_mismatch, value
 from keeper.runtime.lending import LEAST, change_of
 from keeper.runtime.loop import Keeper
+from keeper.simulation.chain.addresses import USDC as USDC_TOKEN
+from tests.keeper.vault_on_fork import AAVE_FROZEN as FROZEN
+from tests.keeper.vault_on_fork import configure_aave
 
 BUFFER = 100_000 * USDC
 
@@ -28,6 +31,21 @@ BUFFER = 100_000 * USDC
 )
 def test_what_is_lent_and_recalled(free, withdrawable, change):
     assert change_of(free * USDC, BUFFER, withdrawable * USDC) == change * USDC
+
+
+def test_no_more_is_lent_than_aave_takes():
+    assert change_of(1_000_000 * USDC, BUFFER, 0, room=300_000 * USDC) == 300_000 * USDC
+    assert change_of(1_000_000 * USDC, BUFFER, 0, room=0) == 0
+    assert change_of(90_000 * USDC, BUFFER, 500_000 * USDC, room=0) == -60_000 * USDC
+
+
+def test_a_frozen_reserve_is_lent_nothing(vault, journal):
+    configure_aave(vault, USDC_TOKEN, FROZEN, 1)
+    keeper = Keeper(vault.connection, vault.deployment, vault.keeper, Policy(), journal, poll_seconds=0.01)
+
+    keeper.tick()
+
+    assert not [record for record in journal.decisions() if record.kind is Kind.LEND]
 
 
 def test_after_a_change_nothing_changes():
