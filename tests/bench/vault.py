@@ -23,8 +23,7 @@ def six_series() -> Iterator[VaultOnFork]:
         os.environ.pop(variable, None)
     os.environ[DATA_VARIABLE] = ""
     with Fork() as fork:
-        vault = vault_on_fork(fork.url, fork.w3)
-        vault.deposit("depositor", DEPOSIT)  # room in the gamma band for six series
+        vault = vault_on_fork(fork.url, fork.w3, 2 * DEPOSIT)  # room in the gamma band for six series
         vault.market.fund_usdc(account_of("taker").address, DEPOSIT)
         for is_call, strike, weeks in _MORE:
             trade(vault, vault.list_series(is_call=is_call, strike=strike, weeks=weeks), 2, vault_sells=True)

@@ -109,8 +109,8 @@ def configure_aave(vault: VaultOnFork, asset: str, start: int, value: int, bits:
     assert vault.w3.eth.wait_for_transaction_receipt(digest)["status"] == 1
 
 
-def vault_on_fork(url: str, w3: Web3) -> VaultOnFork:
-    """Deploy at ETH = 3,000 and BTC = 90,000 with TWAPs behind them, deposit 1,000,000 USDC, sell ETH options.
+def vault_on_fork(url: str, w3: Web3, deposited: int = DEPOSIT) -> VaultOnFork:
+    """Deploy at ETH = 3,000 and BTC = 90,000 with TWAPs behind them, deposit, sell ETH options.
 
     These are 50 calls and 10 puts of two expiries: short about 20 ETH of delta, three times the target band.
     """
@@ -123,7 +123,7 @@ def vault_on_fork(url: str, w3: Web3) -> VaultOnFork:
     market.fund_usdc(account_of("governor").address, SEED)
     deployment = deploy(Sender(w3, account_of("governor")), address_book(1), keys, Parameters(opening_vol=(VOL, VOL)))
     vault = VaultOnFork(url, w3, market, deployment)
-    vault.deposit("depositor", DEPOSIT)
+    vault.deposit("depositor", deposited)
     calls = vault.list_series(is_call=True, strike=3_000)
     puts = vault.list_series(is_call=False, strike=2_800, weeks=2)
     vault.sell(calls, 50)
