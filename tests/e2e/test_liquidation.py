@@ -19,7 +19,7 @@ def told():
 
 @pytest.mark.parametrize("book", GAPS)
 def test_strangers_bring_any_book_from_distress_to_its_target(told, book):
-    """Invariants 33 and 43: the keeper dies in a crash, and the price gaps 40 %."""
+    """Invariants 33 and 43: the keeper is dead, depositors have left, and the price gaps."""
     story = told[book]
 
     assert story.moments[0].health == pytest.approx(0.9, abs=0.01)

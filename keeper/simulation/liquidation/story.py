@@ -1,9 +1,9 @@
 """A keeper that is dead, a price that gaps, and strangers who bring the vault back: on a fork with real venues.
 
 With the default limits no gap of 50 % takes a vault below maintenance margin. So the limits of this one are wide, but
-for its target band of delta: takers buy until initial margin or gap solvency stops them, and nobody hedges. Then the
-price gaps until equity is 0.9 of maintenance margin. From there on only strangers act, with what `keel derisk` and
-`keel auction` call.
+for its target band of delta: takers buy until margin, gap solvency or hedge capacity stops them, depositors leave by
+the queue until initial margin stops them, and nobody hedges. Then the price gaps until equity is 0.9 of maintenance
+margin. From there on only strangers act, with what `keel derisk` and `keel auction` call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from keeper.chain.sender import Sender
 from keeper.domain.series import Position, Series, next_expiry
 from keeper.domain.units import DAY, USDC, WAD
 from keeper.errors import KeelError
-from keeper.operations import liquidation
+from keeper.operations import liquidation, queue
 from keeper.operations.contracts import bind
 from keeper.operations.deploy import deploy
 from keeper.operations.options import fill, list_series, make_quote, post_vol
@@ -149,6 +149,14 @@ class Stage:
         post_vol(self.sender("vol poster"), self.deployment, 0, expiry, _VOL)
         return list_series(self.sender("keeper"), self.deployment, 0, is_call, expiry, strike)
 
+    def leave(self) -> None:
+        """The depositor asks for all his shares, and is paid what initial margin allows."""
+        leaver = self.sender("depositor")
+        shares = bind(self.w3, self.deployment, "Vault").functions.balanceOf(leaver.address).call()
+        queue.request_redeem(leaver, self.deployment, shares)
+        self.step(START, queue.read_queue(self.w3, self.deployment).closes_at + MINUTE - self.market.timestamp())
+        queue.settle_epoch(self.sender("stranger"), self.deployment)
+
     def gap_to(self, health: float, direction: int) -> float:
         """The price gaps, found by bisection, until equity is `health` of maintenance margin. Returns the gap."""
         low, high = 0.0, 0.6
@@ -171,6 +179,7 @@ def tell(stage: Stage, book: str, progress: Callable[[str], None] = lambda _: No
     wanted = {"puts": ((False, 2_900),), "calls": ((True, 3_100),), "mixed": ((False, 2_900), (True, 3_100))}[book]
     series = tuple(stage.open_series(is_call, strike) for is_call, strike in wanted)
     stage.sell_out(series)
+    stage.leave()
     gap = stage.gap_to(_HEALTH, GAPS[book])
     price = START * (1 + gap)
     moments, acts = [stage.moment(0)], []
