@@ -75,7 +75,7 @@ def test_claims_never_expire_and_need_neither_vault_nor_oracle(paid):
 
 
 def test_the_order_of_claims_changes_nobodys_amount(cashless, other):
-    """Invariant 16: paid in parts, claimed at once, or at the end and in odd pieces, none of them dearer than its part."""
+    """Invariant 16: paid in parts, claimed at once, or at the end and in odd pieces, none dearer than its part."""
     cashless.request(30_000 * WAD)
     cashless.request(20_000 * WAD, other)
     cashless.close_epoch()
