@@ -12,7 +12,7 @@ from random import Random
 import boa
 
 from tests.contracts.chain import DAY, HOUR, WAD
-from tests.contracts.protocol import SHORT, SPOT, Leg, Quote
+from tests.contracts.protocol import LOOSE, SHORT, SPOT, Leg, Quote
 from tests.stateful.protocol.campaign import rule
 from tests.stateful.protocol.traders import Traders
 from tests.stateful.protocol.world import CEILING, FLOOR, TAKERS, World
@@ -59,6 +59,7 @@ class Disasters(Traders):
         spare = min(a.gap_headroom, a.nav_bid - a.initial) // _UNIT + draw.randint(1, 300) * 10**6
         with boa.env.anchor():
             self.p.overwrite("owed", self.books.accounts.owed + max(spare, 0))
+            self.p.risk.set_limits(LOOSE, sender=self.p.governor)  # nothing else is to stop it
             for id in self.tradable():
                 quote = self.p.quote(id, size=draw.choice([1, 5, 20]) * WAD // 10)
                 self.p.fund(who, quote.price * quote.size // 10**30 + 2, self.book)
