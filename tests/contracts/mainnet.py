@@ -23,6 +23,7 @@ def in_process(traced: bool) -> Iterator[Market]:
     with contextlib.ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(DATA_VARIABLE, "")  # these tests' figures are for bands of liquidity, whatever was recorded
+            patch.delenv("KEEL_UPSTREAM", raising=False)
             fork = stack.enter_context(Fork())
         driver = MarketDriver(fork.w3)
         for _ in range(_TWAP_STEPS):

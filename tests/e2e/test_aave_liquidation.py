@@ -61,6 +61,7 @@ class Scene:
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         patch.setenv(DATA_VARIABLE, "")  # recorded liquidity ends far below the jump
+        patch.delenv("KEEL_UPSTREAM", raising=False)
         fork = stack.enter_context(Fork())
         vault = _opened(fork.url, fork.w3)
         journal = Journal(f"sqlite:///{tmp_path_factory.mktemp('keeper') / 'keel.sqlite'}")
