@@ -17,10 +17,10 @@ from eth_utils import to_checksum_address
 from eth_utils.crypto import keccak
 
 from keeper.simulation.chain import addresses
-from keeper.simulation.driver import ARBITRAGEUR, MINTER, OPERATOR
 from keeper.simulation.chain.placement import published
 from keeper.simulation.chain.protocols.chainlink import AGGREGATOR, PACKAGE
 from keeper.simulation.chain.protocols.uniswap import CORE, PERIPHERY, artifact
+from keeper.simulation.driver import ARBITRAGEUR, MINTER, OPERATOR
 
 WAD = 10**18
 USDC = 10**6

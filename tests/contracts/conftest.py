@@ -5,6 +5,7 @@ import pytest
 from tests.contracts.chain import USDC, WAD, Market
 from tests.contracts.protocol import SHORT, SPOT, Protocol
 
+
 @pytest.fixture(scope="session")
 def market(mainnet_in_process: Market) -> Market:
     """Mainnet's protocols in titanoboa, ETH at 3,000, BTC at 90,000 and a TWAP of five minutes behind them."""

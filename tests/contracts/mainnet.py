@@ -19,7 +19,7 @@ _TWAP_STEP = 150  # seconds: three of them fill the window of five minutes
 
 @contextlib.contextmanager
 def in_process(traced: bool) -> Iterator[Market]:
-    """The chain that titanoboa is on from now on, ETH at 3,000, BTC at 90,000 and a TWAP of five minutes behind them."""
+    """The chain that titanoboa is on from now on: ETH at 3,000, BTC at 90,000, a TWAP of five minutes behind them."""
     with contextlib.ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(DATA_VARIABLE, "")  # these tests' figures are for bands of liquidity, whatever was recorded

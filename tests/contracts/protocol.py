@@ -122,8 +122,8 @@ class Leg(NamedTuple):
 
 @contextlib.contextmanager
 def _without_collector() -> Iterator[None]:
-    """A compiled contract is some 100,000 objects that live as long as the session. Walking them again and again costs ten
-    times what reading them from titanoboa's cache does: the garbage collector does not see them.
+    """A compiled contract is some 100,000 objects that live as long as the session. Walking them again and again costs
+    ten times what reading them from titanoboa's cache does: the garbage collector does not see them.
     """
     gc.disable()
     try:
@@ -244,7 +244,15 @@ class Protocol:
         return spot, short
 
     def _grant(self) -> None:
-        for contract in (self.vault, self.breaker, self.hedger, self.book, self.vol_oracle, self.risk, self.price_oracle):
+        for contract in (
+            self.vault,
+            self.breaker,
+            self.hedger,
+            self.book,
+            self.vol_oracle,
+            self.risk,
+            self.price_oracle,
+        ):
             contract.grant_role(self.guardian, GUARDIAN)
         self.hedger.grant_role(self.keeper, KEEPER)
         self.book.grant_role(self.keeper, KEEPER)
@@ -431,7 +439,7 @@ class Protocol:
         return quote.price * size * self.unit // WAD**2
 
     def give_collateral(self, series: int, size: int, maker: str | None = None) -> int:
-        """What writing `size` takes, for the maker and approved to the ClearingHouse. Returns it in the token's units."""
+        """What writing `size` takes, for the maker and approved to the ClearingHouse. Returns units of the token."""
         maker, amount = maker or self.maker, int(self.clearing.collateral_of(series, size))
         is_call, underlying = bool(series >> 247 & 1), series >> 248
         if not is_call:
@@ -499,7 +507,9 @@ class Protocol:
         """Trade the legs as a stranger."""
         self.hedger.de_risk(list(legs), sender=who or self.stranger)
 
-    def bid(self, series: int, size: int, *legs: Leg, writes: bool = False, least: int = 0, who: str | None = None) -> int:
+    def bid(
+        self, series: int, size: int, *legs: Leg, writes: bool = False, least: int = 0, who: str | None = None
+    ) -> int:
         """Sell `size` back to the vault in the auction as the taker. Returns the USDC paid."""
         return int(self.auction.bid(series, size, writes, list(legs), least, sender=who or self.taker))
 
@@ -551,7 +561,7 @@ class Protocol:
         return problems
 
     def _possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
-        """What a contract could have approved: its tokens to whom it trades with, and to the Vault and its components."""
+        """What a contract could have approved: its tokens, to whom it trades with, the Vault and its components."""
         tokens = [self.asset, self.market.weth, *([self.market.wbtc] if self.has_btc else [])]
         pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
         pools += [addresses.POOL_WBTC_USDC_3000] if self.has_btc else []

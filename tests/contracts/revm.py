@@ -269,6 +269,6 @@ def _readable(failure: str) -> str:
 
 @contextlib.contextmanager
 def fork(url: str) -> Iterator[RevmEnv]:
-    """Inside this block `boa.env` is a fork of `url` in revm. Source maps of constructors, for traces only, are not made."""
+    """Inside this block `boa.env` is a fork of `url` in revm. Constructors get no source maps: only traces use them."""
     with boa.swap_env(RevmEnv(url)), patch.object(VyperContract, "_deployment_source_map", None):
         yield boa.env

@@ -1,4 +1,4 @@
-"""Each deployable opens with its specification: what it is, by chapter, and how to stop it. docs/spec.md keeps its word."""
+"""Each deployable opens with its specification: what it is, by chapter, how to stop it. docs/spec.md keeps its word."""
 
 import re
 import tomllib

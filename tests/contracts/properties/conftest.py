@@ -30,7 +30,7 @@ def empty(empty_vaults, request) -> Protocol:
 
 @pytest.fixture(params=DECIMALS, ids=lambda decimals: f"{decimals} decimals")
 def live(live_vaults, request) -> Protocol:
-    """With a deposit of 1,000,000 by the depositor, options of two strikes sold to the taker, and no limits of flows."""
+    """With a deposit of 1,000,000 by the depositor, options of two strikes sold to the taker, no limits of flows."""
     return live_vaults[request.param]
 
 

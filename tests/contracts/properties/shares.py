@@ -1,4 +1,4 @@
-"""What the properties are stated in: amounts to draw, and the exact price of a share as the Vault's header defines it."""
+"""What the properties are stated in: amounts to draw, and the exact price of a share as the Vault's header has it."""
 
 from fractions import Fraction
 from typing import Any

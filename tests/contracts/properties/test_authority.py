@@ -74,9 +74,7 @@ def signature(live, signer=OWNER, domain=(), **changes):
         "deadline": live.market.now + 60,
     }
     types = {"Permit": [{"name": f, "type": "address" if f in FIELDS[:2] else "uint256"} for f in FIELDS]}
-    signed = signer.sign_message(
-        encode_typed_data({**standard, **dict(domain)}, types, {**message, **changes})
-    )
+    signed = signer.sign_message(encode_typed_data({**standard, **dict(domain)}, types, {**message, **changes}))
     return message, signed
 
 

@@ -1,10 +1,10 @@
 """Retire, fix, fund, redeem, kill: a vault that ends leaves nobody and nothing behind.
 
-    retire   the guardian latches REDUCE_ONLY and revokes QUOTER: no sales, no deposits, no listings; hedging goes on
-    fix      every series expires and is settled, at the latest after its tenor
-    fund     what is owed to option holders is moved out of the Vault's reach, and waits for them for ever
-    redeem   the keeper sells the hedges; depositors leave at once or through the queue; fees are minted and leave too
-    kill     KEEPER and VOL_POSTER are revoked, and the governor gives up what could bring the vault back
+retire   the guardian latches REDUCE_ONLY and revokes QUOTER: no sales, no deposits, no listings; hedging goes on
+fix      every series expires and is settled, at the latest after its tenor
+fund     what is owed to option holders is moved out of the Vault's reach, and waits for them for ever
+redeem   the keeper sells the hedges; depositors leave at once or through the queue; fees are minted and leave too
+kill     KEEPER and VOL_POSTER are revoked, and the governor gives up what could bring the vault back
 """
 
 import pytest

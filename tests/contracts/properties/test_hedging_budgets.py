@@ -3,6 +3,8 @@
 Invariants 37 and 38.
 """
 
+import itertools
+
 import boa
 import pytest
 from boa.contracts.base_evm_contract import BoaError
@@ -47,7 +49,7 @@ def spent(protocol, *calls):
 def pieces(units, cuts):
     """Cut a trade at these thousandths of it."""
     edges = [0, *(round(units * cut) for cut in cuts), round(units * 1_000)]
-    return [(b - a) / 1_000 for a, b in zip(edges, edges[1:], strict=False) if a != b]
+    return [(b - a) / 1_000 for a, b in itertools.pairwise(edges) if a != b]
 
 
 def leg_of(venue, units):
@@ -71,7 +73,7 @@ def test_splitting_a_trade_gains_no_budget(loose, venue, units, cuts):
 
 @given(there=SIZES, venues=st.permutations([SPOT, SHORT]))
 def test_a_round_trip_costs_as_much_in_one_call_as_in_two(loose, there, venues):
-    """Invariant 38. Netted over a call, |delta| would not have changed: what was traded away would be charged twice, or not."""
+    """Invariant 38. Netted over a call, |delta| would not have changed: what left would be charged twice, or not."""
     go, back = leg_of(venues[0], there), leg_of(venues[1], -there)
 
     together, apart = spent(loose, [go, back]), spent(loose, [go], [back])
@@ -105,7 +107,7 @@ HEDGES = st.tuples(st.sampled_from([SPOT, SHORT]), SIZES)
 
 @given(steps=st.lists(st.tuples(st.lists(HEDGES, min_size=1, max_size=2), st.integers(0, DAY)), min_size=2, max_size=6))
 def test_no_sequence_of_calls_loses_or_trades_more_than_the_buckets_hold(hedged, steps):
-    """Invariant 37. Losses and turnover away from neutral since the start, against capacity and refill; NAV hardly moves."""
+    """Invariant 37. Losses and turnover away from neutral so far, against capacity and refill; NAV hardly moves."""
     hedged.risk.set_limits(LOOSE, sender=hedged.governor)
     start, nav = hedged.market.now, hedged.vault.assessment().nav_bid
     lost = traded = 0

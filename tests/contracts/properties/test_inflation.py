@@ -89,7 +89,7 @@ def test_the_next_depositor_of_a_nearly_empty_vault_loses_at_most_one_part_in_a_
     order=st.permutations(range(5)),
 )
 def test_when_everybody_has_left_nothing_is_stranded(empty, deposits, order):
-    """Invariant 9: the last share takes the last unit but rounding, and the next depositor starts anew at a sound price."""
+    """Invariant 9: the last share takes the last unit but rounding; the next depositor starts anew at a sound price."""
     vault, unit = empty.vault, empty.unit
     names = [account(f"depositor {number}") for number in range(len(deposits))]
     for name, amount in zip(names, deposits, strict=True):

@@ -1,4 +1,4 @@
-"""maxDeposit, maxMint, maxWithdraw, maxRedeem (invariant 4): they never revert, what they say is accepted, and more is refused."""
+"""maxDeposit, maxMint, maxWithdraw, maxRedeem (invariant 4): no revert, what they say is accepted, more is refused."""
 
 import boa
 import pytest

@@ -1,5 +1,5 @@
-"""Whoever bids or de-risks, however much and whenever: what the contracts let stand improves health, and costs no more than
-its budget.
+"""Whoever bids or de-risks, however much and whenever: what the contracts let stand improves health, and costs no
+more than its budget.
 
 Rows 33, 36, 37 and 43 of the reliability table, and attack A25.
 """

@@ -52,7 +52,7 @@ def test_no_sequence_of_calls_in_several_names_gains(live, steps):
     others = vault.previewRedeem(vault.balanceOf(live.depositor))
 
     for name, operation, millionths in steps:
-        assets, shares = holdings(live, name)
+        assets, _ = holdings(live, name)
         whole = {"deposit": assets, "mint": vault.convertToShares(assets) * 9 // 10}
         whole |= {"withdraw": vault.maxWithdraw(name), "redeem": vault.maxRedeem(name)}
         amount = whole[operation] * millionths // 10**6

@@ -5,7 +5,7 @@ from boa import BoaError
 from eth_utils.crypto import keccak
 
 from tests.contracts.chain import DAY, USDC, WAD, reason
-from tests.contracts.protocol import LOOSE, BTC, BTC_SHORT, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, wad
+from tests.contracts.protocol import BTC, BTC_SHORT, HEALTH_FLOOR, HEALTH_TARGET, SHORT, wad
 
 SATOSHI = 10**10  # in WAD
 PRICE = 90_000 * WAD

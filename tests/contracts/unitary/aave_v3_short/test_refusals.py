@@ -2,7 +2,17 @@
 
 import pytest
 
-from tests.contracts.aave import BORROW_CAP, FROZEN, PAUSED, SUPPLY_CAP, cap, configure, give_atokens, lend_out, liquidate
+from tests.contracts.aave import (
+    BORROW_CAP,
+    FROZEN,
+    PAUSED,
+    SUPPLY_CAP,
+    cap,
+    configure,
+    give_atokens,
+    lend_out,
+    liquidate,
+)
 from tests.contracts.chain import DAY, USDC, WAD, reverts
 from tests.contracts.protocol import HEALTH_FLOOR, HEALTH_TARGET, SHORT, SPOT
 
@@ -217,7 +227,9 @@ def test_what_is_missing_by_a_few_units_is_not_sent(short, units_missing):
     short.rebalance(short.leg(SHORT, 0))
     per_tick = 10 * 1e-8 * 1.8 / 0.78 * USDC  # collateral of ten WETH for a tick of the feed, units of USDC
     short.market.submit(3_000 + 1e-8 * (round(units_missing / per_tick) + 1))
-    assert HEALTH_TARGET - 10**9 < short.short.state(int(short.market.feed.latestAnswer()) * 10**10).health < HEALTH_TARGET
+    assert (
+        HEALTH_TARGET - 10**9 < short.short.state(int(short.market.feed.latestAnswer()) * 10**10).health < HEALTH_TARGET
+    )
 
     short.rebalance(short.leg(SHORT, 0))
 

@@ -5,7 +5,7 @@ import pytest
 from keeper.simulation.chain import addresses
 from tests.contracts.aave import approve_weth, configure, give_atokens, liquidate
 from tests.contracts.chain import DAY, USDC, WAD, reverts
-from tests.contracts.protocol import LOOSE, ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, Limits, load, replace_code
+from tests.contracts.protocol import ETH, HEALTH_FLOOR, HEALTH_TARGET, SHORT, load, replace_code
 
 POOLS = (addresses.POOL_USDC_WETH_500,)
 THRESHOLD = 0.78  # of USDC on the snapshot's Aave
@@ -121,7 +121,7 @@ def test_a_gift_of_atokens_does_not_come_out_with_the_collateral(short):
 
 
 def test_a_gift_after_a_liquidation_does_not_replace_what_was_lost(short):
-    """Attack A22: Aave liquidates the vault's own position. The next trade notes that less is there than was supplied."""
+    """Attack A22: Aave liquidates the vault's own position. The next trade notes that less is there than supplied."""
     market, liquidator = short.market, short.stranger
     market.move(5_600)
     liquidate(market, short.short, 2 * WAD, liquidator)

@@ -1,7 +1,7 @@
 """Vaults at 0.9 of maintenance margin: short puts, short calls, or both, hedged, and a keeper that is dead.
 
-A book is brought there by its account of idle cash (`Protocol.overwrite`), so that figures are round; how a market brings it
-there is the business of properties/test_liquidation.py.
+A book is brought there by its account of idle cash (`Protocol.overwrite`), so that figures are round; how a market
+brings it there is the business of properties/test_liquidation.py.
 """
 
 import pytest
@@ -32,7 +32,7 @@ def mixed(funded):
 
 
 def brought_to(protocol, book, health, hedged=None):
-    """The vault sells its book, hedges a part of it, and its cash shrinks until equity is `health` of maintenance margin."""
+    """The vault sells its book, hedges a part, and its cash shrinks until equity is `health` of maintenance margin."""
     protocol.loosen()
     protocol.series = []
     if book in ("calls", "mixed"):
@@ -67,7 +67,7 @@ def open_auction(protocol):
 
 
 def unwinding(protocol, id, size) -> list[Leg]:
-    """The leg that trades away what buying back `size` of a series adds to delta beyond what it brings closer to neutral."""
+    """The leg that trades away what buying back `size` of a series adds to delta beyond bringing it to neutral."""
     before = protocol.vault.assessment().delta[0]
     unit = protocol.pricer.option_risk([(id >> 87 << 87) | 10**9])[0].delta
     change = unit * size // WAD

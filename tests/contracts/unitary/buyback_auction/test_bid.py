@@ -139,7 +139,7 @@ def test_then_a_premium_up_to_fifteen_per_cent_of_the_mark(opened):
     ids=["higher", "wider about a higher middle", "a higher forward"],
 )
 def test_a_post_never_raises_what_is_paid_within_a_day(opened, surface):
-    """Attacks A25 and A29: whoever has the vol poster's key, and the options, gains nothing by posting before he bids."""
+    """Attacks A25 and A29: whoever has the vol poster's key and the options gains nothing by posting before a bid."""
     opened.market.wait(15 * MINUTE)
     with boa.env.anchor():
         honest = bid(opened)
@@ -218,7 +218,7 @@ def test_a_bid_takes_at_most_a_quarter_of_the_shortfall(opened):
 
 
 def test_what_releases_no_margin_is_not_bought(funded):
-    """Calls make the worst case, in which puts expire worthless: to buy the puts back costs more than their contingency."""
+    """Calls make the worst case, in which puts expire worthless: buying puts back costs more than their contingency."""
     brought_to(funded, "calls", 2.0, hedged=0.0)
     put = funded.open_series(3_300, is_call=False)
     funded.sell(put, 3 * WAD)

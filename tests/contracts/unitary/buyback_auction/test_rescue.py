@@ -1,4 +1,4 @@
-"""BuybackAuction.open_rescue: options are bought back so that a queue can be paid, at the cost of the shares that wait."""
+"""BuybackAuction.open_rescue: options are bought back so that a queue can be paid, at the cost of shares that wait."""
 
 import boa
 import pytest
@@ -133,7 +133,7 @@ def bring_below_maintenance_margin(p):
 
 
 def test_who_stays_loses_nothing_and_who_waits_bears_the_cost_in_proportion(opened):
-    """Invariants 13, 14 and 16: what was burned counts as paid, of everybody who waits the same part, whoever claims first."""
+    """Invariants 13, 14 and 16: what was burned counts as paid, the same part of all who wait, whoever claims first."""
     p = opened
     asked = {p.depositor: 400_000 * WAD, p.stranger: 200_000 * WAD}
     had = {who: p.queue.request_of(who) for who in asked}
@@ -157,7 +157,7 @@ def test_who_stays_loses_nothing_and_who_waits_bears_the_cost_in_proportion(open
 
 
 def test_bids_go_on_until_the_queue_can_be_paid_and_end_there(opened):
-    """Invariants 13 and 14, and the end of a rescue: everybody who waited is paid, and the others have what they had."""
+    """Invariants 13 and 14, and the end of a rescue: all who waited are paid, and the others have what they had."""
     p = opened
     before, stays = price(p), p.vault.previewRedeem(STAYS * WAD)
     bids = 0

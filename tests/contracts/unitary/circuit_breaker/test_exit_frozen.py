@@ -119,7 +119,7 @@ def test_an_unsettled_expiry_is_no_freeze(funded, sold):
 
 
 def test_nobody_feigns_a_failure_by_starving_the_assessment(funded, sold):
-    """Attack: just enough gas that the assessment runs out, and the rest does not. The largest book is in tests/attacks."""
+    """Attack: just enough gas that the assessment runs out, the rest does not. The largest book: see tests/attacks."""
     funded.vault.checkpoint()
 
     for gas in range(300_000, FLOOR, 450_000):

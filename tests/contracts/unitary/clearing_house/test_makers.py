@@ -154,7 +154,7 @@ def test_btc_calls_pay_wbtc_in_its_decimals(both):
 
 
 def test_a_token_that_lets_nothing_through_does_not_stop_the_settlement(rich, series):
-    """The venue is flagged until its units are there: exits go on, nothing is minted; then anyone has them delivered."""
+    """The venue is flagged until its units are there: exits go on, nothing is minted; anyone then delivers them."""
     rich.write(series, 10 * WAD)
     weth = rich.market.weth.address
     code = boa.env.get_code(weth)

@@ -268,7 +268,7 @@ def test_components_cannot_be_wired_again(governed):
 
 
 def test_a_tightening_is_instant_and_voids_what_waits(governed, pending):
-    """Attack A27: a call is announced while it changes nothing, limits are tightened, and it would loosen them at once."""
+    """Attack A27: a call announced while it changes nothing would, once limits are tightened, loosen them at once."""
     hedger = governed.protocol.hedger
     parked = call(hedger, "set_budgets", Budgets())  # as they are: nothing to be alarmed by
     governed.submit(parked)

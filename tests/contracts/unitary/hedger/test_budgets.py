@@ -1,13 +1,13 @@
 """Hedger.loss_budget, turnover_budget, hedging_budget, emergency_budget, set_budgets: what hedges may cost.
 
-At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000, that of hedging 170,000 and the emergency bucket 1,000. A trade of ETH at
-3,000 in the first pool costs 0.05 %: 1.50 a unit.
+At 1,000,000 USDC the loss bucket holds 2,000, the turnover bucket 80,000, that of hedging 170,000 and the
+emergency bucket 1,000. A trade of ETH at 3,000 in the first pool costs 0.05 %: 1.50 a unit.
 """
 
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import LOOSE, ETH, SHORT, SPOT, Budgets, wad
+from tests.contracts.protocol import ETH, LOOSE, SHORT, SPOT, Budgets, wad
 
 EMPTY = {"loss_capacity": 0, "loss_per_day": 0}
 
@@ -48,7 +48,7 @@ def test_all_start_full(protocol):
 
 
 def test_a_hedge_in_a_crash_is_not_charged_for_the_twap_that_comes_behind(crashed):
-    """Fifteen units at 140 below the TWAP would have booked more than 2,000 USDC: the whole bucket, for a fair price."""
+    """Fifteen units at 140 below the TWAP would have booked over 2,000 USDC: the whole bucket, for a fair price."""
     delta = crashed.vault.assessment().delta[ETH]
 
     crashed.rebalance(crashed.leg(SHORT, -15))
@@ -76,7 +76,7 @@ def test_a_position_that_is_opened_at_a_price_behind_the_twap_is_charged_for_it(
 
 
 def test_legs_are_measured_at_the_delta_that_those_before_them_leave(funded, series):
-    """Short 20 calls: net delta about -10.6. The first purchase passes zero, the second is all away, the sale comes back."""
+    """Short 20 calls: net delta about -10.6. One purchase passes zero, the next is all away, the sale returns."""
     funded.sell(series, 20 * WAD)
     funded.risk.set_limits(LOOSE, sender=funded.governor)
     delta = funded.vault.assessment().delta[ETH]

@@ -214,10 +214,9 @@ def test_leverage_in_breach_lets_a_position_shrink_on_both_sides(funded, sold):
     funded.de_risk(funded.leg(SPOT, -3), funded.leg(SHORT, 3))
 
     assert funded.vault.assessment().gross == pytest.approx(gross - 18_000 * WAD, rel=1e-6)
-    with reverts("derisk: wrong way"):
-        with boa.env.anchor():
-            funded.market.wait(MINUTE)
-            funded.de_risk(funded.leg(SPOT, 1), funded.leg(SHORT, -1))
+    with reverts("derisk: wrong way"), boa.env.anchor():
+        funded.market.wait(MINUTE)
+        funded.de_risk(funded.leg(SPOT, 1), funded.leg(SHORT, -1))
 
 
 # ---------------------------------------------------------------- health of a venue

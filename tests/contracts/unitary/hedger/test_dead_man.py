@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts.chain import HOUR, USDC, WAD, events, reverts
-from tests.contracts.protocol import ETH, LOOSE, SHORT, SPOT, fault, wad
+from tests.contracts.protocol import ETH, LOOSE, SPOT, fault, wad
 
 NEVER = 2**256 - 1
 MINUTE = 60

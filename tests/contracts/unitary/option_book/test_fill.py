@@ -9,7 +9,6 @@ from tests.contracts.chain import DAY, HOUR, USDC, WAD, events, reverts
 from tests.contracts.protocol import LOOSE, Budgets, Limits, VegaBudgets, replace_code, wad
 
 
-
 @pytest.fixture
 def rich(funded):
     """The taker can pay any premium."""
@@ -127,7 +126,7 @@ def test_a_quote_can_narrow_the_tolerance(rich, series):
 
 
 def test_puts_are_sold_while_their_whole_notional_could_be_shorted(rich, series):
-    """At a health of 1.5 on a threshold of 78 %, a short ties up 92 % of itself; 5 % of NAV are all that is not buffer."""
+    """At a health of 1.5 on a threshold of 78 %, a short ties up 92 % of itself; all but 5 % of NAV is buffer."""
     put = rich.list_series(3_000, is_call=False, expiry=rich.expiry())
     rich.risk.set_limits(LOOSE._replace(liquidity_buffer=wad(0.95)), sender=rich.governor)
     quote, nav = rich.quote(put, size=100 * WAD), rich.vault.assessment().nav_bid

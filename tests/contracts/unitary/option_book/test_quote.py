@@ -129,7 +129,7 @@ def test_a_signature_for_another_chain_or_contract_is_refused(rich, series, doma
 
 
 def test_a_malleable_signature_is_refused(rich, series):
-    """Attack A17: s mirrored in the curve order recovers the same signer, and would be a second signature for one quote."""
+    """Attack A17: s mirrored in the curve order recovers the same signer: one quote would have a second signature."""
     quote = rich.quote(series)
     signature = rich.sign(quote)
     s = int.from_bytes(signature[32:64])

@@ -20,7 +20,7 @@ def sides(protocol):
 
 @pytest.fixture
 def quoted(funded: Protocol):
-    """A call and a put at 3,000 in four weeks at 60 %, three points of half-spread. Returns protocol, expiry, series."""
+    """A call and a put at 3,000 in four weeks at 60 %, half-spread three points. Returns protocol, expiry, series."""
     expiry = funded.expiry(28)
     funded.post_slice(expiry, half_spread=0.03)
     return funded, expiry, [funded.list_series(3_000, is_call, expiry) for is_call in (True, False)]

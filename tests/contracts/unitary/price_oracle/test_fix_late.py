@@ -248,5 +248,3 @@ def test_a_living_feed_cannot_be_starved_to_look_dead(protocol, expiry):
     for gas in range(60_000, 400_000, 20_000):
         with pytest.raises(boa.BoaError):
             protocol.price_oracle.fix_late(ETH, expiry, 3_000 * WAD, 0, 0, sender=protocol.governor, gas=gas)
-
-

@@ -115,7 +115,7 @@ GRACE = 3_600
 
 @pytest.fixture
 def sequencer(market):
-    """`sequencer(status, since, refreshed)`: an uptime feed whose last change and last refresh were so many seconds ago."""
+    """`sequencer(status, since, refreshed)`: an uptime feed last changed and last refreshed so many seconds ago."""
 
     def feed(status, since, refreshed=0):
         made = fault("LyingFeed", 0, 1)

@@ -78,7 +78,8 @@ def test_it_blocks_no_exit_no_queue_no_settlement_and_no_other_venue(faulty):
     p.clearing.fund(sender=p.stranger)
     p.clearing.claim(series, sender=p.taker)
 
-    assert shares == 10_000 * WAD and assets > 0
+    assert shares == 10_000 * WAD
+    assert assets > 0
     assert p.market.usdc.balanceOf(p.taker) == 5_000 * USDC
     assert p.ledger_problems([who, p.queue.address]) == []
 

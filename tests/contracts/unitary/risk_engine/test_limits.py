@@ -3,8 +3,7 @@
 import pytest
 
 from tests.contracts.chain import WAD, events, reverts
-from tests.contracts.protocol import LOOSE, Limits, load, wad
-
+from tests.contracts.protocol import Limits, load, wad
 
 
 def test_the_governor_sets_limits(protocol):

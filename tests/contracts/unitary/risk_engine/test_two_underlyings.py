@@ -1,4 +1,7 @@
-"""RiskEngine with ETH and BTC: nothing offsets across underlyings, limits that are shared are shared, and a price is asked for where it counts."""
+"""RiskEngine with ETH and BTC: nothing offsets across underlyings, limits that are shared are shared.
+
+A price is asked for where it counts.
+"""
 
 import pytest
 

@@ -6,7 +6,6 @@ from boa.contracts.base_evm_contract import BoaError
 from tests.contracts.chain import USDC, WAD, reason, reverts
 from tests.contracts.protocol import ETH, fault
 
-
 HELD = 10_000 * WAD
 VENUE = 2
 
@@ -101,7 +100,7 @@ def test_the_drawdown_of_a_silent_venue_is_not_latched(hedged, venue):
 
 
 def test_no_caller_silences_a_venue_by_starving_it(hedged):
-    """Attack A28: an exit at a price without the venue. With too little gas there is no answer, and never another one."""
+    """Attack A28: an exit at a price without the venue. With too little gas there is no answer, never another one."""
     book, venues, cash = hedged.book.live_book(), hedged.vault.all_venues(), hedged.vault.cash()
     whole = hedged.risk.assess(book, venues, cash)
     refused = set()

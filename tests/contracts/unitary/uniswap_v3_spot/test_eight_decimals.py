@@ -1,10 +1,10 @@
-"""UniswapV3Spot with WBTC: amounts in units of 1e-18 meet a token of eight decimals, and USDC comes second in the pool."""
+"""UniswapV3Spot with WBTC: amounts in units of 1e-18 meet a token of eight decimals, and USDC is second in the pool."""
 
 import pytest
 
 from keeper.simulation.chain import addresses
 from tests.contracts.chain import USDC, WAD, reverts
-from tests.contracts.protocol import LOOSE, BTC, BTC_SPOT, Limits, load
+from tests.contracts.protocol import BTC, BTC_SPOT, load
 
 SATOSHI = 10**10  # in WAD
 PRICE = 90_000 * WAD

@@ -4,8 +4,7 @@ import pytest
 
 from keeper.simulation.chain import addresses
 from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import LOOSE, ETH, SPOT, Limits, load, replace_code
-
+from tests.contracts.protocol import ETH, SPOT, load, replace_code
 
 
 def deploy(protocol, token_decimals=18, pools=(addresses.POOL_USDC_WETH_500,), token=addresses.WETH):

@@ -1,4 +1,4 @@
-"""Vault.set_fees, crystallise: what is owed dilutes every price at once, and minting it moves none (modules/fees.vy)."""
+"""Vault.set_fees, crystallise: what is owed dilutes every price at once, minting it moves none (modules/fees.vy)."""
 
 from fractions import Fraction
 
@@ -228,7 +228,7 @@ def test_new_terms_mint_nothing_and_keep_what_is_owed_unless_they_are_lower(char
 
 
 def test_who_comes_and_goes_at_once_sets_nothing_aside(charged):
-    """Attack: the recipient borrows a hundred vaults' worth for a block, and the fee of all no longer falls with the price."""
+    """Attack: the recipient borrows a hundred vaults for a block, and the fee of all no longer falls with the price."""
     charged.market.wait(2 * DAY)
     earn(charged, 100_000)
     mark, owed = charged.vault.accrual().mark, charged.vault.effective_supply() - charged.vault.totalSupply()
@@ -346,7 +346,9 @@ def test_an_expiry_that_is_not_fixed_blocks_crystallising(charged):
     series = charged.open_series()
     charged.sell(series)
     charged.market.wait(25 * DAY)
-    charged.reach_expiry(int(series) >> 215 & 2**32 - 1) if charged.market.now < int(series) >> 215 & 2**32 - 1 else None
+    expiry = int(series) >> 215 & 2**32 - 1
+    if charged.market.now < expiry:
+        charged.reach_expiry(expiry)
     charged.market.wait(10 * DAY)
 
     with reverts("vault: settle the expired series first"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.chain import USDC, WAD, events, reverts
+from tests.contracts.chain import events, reverts
 from tests.contracts.protocol import ETH, GOVERNOR, GUARDIAN, KEEPER, QUOTER, ZERO, fault, load
 
 

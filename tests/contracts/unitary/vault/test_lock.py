@@ -1,4 +1,7 @@
-"""One lock for Vault and components: acquire, release, hedge, observe, on_fill, pay_out, book_owed, pay_owed, take_in, and what is refused meanwhile."""
+"""One lock for Vault and components, and what is refused meanwhile.
+
+acquire, release, hedge, observe, on_fill, pay_out, book_owed, pay_owed, take_in.
+"""
 
 import pytest
 

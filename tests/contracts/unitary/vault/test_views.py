@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.chain import USDC, WAD, reverts
+from tests.contracts.chain import USDC, reverts
 from tests.contracts.protocol import ETH
 
 NORMAL, REDUCE_ONLY, FROZEN = 1, 2, 4

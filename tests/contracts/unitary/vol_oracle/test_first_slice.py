@@ -1,4 +1,4 @@
-"""VolOracle.post of an expiry that has no slice yet: near its neighbours, with their window, their speed and their past."""
+"""VolOracle.post of an expiry that has no slice yet: near its neighbours, with their window, speed and past."""
 
 import math
 
@@ -102,7 +102,7 @@ def test_it_takes_over_the_larger_of_its_neighbours_windows(protocol, neighbours
 
 
 def test_it_has_no_more_speed_left_than_they_have(protocol, neighbours):
-    near, far = neighbours
+    _, far = neighbours
     protocol.post_slice(far, vol=0.46, carry=0.02, half_spread=0.04)
     expiry = far + WEEK
     protocol.post_slice(expiry, vol=0.46, carry=0.02, half_spread=0.04)

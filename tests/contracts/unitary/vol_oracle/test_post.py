@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.contracts.chain import DAY, HOUR, WAD, events, reverts
-from tests.contracts.protocol import ETH, Bounds, load, wad
+from tests.contracts.protocol import ETH, wad
 
 YEAR = 365 * DAY
 

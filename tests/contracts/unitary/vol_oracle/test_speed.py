@@ -1,13 +1,14 @@
 """VolOracle.post, room: how fast a slice can be moved, for any sequence of posts."""
 
+import itertools
+
+import boa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import boa
-
 from tests.contracts.chain import DAY, HOUR, WAD, reverts
-from tests.contracts.protocol import BTC, ETH, wad
+from tests.contracts.protocol import BTC, ETH
 
 LONGEST_HOUR, LONGEST_DAY = 70 * 60, 28 * HOUR  # what the clock's spans make of them
 
@@ -142,8 +143,11 @@ posts = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(posts)
 def test_no_sequence_of_posts_moves_more_than_is_published(protocol, sequence):
-    """5 points in any hour, 10 in any 24 hours, half-spread included; 5 points of carry a day. And the window holds it all:
-    no bid volatility of the last 24 hours was lower, and no ask volatility higher, than the present one shifted by it."""
+    """5 points in any hour, 10 in any 24 hours, half-spread included; 5 points of carry a day.
+
+    And the window holds it all: no bid volatility of the last 24 hours was lower, and no ask volatility higher,
+    than the present one shifted by it.
+    """
     with boa.env.anchor():
         expiry = protocol.expiry(60)
         protocol.post_slice(expiry, vol=0.6)
@@ -160,8 +164,9 @@ def test_no_sequence_of_posts_moves_more_than_is_published(protocol, sequence):
         _, window = protocol.vol_oracle.posted(ETH, expiry)
         now = protocol.market.now
 
-    steps = list(zip(history, history[1:], strict=False))
+    steps = list(itertools.pairwise(history))
     for end, _, _, _ in history:
+
         def moved(within, size, end=end):
             return sum(size(a, b) for a, b in steps if end - within < b[0] <= end)
 

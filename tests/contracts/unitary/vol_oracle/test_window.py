@@ -1,4 +1,4 @@
-"""VolOracle.posted: the window says how far the slice was from where it is, on either side, in the last 24 to 28 hours."""
+"""VolOracle.posted: the window says how far the slice was from where it is, either side, in the last 24 to 28 hours."""
 
 import pytest
 
