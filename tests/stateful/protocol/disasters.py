@@ -86,7 +86,7 @@ class Disasters(Traders):
         loss = (a.nav_mid - a.maintenance * draw.randint(60, 97) // 100) // _UNIT
         if not 0 < loss < self.books.accounts.idle:
             return
-        self.refused("open while healthy", lambda: self.p.auction.open(sender=who), "auction: not for five minutes")
+        self.impossible("open while healthy", lambda: self.p.auction.open(sender=who), "invariant 33")
         self.lose(loss)
         if self.attempt("let it last", lambda: self.p.last(_SUSTAINED), market=True) and self.attempt(
             "open auction", lambda: self.p.auction.open(sender=who)
