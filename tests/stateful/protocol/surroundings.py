@@ -231,8 +231,7 @@ class Surroundings(World):
         fill = (quote, WAD, p.quoter.address, p.sign(quote, **forged))
         self.refused("forged quote", lambda: p.book.fill(*fill, sender=who), "quote: signature")
         cheap = quote._replace(price=quote.price - 1)
-        reason = "fill: below the ask mark" if self.vault.accepts_new_risk() else "book: vault is reduce-only"
-        self.refused("cheap quote", lambda: p.fill(cheap, taker=who), reason)
+        self.impossible("cheap quote", lambda: p.fill(cheap, taker=who), "the ask mark")
 
     @rule(weight=1, when=lambda world: world.books.accounts.supply > 0)
     def an_exit_beyond_the_limit(self, draw: Random) -> None:

@@ -59,7 +59,7 @@ class World:
             call()
         self.rates.succeeded[name] += 1
 
-    def impossible(self, name: str, call: Callable[[], Any], invariant: str) -> None:
+    def impossible(self, name: str, call: Callable[[], Any], broken: str) -> None:
         """A transaction that must be refused, whatever for."""
         self.rates.tried[name] += 1
         with boa.env.anchor():
@@ -68,7 +68,7 @@ class World:
             except boa.BoaError:
                 self.rates.succeeded[name] += 1
                 return
-        raise AssertionError(f"{invariant}: {name} went through")
+        raise AssertionError(f"{broken}: {name} went through")
 
     def audit(self, name: str, **kind: bool) -> None:
         """Read the books and check them."""
