@@ -64,6 +64,7 @@ mutants: setup ## take each guard out of the contracts once and see its test fai
 coverage: setup ## lines and branches of contracts/ that their tests reach, by py-evm (ONLY=vault adds one folder's)
 	@# Half an hour to an hour on two idle cores; what is done stays in .coverage. A home of its own, since
 	@# titanoboa's cache of compiled contracts keeps the paths of the tree that compiled them first.
+	@mkdir -p .cache/coverage
 	$(if $(ONLY),,$(BIN)/coverage erase)
 	for tests in $(if $(ONLY),tests/contracts/unitary/$(ONLY),$(COVERING)); do \
 		HOME=$(CURDIR)/.cache/coverage $(BIN)/pytest -p no:ape_test -n $(WORKERS) -q --timeout 3600 \
