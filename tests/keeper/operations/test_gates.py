@@ -3,10 +3,7 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from keeper.chain.deployments import save
-from keeper.cli import cli
 from keeper.domain.series import Position
 from keeper.domain.snapshot import Mode
 from keeper.domain.times import utc_second
@@ -16,7 +13,7 @@ from keeper.operations.contracts import usdc_of
 from keeper.operations.gates import facts, read_gates
 from keeper.operations.queue import read_queue, request_redeem
 from keeper.operations.vault import deposit, redeem, redeem_frozen
-from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, account_of, write_key
+from tests.keeper.vault_on_fork import SPOT, account_of
 
 
 def gates_of(vault):
@@ -174,23 +171,6 @@ def test_nobody_leaves_at_a_discount_while_there_is_a_price(vault):
 
 
 # ---------------------------------------------------------------- the commands
-
-
-@pytest.fixture
-def keel(vault, tmp_path, monkeypatch):
-    """`keel(command, ...)` in a folder with settings and manifest; the depositor's key signs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KEEL_RPC_URL", raising=False)
-    monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
-    write_key(tmp_path / "depositor.json", "depositor")
-    (tmp_path / "keel.toml").write_text(f'rpc_url = "{vault.url}"\n')
-    save(vault.deployment)
-
-    def run(*args, signed=False):
-        account = ["--account", "depositor.json"] if signed else []
-        return CliRunner().invoke(cli, [*args, *account])
-
-    return run
 
 
 def test_status_shows_every_limit_in_a_line_each(keel):
