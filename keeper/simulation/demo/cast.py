@@ -15,6 +15,8 @@ from keeper.operations.parameters import Parameters
 from keeper.simulation.demo.path import START_VOLS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eth_account.signers.local import LocalAccount
     from web3 import Web3
 
@@ -27,6 +29,8 @@ DEPOSITS: Final = {STAYS: 500_000, REDEEMS: 300_000, QUEUES: 200_000}  # USDC
 TAKER_USDC: Final = 200_000
 _GAS_MONEY: Final = 100 * 10**18
 _DIGITS: Final = (1, 3)  # decimals of a size
+_ATM_VEGA: Final = 0.4  # of spot and sqrt(T)
+_OF_BUDGET: Final = 0.95  # room for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +53,17 @@ class Purchase:
         step = Parameters().strike_step[self.underlying]
         return round(price * math.exp(self.deviations * vol * math.sqrt(seconds / YEAR)) / step) * step
 
-    def size(self, price: float, vol: float) -> float:
-        """Units: fewer in a market that is calmer than the built-in one, where gamma is larger."""
-        calm = min(vol / START_VOLS[self.underlying], 1.0)
-        return round(self.notional * sum(DEPOSITS.values()) / price * calm, _DIGITS[self.underlying])
+    def size(self, price: float, vol: float, part: float) -> float:
+        """Units of the `part` bought: fewer in a market that is calmer than the built-in one, where gamma is larger."""
+        notional = part * self._calm_notional(vol) * sum(DEPOSITS.values())
+        return round(notional / price, _DIGITS[self.underlying])
+
+    def vega(self, vol: float, seconds: int) -> float:
+        """Share of deposits, as the OptionBook counts what its vega budget lets through."""
+        return self._calm_notional(vol) * _ATM_VEGA * math.sqrt(seconds / YEAR)
+
+    def _calm_notional(self, vol: float) -> float:
+        return self.notional * min(vol / START_VOLS[self.underlying], 1.0)
 
 
 # Calls and puts over three expiries, 95 % of NAV in all: of the crash that follows, unhedged, a fifth of NAV is lost.
@@ -71,8 +82,15 @@ PURCHASES: Final = (
     Purchase(1, True, 2, 1.2, 0.05, "second taker"),
     Purchase(1, False, 2, -1.2, 0.06, "first taker"),
 )
+
 EXPIRIES: Final = 1 + max(purchase.expiry for purchase in PURCHASES)
 TAKERS: Final = tuple(dict.fromkeys(purchase.taker for purchase in PURCHASES))
+
+
+def affordable(vols: Sequence[float], seconds: Sequence[int]) -> float:
+    """The part of all purchases that the vault's vega budget lets through at once; `seconds` to each expiry."""
+    wanted = sum(purchase.vega(vols[purchase.underlying], seconds[purchase.expiry]) for purchase in PURCHASES)
+    return min(1.0, _OF_BUDGET * Parameters().vega_capacity / wanted)
 
 
 class Cast:

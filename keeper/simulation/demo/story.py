@@ -25,7 +25,17 @@ from keeper.operations.roles import Keys
 from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit, redeem
 from keeper.simulation.demo.accounting import Ledger
-from keeper.simulation.demo.cast import DEPOSITS, EXPIRIES, PURCHASES, QUEUES, REDEEMS, TAKER_USDC, Cast, Purchase
+from keeper.simulation.demo.cast import (
+    DEPOSITS,
+    EXPIRIES,
+    PURCHASES,
+    QUEUES,
+    REDEEMS,
+    TAKER_USDC,
+    Cast,
+    Purchase,
+    affordable,
+)
 from keeper.simulation.demo.keeper_process import KeeperProcess
 from keeper.simulation.demo.observer import Observer, Watched
 from keeper.simulation.demo.path import MarketPath, MarketStep, quiet
@@ -125,8 +135,9 @@ class Story:
             for expiry in expiries:
                 post_vol(self.cast.sender("vol_poster"), self.deployment, underlying, expiry, vol)
         self.tell("selling options", 0.03)
+        part = affordable(self.path.vols, [expiry - self.market.timestamp() for expiry in expiries])
         for purchase in PURCHASES:
-            self._sell(purchase)
+            self._sell(purchase, part)
 
     def set_up(self, watched: Watched | None = None) -> None:
         """Those who watch the deployment, and the keeper's files in the folder, so that it can be started."""
@@ -144,12 +155,12 @@ class Story:
         self.market.fund_usdc(self.cast.address("governor"), SEED)
         return deploy(self.cast.sender("governor"), MAINNET, keys, Parameters(opening_vol=self.path.vols))
 
-    def _sell(self, purchase: Purchase) -> None:
+    def _sell(self, purchase: Purchase, part: float) -> None:
         w3, taker = self.fork.w3, purchase.taker
         price, vol = self.progress.prices[UNDERLYINGS[purchase.underlying]], self.path.vols[purchase.underlying]
         expiry = self.progress.expiries[purchase.expiry]
         strike = purchase.strike(price, vol, expiry - self.market.timestamp())
-        size = purchase.size(price, vol)
+        size = purchase.size(price, vol, part)
         lister, quoter = self.cast.sender("keeper"), self.cast.account("quoter")
         series = list_series(lister, self.deployment, purchase.underlying, purchase.is_call, expiry, strike)
         if not self._usdc(taker):
