@@ -79,6 +79,7 @@ _PART: constant(int256) = 4  # of the shortfall a bid takes at most the fourth p
 _LEAST: constant(int256) = 200  # or half a per cent of maintenance margin, so that it comes to an end
 _WAITED: constant(uint256) = 7 * 86400  # seconds that shares wait before a rescue
 _OVERSHOOT: constant(uint256) = 20  # of a leg a twentieth part may go past neutral, which moves while a bid waits
+_DUST: constant(uint256) = 10**12  # units, WAD, by which legs may be rounded
 _CAPACITY: constant(uint256) = 10**17
 _PER_DAY: constant(uint256) = 10**17
 
@@ -170,7 +171,7 @@ def bid(id: uint256, size: uint256, writes: bool, legs: DynArray[hedges.Leg, 8],
 
     extcall OPTION_BOOK.buy_back(id, size, msg.sender, writes)
     options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
-    self._unwind(legs, id, venues, staticcall RISK.assess_with(options, venues, staticcall VAULT.cash()))
+    self._unwind(legs, id, venues, before, staticcall RISK.assess_with(options, venues, staticcall VAULT.cash()))
     after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     released: int256 = before.maintenance - after.maintenance
     price: uint256 = self._price(id, size, released)
@@ -315,13 +316,20 @@ def _less(a: IRiskEngine.Assessment, amount: int256) -> IRiskEngine.Assessment:
 
 @internal
 def _unwind(
-    legs: DynArray[hedges.Leg, 8], id: uint256, venues: DynArray[IRiskEngine.Listed, 8], a: IRiskEngine.Assessment
+    legs: DynArray[hedges.Leg, 8],
+    id: uint256,
+    venues: DynArray[IRiskEngine.Listed, 8],
+    before: IRiskEngine.Assessment,
+    a: IRiskEngine.Assessment,
 ):
     """
-    @notice Trade the hedges of a series' underlying towards neutral, after its options were bought back.
+    @notice Trade the hedges of a series' underlying towards neutral, no more than what its options had hedged.
+    @param before, a The book before and after the options were bought back.
     """
     u: uint256 = series._underlying(id)
     delta: int256 = a.delta[u]
+    room: uint256 = convert(abs(delta - before.delta[u]), uint256)
+    room += room // _OVERSHOOT + _DUST
     slippage: uint256 = hedges._slippage(block.timestamp - self.opened_at)
     for leg: hedges.Leg in legs:
         assert venues[leg.venue].underlying == u, "auction: other underlying"
@@ -331,6 +339,8 @@ def _unwind(
         size: uint256 = convert(abs(units), uint256)
         away: uint256 = size - hedges._towards(delta, units)
         assert away * _OVERSHOOT <= size, "auction: away from neutral"
+        assert size <= room, "auction: more than its hedge"
+        room -= size
         delta += units
 
 
@@ -377,6 +387,7 @@ def _check(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment, missin
         assert left < missing, "auction: nothing for the queue"
     else:
         allowed = max(allowed, base // _LEAST)
+        assert before.nav_mid > 0, "auction: no equity"
         assert after.nav_mid * before.maintenance > before.nav_mid * after.maintenance, "auction: health does not rise"
     was: int256[9] = staticcall RISK.breaches(before, base)
     now: int256[9] = staticcall RISK.breaches(after, base)

@@ -272,13 +272,13 @@ def list_series(underlying: uint256, is_call: bool, expiry: uint256, strike: uin
 @external
 def delist_series(id: uint256):
     """
-    @notice Close a live series of which nothing is written. Keeper or governor; anyone once it has expired or the keeper's slots
-            are taken.
+    @notice Close a live series of which nothing is written. Keeper or governor; anyone once it has expired, or while the
+            keeper's slots are taken and none of the governor's.
     """
     i: uint256 = self._index(self._live, id)
     written: Written = self.written[id]
     assert written.vault == 0 and written.maker == 0, "book: series has a position"
-    if len(self._live) < _KEEPER_SERIES and series._expiry(id) > block.timestamp:
+    if len(self._live) != _KEEPER_SERIES and series._expiry(id) > block.timestamp:
         if not roles._has(msg.sender, roles.Role.GOVERNOR):
             roles._check(roles.Role.KEEPER)
     self._remove(i)
@@ -298,7 +298,8 @@ def fill(quote: Quote, size: uint256, signer: address, signature: Bytes[65]):
     """
     self._trade(quote, size, signer, signature, False)
     if quote.vault_sells:
-        extcall self.token.mint(msg.sender, quote.series, size)
+        extcall self.token.mint(msg.sender, quote.series, size)  # calls the taker: the Vault stays locked
+    extcall VAULT.release()
 
 
 @external
@@ -311,6 +312,7 @@ def write(quote: Quote, size: uint256, signer: address, signature: Bytes[65]):
     """
     assert not quote.vault_sells, "write: the vault sells"
     self._trade(quote, size, signer, signature, True)
+    extcall VAULT.release()
 
 
 @external
@@ -520,7 +522,6 @@ def _trade(quote: Quote, size: uint256, signer: address, signature: Bytes[65], w
         assert staticcall VAULT.accepts_new_risk(), "book: vault is reduce-only"
     if above_bid > 0:
         extcall self.hedger.book_loss((above_bid * size + _W - 1) // _W, nav)
-    extcall VAULT.release()
 
 
 @internal

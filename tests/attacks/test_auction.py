@@ -135,5 +135,5 @@ def test_a25_nobody_sells_what_makes_the_vault_worse(gapped):
     p.market.move(6_000)
 
     assert p.vault.assessment().nav_mid < 0
-    with reverts("auction: health does not rise"):
+    with reverts("auction: no equity"):
         bid(p, WAD)

@@ -234,14 +234,16 @@ def test_no_more_is_bought_than_the_vault_is_short_of(opened):
         opened.bid(opened.series[CALLS], 31 * WAD)
 
 
-@pytest.mark.parametrize("equity", [0.05, -0.3])
-def test_where_health_would_not_rise_nothing_is_bought(in_the_money, equity):
+@pytest.mark.parametrize(
+    ("equity", "why"), [(0.05, "auction: health does not rise"), (-0.3, "auction: no equity")], ids=["little", "none"]
+)
+def test_where_health_would_not_rise_nothing_is_bought(in_the_money, equity, why):
     """With next to nothing left the first would be paid in full, and the others from what remains."""
     in_the_money.overwrite("idle", idle_for(in_the_money, equity))
     open_auction(in_the_money)
     in_the_money.market.wait(15 * MINUTE)
 
-    with reverts("auction: health does not rise"):
+    with reverts(why):
         bid(in_the_money, size=WAD)
 
 

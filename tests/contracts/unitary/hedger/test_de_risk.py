@@ -81,10 +81,17 @@ def test_once_it_has_lasted_anyone_brings_delta_closer(open_to_all):
     assert open_to_all.ledger_problems([open_to_all.depositor]) == []
 
 
-def test_it_is_a_step_a_minute(open_to_all):
+def test_a_whole_step_takes_a_minute_and_a_part_of_one_its_part(open_to_all):
+    """Invariant 43: a step of dust does not use up everybody's minute."""
+    open_to_all.de_risk(open_to_all.leg(SPOT, 0.00001))
+    assert open_to_all.hedger.stepped_at() == open_to_all.market.now - 60
+    start = open_to_all.market.now
+
     open_to_all.de_risk(open_to_all.leg(SPOT, 1))
 
-    open_to_all.market.pass_time(59)
+    part = open_to_all.hedger.stepped_at() + 60 - start
+    assert 0 < part < 60
+    open_to_all.market.pass_time(part - 1)
     with reverts("derisk: a step a minute"):
         open_to_all.de_risk(open_to_all.leg(SPOT, 1))
     open_to_all.market.pass_time(1)
