@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.contracts.protocol import WAD, Protocol
+from tests.contracts.chain import WAD
+from tests.contracts.protocol import Protocol
 
 
 def wealth(p: Protocol, who: str) -> int:

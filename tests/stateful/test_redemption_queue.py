@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.contracts.chain import USDC, WAD, reason
+from tests.contracts.chain import USDC, WAD, account, reason
 from tests.contracts.conftest import market  # noqa: F401
-from tests.contracts.protocol import SPOT, Protocol, account
+from tests.contracts.protocol import SPOT, Protocol
 
 USERS = [account(f"redeemer {i}") for i in range(4)]
 DEPOSIT = 20_000

@@ -94,7 +94,7 @@ class Auditor:
         self.p, self.owners = protocol, holders
         approvals = [
             (token.address, str(getattr(owner, "address", owner)), spender)
-            for owner, token, spender in protocol._possible_approvals()
+            for owner, token, spender in protocol.possible_approvals()
         ]
         load = boa.load_partial("tests/stateful/protocol/Auditor.vy")
         shares = (protocol.vault, protocol.breaker, protocol.queue)

@@ -17,8 +17,8 @@ from typing import Any, Literal, NamedTuple
 from boa.contracts.base_evm_contract import BoaError
 
 from keeper.domain.series import Position, Series
-from tests.contracts.chain import DAY, USDC, WAD, events, reason
-from tests.contracts.protocol import ETH, SHORT, SPOT, Leg, Protocol, account, wad
+from tests.contracts.chain import DAY, USDC, WAD, account, events, reason
+from tests.contracts.protocol import ETH, SHORT, SPOT, Leg, Protocol, wad
 from tests.stateful.stolen_keys.truth import Truth
 
 FEED_ERROR = 0.005  # Chainlink's largest distance from the market

@@ -3,8 +3,8 @@
 import boa
 import pytest
 
-from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import LOOSE, SPOT, account, wad
+from tests.contracts.chain import DAY, USDC, WAD, account, events, reverts
+from tests.contracts.protocol import LOOSE, SPOT, wad
 from tests.contracts.unitary.buyback_auction.conftest import MINUTE, unwinding
 
 STAYS = 300_000  # shares of one who does not wait

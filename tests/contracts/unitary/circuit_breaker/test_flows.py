@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contracts.chain import DAY, HOUR, USDC, WAD, reverts
-from tests.contracts.protocol import ETH, SPOT, account, wad
+from tests.contracts.chain import DAY, HOUR, USDC, WAD, account, reverts
+from tests.contracts.protocol import ETH, SPOT, wad
 
 BORROWER = account("borrower of a flash loan")
 

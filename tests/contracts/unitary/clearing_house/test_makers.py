@@ -3,8 +3,8 @@
 import boa
 import pytest
 
-from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import BTC, ETH, account, fault, replace_code
+from tests.contracts.chain import USDC, WAD, account, events, reverts
+from tests.contracts.protocol import BTC, ETH, fault, replace_code
 
 OTHER_MAKER = account("other maker")
 

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import ETH, account
+from tests.contracts.chain import DAY, USDC, WAD, account, events, reverts
+from tests.contracts.protocol import ETH
 
 HOLDERS = [account(f"holder {i}") for i in range(3)]
 WEEK = 7 * DAY

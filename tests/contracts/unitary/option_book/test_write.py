@@ -3,8 +3,8 @@
 import boa
 import pytest
 
-from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import BTC, account, replace_code
+from tests.contracts.chain import USDC, WAD, account, events, reverts
+from tests.contracts.protocol import BTC, replace_code
 
 
 @pytest.fixture

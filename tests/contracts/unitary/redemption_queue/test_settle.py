@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import SPOT, account
+from tests.contracts.chain import DAY, USDC, WAD, account, events, reverts
+from tests.contracts.protocol import SPOT
 
 
 def test_with_cash_an_epoch_is_paid_whole(funded):

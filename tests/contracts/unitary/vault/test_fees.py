@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
-from tests.contracts.chain import DAY, USDC, WAD, events, reverts
-from tests.contracts.protocol import ZERO, account, wad
+from tests.contracts.chain import DAY, USDC, WAD, account, events, reverts
+from tests.contracts.protocol import ZERO, wad
 
 YEAR = 365 * DAY
 UNIT = 10**12  # the virtual unit of USDC in WAD, and the virtual shares
