@@ -25,6 +25,7 @@ from keeper.venues.uniswap_v3 import spot_instruments
 
 _ETHER = UNDERLYINGS.index("ETH")  # what gas is paid in
 _SHRINKS = 0.899  # of a breach's excess: the contract's nine tenths, less what the trade's own cost moves
+_CRUMB = 0.25  # of the band: what the budgets leave for a delta outside it is worth a transaction from here on
 _SHADOW_PRICE = 1e-6  # smallest one worth telling
 _BANDS = tuple(f"{greek} of {name}" for name in UNDERLYINGS for greek in ("delta", "gamma", "vega"))
 _LIMITS = ("initial margin", "gap solvency", "gross leverage", *_BANDS)  # entries as in keeper/risk/limits.REASONS
@@ -56,13 +57,14 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     except (VenueError, SolverError) as error:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
 
-    trades = executable(_trades(solution.z, instruments, book, policy), snapshot)
+    planned = _trades(solution.z, instruments, book, policy)
+    trades = executable(planned, snapshot)
     gas = snapshot.base_fee_wei * policy.rebalance_gas / WAD * book.exposures[_ETHER].spot
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
     breached = _breached(snapshot)
     stuck = bool(breached) and _is_stuck(snapshot, valuation, deltas)
-    if stuck or (benefit <= gas and all(abs(change.before) <= change.band for change in deltas)):
+    if stuck or (benefit <= gas and not any(map(_moves, _deltas(valuation, book, planned)))):
         trades = ()
     # Collateral cannot mend a band; whether it mends margin or gap the simulation finds out.
     hopeless = stuck and set(breached) <= set(_BANDS)
@@ -137,6 +139,13 @@ def _deltas(valuation: Valuation, book: Book, trades: tuple[Trade, ...]) -> tupl
     return tuple(changes)
 
 
+def _moves(plan: DeltaChange) -> bool:
+    """Whether a delta outside its band comes inside or a good part of the way: budgets that refill by the second would
+    let crumbs through at every block, each for the gas of a whole trade."""
+    outside = abs(plan.before) > plan.band
+    return outside and (abs(plan.after) <= plan.band or abs(plan.after - plan.before) >= _CRUMB * plan.band)
+
+
 def _costs(trades: tuple[Trade, ...], gas: float) -> Costs:
     fee = carry = 0.0
     flows: dict[tuple[str, bool], tuple[float, float]] = {}
@@ -169,15 +178,16 @@ def _binding(program: Program, solution: Solution) -> tuple[tuple[str, float], .
 
 
 def _why_hold(deltas: tuple[DeltaChange, ...], benefit: float, gas: float, breached: Sequence[str]) -> str:
+    worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
     outside = [UNDERLYINGS[change.underlying] for change in deltas if abs(change.before) > change.band]
     if outside:
-        return f"delta of {' and '.join(outside)} is outside its band, but the limits leave no trade"
+        names = " and ".join(outside)
+        return f"delta of {names} is outside its band, but the limits leave no trade worth its gas: {worth}"
     if breached and set(breached) <= set(_BANDS):
         return (
             f"outside its band: {', '.join(breached)}; every delta is inside,"
             " and the vault takes no trade that cannot bring the others back"
         )
-    worth = f"trading gains {max(benefit, 0.0):.2f} USDC, gas costs {gas:.2f} USDC"
     return f"delta is in the no-trade region: {worth}"
 
 

@@ -151,7 +151,7 @@ def test_nothing_is_sent_that_mends_no_breached_limit_by_a_tenth(snapshot_of: SN
     decision = decide(snapshot_of(book, idle=200_000, loss_budget=0.0, emergency_budget=0.00005), POLICY)
 
     assert decision.action is Action.HOLD
-    assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
+    assert decision.reason.startswith("delta of ETH is outside its band, but the limits leave no trade")
 
 
 def test_missing_collateral_is_restored_by_a_leg_of_zero(snapshot_of: SNAPSHOTS) -> None:
@@ -178,7 +178,7 @@ def test_an_empty_loss_bucket_stops_costly_hedges(snapshot_of: SNAPSHOTS) -> Non
     decision = decide(snapshot_of((option(False, 3_000, -60),), loss_budget=0.0, emergency_budget=0.0), POLICY)
 
     assert decision.action is Action.HOLD
-    assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
+    assert decision.reason.startswith("delta of ETH is outside its band, but the limits leave no trade")
 
 
 def test_with_an_empty_loss_bucket_the_emergency_bucket_pays_for_hedges(snapshot_of: SNAPSHOTS) -> None:
@@ -248,6 +248,23 @@ def test_the_loss_that_the_contract_records_fits_in_the_bucket(
     assert units * (average_price(pool, units) - 3_000) <= POLICY.max_loss_use * loss_budget * nav
 
 
+def test_a_delta_outside_its_band_waits_until_the_budgets_leave_more_than_a_crumb(snapshot_of: SNAPSHOTS) -> None:
+    """Budgets refill by the second: what they leave just after a trade is not worth the gas of another."""
+
+    def with_left(budget: float) -> Decision:
+        book = (option(False, 3_000, -25),)
+        empty = {"loss_budget": 0.0, "hedging_budget": 0.0}
+        return decide(snapshot_of(book, emergency_budget=budget, base_fee_gwei=50.0, **empty), POLICY)
+
+    crumb, more = with_left(0.00005), with_left(0.00012)
+
+    assert crumb.action is Action.HOLD
+    assert crumb.reason.startswith("delta of ETH is outside its band, but the limits leave no trade worth its gas")
+    [change] = more.deltas
+    assert more.action is Action.TRADE
+    assert change.before > change.after > change.band
+
+
 def test_a_pool_without_liquidity_is_not_traded_in(snapshot_of: SNAPSHOTS) -> None:
     snapshot = snapshot_of((option(False, 3_000, -60),))
     dry = replace(snapshot.venues[SHORT].pools[0], liquidity=0)
@@ -276,7 +293,7 @@ def test_a_vault_without_venues_says_that_nothing_can_be_done(snapshot_of: SNAPS
     decision = decide(replace(snapshot_of((option(False, 3_000, -60),)), venues=()), POLICY)
 
     assert decision.action is Action.HOLD
-    assert decision.reason == "delta of ETH is outside its band, but the limits leave no trade"
+    assert decision.reason.startswith("delta of ETH is outside its band, but the limits leave no trade")
 
 
 def test_a_venue_sells_no_more_in_all_its_pools_than_it_holds(snapshot_of: SNAPSHOTS) -> None:

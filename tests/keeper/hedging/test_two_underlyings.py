@@ -78,7 +78,7 @@ def test_without_a_way_to_trade_the_underlying_that_is_stuck_is_named(snapshot_o
     decision = decide(snapshot, POLICY)
 
     assert decision.action is Action.HOLD
-    assert decision.reason == "delta of BTC is outside its band, but the limits leave no trade"
+    assert decision.reason.startswith("delta of BTC is outside its band, but the limits leave no trade")
 
 
 def test_gamma_of_one_underlying_that_no_hedge_can_mend_is_named(snapshot_of: SNAPSHOTS) -> None:
