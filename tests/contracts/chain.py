@@ -143,17 +143,15 @@ class Market:
         self.submit(self.feed.latestAnswer() / _ANSWER)
         self.submit_usdc(self.usdc_feed.latestAnswer() / _ANSWER)
 
-    def move(self, price: float) -> None:
-        """The whole market to `price` USD: feeds, both pools and, six minutes later, the TWAP."""
-        for pool in (self.pool, self.deep_pool):
-            self.push_pool(price, pool)
-        self.submit(price)
-        self.wait(360)
-
-    def move_btc(self, price: float) -> None:
-        """BTC's market to `price` USD: feed, pool and, six minutes later, the TWAP."""
-        self.push_pool(price, self.btc_pool)
-        self.submit_btc(price)
+    def move(self, price: float | None = None, btc: float | None = None) -> None:
+        """The market of ETH, of BTC or of both to so many USD: feeds, pools and, six minutes later, the TWAP."""
+        if price is not None:
+            for pool in (self.pool, self.deep_pool):
+                self.push_pool(price, pool)
+            self.submit(price)
+        if btc is not None:
+            self.push_pool(btc, self.btc_pool)
+            self.submit_btc(btc)
         self.wait(360)
 
     def replace_aggregator(self) -> None:

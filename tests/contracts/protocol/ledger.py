@@ -1,5 +1,6 @@
 """What the accounts of all contracts must say together."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -46,12 +47,17 @@ class Ledger(Deployment):
 
     def possible_approvals(self) -> Iterator[tuple[Any, Any, str]]:
         """What a contract could have approved: its tokens, to whom it trades with, the Vault and its components."""
-        tokens = [self.asset, self.market.weth, *([self.market.wbtc] if self.has_btc else [])]
-        pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
-        pools += [addresses.POOL_WBTC_USDC_3000] if self.has_btc else []
-        components = [str(contract.address) for contract in (self.vault, self.book, self.clearing)]
+        weth, wbtc = self.market.weth, self.market.wbtc
+        custodians = [self.vault, self.book, self.clearing]
+        eth_pools = [addresses.POOL_USDC_WETH_500, addresses.POOL_USDC_WETH_3000]
+        eth_venues, btc_venues = self.venues[:2], self.venues[2:]
         lending = [self.lending] if hasattr(self, "lending") else []
-        for owner in (self.vault, self.book, self.clearing, *self.venues, *lending):
-            for token in tokens:
-                for spender in (addresses.AAVE_POOL, *pools, *components):
-                    yield owner, token, spender
+        for owners, tokens, pools in (
+            (custodians, [self.asset, weth, *([wbtc] if self.has_btc else [])], []),
+            (lending, [self.asset], []),
+            (eth_venues, [self.asset, weth], eth_pools),
+            (btc_venues, [self.asset, wbtc], [addresses.POOL_WBTC_USDC_3000]),
+        ):
+            for owner, token, spender in itertools.product(owners, tokens, (addresses.AAVE_POOL, *pools, *custodians)):
+                if spender is not owner:
+                    yield owner, token, str(getattr(spender, "address", spender))

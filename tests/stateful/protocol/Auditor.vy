@@ -40,6 +40,7 @@ interface Breaker:
 interface Queue:
     def reserved() -> uint256: view
     def total_pending() -> uint256: view
+    def due_since() -> uint256: view
     def pendingRedeemRequest(request_id: uint256, controller: address) -> uint256: view
     def maxRedeem(controller: address) -> uint256: view
     def maxWithdraw(controller: address) -> uint256: view
@@ -68,6 +69,7 @@ struct Approval:
 
 
 # @notice The contracts' accounts. USDC has 6 decimals, shares and the rest are WAD.
+# @param due_since    Since when shares of a closed epoch wait, zero when none do.
 # @param accepts_risk Whether nothing is latched and nobody waits in the queue for too long.
 struct Accounts:
     idle: uint256
@@ -76,10 +78,12 @@ struct Accounts:
     funded: uint256
     escrow_usdc: uint256
     escrow_weth: uint256
+    escrow_wbtc: uint256
     reserved: uint256
     supply: uint256
     pending: uint256
     approved: uint256
+    due_since: uint256
     latched: bool
     accepts_risk: bool
     terms: Terms
@@ -173,11 +177,11 @@ def everything(
     lending: Lending,
 ) -> Everything:
     """
-    @param tokens USDC first, then WETH.
+    @param tokens USDC, WETH and WBTC.
     @param underlyings Of each venue.
     """
     seen: Everything = empty(Everything)
-    seen.accounts = self._accounts(tokens[0].address, tokens[1].address)
+    seen.accounts = self._accounts(tokens)
     seen.balances = self._balances(tokens, contracts)
     seen.holders = self._holders(owners)
     seen.series = self._book()
@@ -195,7 +199,7 @@ def everything(
 
 @internal
 @view
-def _accounts(usdc: address, weth: address) -> Accounts:
+def _accounts(tokens: DynArray[IERC20, 4]) -> Accounts:
     approved: uint256 = 0
     for a: Approval in self.approvals:
         approved = max(approved, staticcall a.token.allowance(a.owner, a.spender))
@@ -204,12 +208,14 @@ def _accounts(usdc: address, weth: address) -> Accounts:
         owed=staticcall VAULT.owed(),
         high_water=staticcall BREAKER.high_water(),
         funded=staticcall CLEARING.funded(),
-        escrow_usdc=staticcall CLEARING.escrow(usdc),
-        escrow_weth=staticcall CLEARING.escrow(weth),
+        escrow_usdc=staticcall CLEARING.escrow(tokens[0].address),
+        escrow_weth=staticcall CLEARING.escrow(tokens[1].address),
+        escrow_wbtc=staticcall CLEARING.escrow(tokens[2].address),
         reserved=staticcall QUEUE.reserved(),
         supply=staticcall VAULT.totalSupply(),
         pending=staticcall QUEUE.total_pending(),
         approved=approved,
+        due_since=staticcall QUEUE.due_since(),
         latched=staticcall BREAKER.latched(),
         accepts_risk=staticcall BREAKER.accepts_new_risk(),
         terms=staticcall VAULT.terms(),

@@ -10,21 +10,23 @@ from typing import Any
 
 import boa
 
-from tests.contracts.chain import DAY, WAD
-from tests.contracts.protocol import ETH, Protocol
+from tests.contracts.chain import DAY, HOUR, WAD
+from tests.contracts.protocol import BTC, ETH, Protocol
 
 SIDES = ("bid", "mid", "ask")
+TOKENS = ("usdc", "weth", "wbtc")
+OVERDUE = 48 * HOUR  # since when nothing new is sold while shares wait
+HOMES = {"weth": "UniswapV3Spot", "wbtc": "UniswapV3Spot of BTC"}  # where a hedge is held
 _UNIT = 10**12  # WAD per unit of USDC
 _YEAR = 365 * DAY
 
 
 @dataclass(frozen=True)
 class Books:
-    """``assessment`` is None while it cannot be made. ``usdc`` and ``weth`` are balances by the contract's name."""
+    """``assessment`` is None while it cannot be made. ``balances`` are by token and by the contract's name."""
 
     accounts: Any
-    usdc: dict[str, int]
-    weth: dict[str, int]
+    balances: dict[str, dict[str, int]]
     holders: dict[str, Any]
     series: dict[int, Any]
     settled: dict[int, Any]
@@ -93,8 +95,7 @@ class Auditor:
     def __init__(self, protocol: Protocol, holders: list[str]) -> None:
         self.p, self.owners = protocol, holders
         approvals = [
-            (token.address, str(getattr(owner, "address", owner)), spender)
-            for owner, token, spender in protocol.possible_approvals()
+            (token.address, str(owner.address), spender) for owner, token, spender in protocol.possible_approvals()
         ]
         load = boa.load_partial("tests/stateful/protocol/Auditor.vy")
         shares = (protocol.vault, protocol.breaker, protocol.queue)
@@ -105,25 +106,31 @@ class Auditor:
             for name, contract in protocol.contracts.items()
             if name not in ("PriceOracle", "VolOracle", "RiskEngine", "OptionPricer", "OptionToken")
         }
+        self.holding["UniswapV3Spot of BTC"] = str(protocol.btc_spot.address)
+        self.holding["AaveV3Short of BTC"] = str(protocol.btc_short.address)
         self.holding["AaveV3Lending"] = str(protocol.lending.address)
-        self.tokens = [protocol.asset.address, protocol.market.weth.address]
+        self.tokens = [protocol.asset.address, protocol.market.weth.address, protocol.market.wbtc.address]
+        self.venues = {ETH: [protocol.spot, protocol.short, protocol.lending]}
+        self.venues[BTC] = [protocol.btc_spot, protocol.btc_short]
 
     def read(self, settled: list[int]) -> Books:
         """The books now."""
-        venues = [*self.p.venues, self.p.lending]
+        venues = [(venue, underlying) for underlying, each in self.venues.items() for venue in each]
         seen = self.contract.everything(
             self.tokens,
             list(self.holding.values()),
             self.owners,
             settled,
-            venues,
-            [ETH] * len(venues),
+            [venue for venue, _ in venues],
+            [underlying for _, underlying in venues],
             self.p.lending,
         )
         return Books(
             accounts=seen.accounts,
-            usdc=dict(zip(self.holding, seen.balances[::2], strict=True)),
-            weth=dict(zip(self.holding, seen.balances[1::2], strict=True)),
+            balances={
+                token: dict(zip(self.holding, seen.balances[i :: len(TOKENS)], strict=True))
+                for i, token in enumerate(TOKENS)
+            },
             holders=dict(zip(self.owners, seen.holders, strict=True)),
             series={each.id: each for each in seen.series},
             settled={each.id: each for each in seen.settled},
@@ -142,7 +149,7 @@ def problems(b: Books, ghost: Ghost, queue: str) -> list[str]:
         if not holds:
             found.append(f"{what}: {', '.join(map(str, seen))}")
 
-    a, gifts, holders = b.accounts, ghost.gifts, b.holders
+    a, gifts, holders, usdc = b.accounts, ghost.gifts, b.holders, b.balances["usdc"]
     shares = sum(holder.shares for holder in holders.values())
     must(shares == a.supply, "invariant 1: balances of shares and the supply", shares, a.supply)
 
@@ -151,20 +158,23 @@ def problems(b: Books, ghost: Ghost, queue: str) -> list[str]:
         ("ClearingHouse", a.funded + a.escrow_usdc),
         ("RedemptionQueue", a.reserved),
     ):
-        own = b.usdc[contract] - gifts[contract, "usdc"]
+        own = usdc[contract] - gifts[contract, "usdc"]
         must(own == account, f"invariants 19 and 47: USDC of {contract} and its accounts", own, account)
-    for contract in b.usdc.keys() - {"Vault", "ClearingHouse", "RedemptionQueue"}:
-        own = b.usdc[contract] - gifts[contract, "usdc"]
+    for contract in usdc.keys() - {"Vault", "ClearingHouse", "RedemptionQueue"}:
+        own = usdc[contract] - gifts[contract, "usdc"]
         must(own == 0, f"invariant 47: USDC left in {contract}", own)
-    for contract in b.weth.keys() - {"UniswapV3Spot", "ClearingHouse"}:
-        own = b.weth[contract] - gifts[contract, "weth"]
-        must(own == 0, f"invariant 47: WETH left in {contract}", own)
-    own = b.weth["ClearingHouse"] - gifts["ClearingHouse", "weth"]
-    must(own == a.escrow_weth, "invariants 19 and 47: WETH of the ClearingHouse and its escrow", own, a.escrow_weth)
+    for token, escrow in (("weth", a.escrow_weth), ("wbtc", a.escrow_wbtc)):
+        for contract in b.balances[token].keys() - {HOMES[token], "ClearingHouse"}:
+            own = b.balances[token][contract] - gifts[contract, token]
+            must(own == 0, f"invariant 47: {token} left in {contract}", own)
+        own = b.balances[token]["ClearingHouse"] - gifts["ClearingHouse", token]
+        must(own == escrow, f"invariants 19 and 47: {token} of the ClearingHouse and its escrow", own, escrow)
     must(a.approved == 0, "invariant 22: an approval is left", a.approved)
 
     waiting = holders[queue].shares - gifts["RedemptionQueue", "shares"]
     must(waiting == a.pending, "invariant 13: shares in the queue and those that wait", waiting, a.pending)
+    has_waited = b.time - a.due_since if a.due_since else 0
+    must(has_waited <= OVERDUE or not a.accepts_risk, "the 48 hours: risk is taken while the queue waits", has_waited)
     claimable = 0
     for who, holder in holders.items():
         total = holder.pending + holder.claimable + ghost.claimed[who]

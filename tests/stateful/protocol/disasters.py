@@ -12,10 +12,11 @@ from random import Random
 import boa
 
 from tests.contracts.chain import DAY, HOUR, WAD
-from tests.contracts.protocol import LOOSE, SHORT, SPOT, Leg, Quote
+from tests.contracts.protocol import LOOSE, Leg, Quote
 from tests.stateful.protocol.campaign import rule
+from tests.stateful.protocol.operators import Operators
 from tests.stateful.protocol.traders import Traders
-from tests.stateful.protocol.world import CEILING, FLOOR, TAKERS, World
+from tests.stateful.protocol.world import TAKERS, World
 
 _UNIT = 10**12  # WAD per unit of USDC
 _SUSTAINED = 300  # seconds
@@ -32,7 +33,7 @@ def _is_short(world: World) -> bool:
     return _is_known(world) and any(each.position < 0 for each in world.books.series.values())
 
 
-class Disasters(Traders):
+class Disasters(Traders, Operators):
     # ------------------------------------------------------------------ losses
 
     def lose(self, amount: int) -> None:
@@ -61,7 +62,7 @@ class Disasters(Traders):
             self.p.overwrite("owed", self.books.accounts.owed + max(spare, 0))
             self.p.risk.set_limits(LOOSE, sender=self.p.governor)  # nothing else is to stop it
             for id in self.tradable():
-                quote = self.p.quote(id, size=draw.choice([1, 5, 20]) * WAD // 10)
+                quote = self.p.quote(id, size=draw.choice([1, 5, 20]) * self.terms[id].underlying.min_fill)
                 self.p.fund(who, quote.price * quote.size // 10**30 + 2, self.book)
                 self._sell_if_it_mends(quote, who)
 
@@ -105,19 +106,24 @@ class Disasters(Traders):
     def _targets(self) -> list[tuple[str, int]]:
         """Who could sell back what the vault is short of."""
         shorts = [id for id, each in self.books.series.items() if each.position < 0 and id in self.tradable()]
-        return [(who, id) for who in TAKERS for id in shorts if self.held(who, id) >= WAD // 100]
+        return [(who, id) for who in TAKERS for id in shorts if self.held(who, id) >= self._least(id)]
+
+    def _least(self, id: int) -> int:
+        """Units, WAD: 30 to 45 USD."""
+        return self.terms[id].underlying.min_fill // 10
 
     def _bid(self, draw: Random) -> None:
         a, (who, id) = self.books.assessment, draw.choice(self._targets())
         short, wanting = -self.books.series[id].position, a.maintenance * 5 // 4 - a.nav_mid
         if wanting <= 0:
             return
-        shorts = sum(max(-each.position, 0) for each in self.books.series.values())
+        of = self.terms[id].underlying
         allowed = max(wanting // 4, max(a.nav_mid, a.maintenance) // 200)
         writes = draw.random() < 0.3
         most = short if writes else min(short, self.held(who, id))
-        size = min(most, allowed * shorts // a.maintenance * draw.randint(3, 7) // 10) // 10**9 * 10**9
-        if size < WAD // 100:
+        all_allowed = allowed * a.short_notional // a.maintenance * WAD // a.spot[of.index]
+        size = min(most, all_allowed * draw.randint(3, 7) // 10) // 10**9 * 10**9
+        if size < self._least(id):
             return
         if writes:
             who = self.p.maker
@@ -125,7 +131,7 @@ class Disasters(Traders):
         legs, marks = self._unwinding(id, size), self.p.pricer.marks(id)
         paid: list[int] = []
         call = lambda: paid.append(self.p.bid(id, size, *legs, writes=writes, who=who))  # noqa: E731
-        if not self.attempt("bid", call, f"{size}", may_lose=True):
+        if not self.attempt("bid", call, f"{of.token} {size}", may_lose=True):
             return
         b = self.books.assessment
         assert b.nav_mid * a.maintenance > a.nav_mid * b.maintenance, "invariant 33: a bid does not raise health"
@@ -137,16 +143,17 @@ class Disasters(Traders):
 
     def _unwinding(self, id: int, size: int) -> list[Leg]:
         """What buying back adds to delta beyond what it brings closer to neutral is traded away."""
-        delta = self.books.assessment.delta[0]
+        of = self.terms[id].underlying
+        delta = self.books.assessment.delta[of.index]
         change = self.p.pricer.option_risk([id | 10**9])[0].delta * size // WAD
         closer = min(abs(change), abs(delta)) if delta * change < 0 else 0
         excess = change - closer * (1 if change > 0 else -1)
-        if abs(excess) < WAD // 1_000:
+        if abs(excess) < of.min_fill // 100:
             return []
         if excess > 0:
-            venue = SPOT if self.p.spot.held() >= excess else SHORT
+            venue = of.spot_index if of.held() >= excess else of.short_index
         else:
-            venue = SHORT if -self.p.short.state(WAD).exposure >= -excess else SPOT
+            venue = of.short_index if of.owed() >= -excess else of.spot_index
         return [self.p.leg(venue, -excess / WAD)]
 
     # ------------------------------------------------------------------ a shortfall
@@ -157,8 +164,9 @@ class Disasters(Traders):
         expiry = self.next_expiry
         if expiry - self.now > 8 * DAY or expiry - self.now < 2 * HOUR:
             return
-        calls = sum(self.books.series[id].position for id in self.books.series if self.strikes[id][1])
-        self.expire(expiry, min(self.spot * 1.1, CEILING) if calls < 0 else max(self.spot * 0.9, FLOOR), fund=False)
+        shorts = [self.terms[id] for id, each in self.books.series.items() if each.position < 0]
+        called = {terms.underlying for terms in shorts if terms.is_call}
+        self.expire(expiry, [each.moved(0.1 if each in called else -0.1) for each in self.underlyings], fund=False)
         owed, stranger = self.books.accounts.owed, self.p.stranger
         if owed == 0:
             return
@@ -193,11 +201,13 @@ class Disasters(Traders):
     def _empty_the_venues(self) -> None:
         """Everything is recalled and sold, as far as a trade is allowed."""
         self._recall_everything()
-        for venue, contract in ((SPOT, self.p.spot), (SHORT, self.p.short)):
-            held, delta = contract.state(WAD).exposure, self.books.assessment.delta[0]
-            size = min(abs(held), abs(delta)) if held * delta > 0 else 0  # towards neutral
-            if size > WAD // 100:
-                self._rebalance("close a venue", [self.p.leg(venue, (-size if held > 0 else size) / WAD)])
+        for of in self.underlyings:
+            for venue, exposure in ((of.spot_index, of.held()), (of.short_index, -of.owed())):
+                delta = self.books.assessment.delta[of.index]
+                size = min(abs(exposure), abs(delta)) if exposure * delta > 0 else 0  # towards neutral
+                if size > of.min_fill // 10:
+                    legs = [self.p.leg(venue, (-size if exposure > 0 else size) / WAD)]
+                    self.rebalance(of, "close a venue", legs)
 
     def _recall_everything(self) -> None:
         lent = int(self.p.lending.withdrawable())
@@ -205,5 +215,5 @@ class Disasters(Traders):
             self.attempt("recall", lambda: self.hedger.recall(lent, sender=self.p.keeper), may_lose=True)
 
     def _has_empty_venues(self) -> bool:
-        venues = (self.p.spot, self.p.short, self.p.lending)
+        venues = (*self.p.venues, self.p.lending)
         return all((state := v.state(WAD)).exposure == 0 and state.equity <= WAD for v in venues)

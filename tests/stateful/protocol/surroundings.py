@@ -6,9 +6,10 @@ from random import Random
 
 from keeper.domain.series import Position
 from tests.contracts.chain import DAY, HOUR, WAD
-from tests.contracts.protocol import ETH, SPOT, VOL_POSTER, ZERO, wad
+from tests.contracts.protocol import VOL_POSTER, ZERO, wad
+from tests.stateful.protocol.books import HOMES
 from tests.stateful.protocol.campaign import rule
-from tests.stateful.protocol.world import CEILING, DEPOSITORS, FLOOR, RECIPIENT, TAKERS, World, usdc
+from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, TAKERS, World, usdc
 
 _MOST = (wad(0.02), wad(0.20))  # fees
 _PERIOD = 30 * DAY
@@ -21,16 +22,14 @@ class Surroundings(World):
 
     @rule(weight=4)
     def price_moves(self, draw: Random) -> None:
-        """Feeds, pools and, six minutes later, the TWAP."""
-        price = min(max(self.spot * (1 + draw.gauss(0, 0.02)), FLOOR), CEILING)
+        """That of ETH and that of BTC."""
         self.reach(self.now + 600)
-        self.attempt("price moves", lambda: self.p.market.move(price), f"{price:.2f}", market=True)
+        self.move([each.moved(draw.gauss(0, 0.02)) for each in self.underlyings], "price moves")
 
     @rule(weight=1)
     def pool_runs_ahead(self, draw: Random) -> None:
         """The pool moves and the feed does not: attack A13 in small. Ends by itself."""
-        price = min(max(self.spot * draw.uniform(0.985, 1.015), FLOOR), CEILING)
-        self.attempt("pool runs ahead", lambda: self.p.market.push_pool(price), f"{price:.2f}", market=True)
+        self.push_pool(draw.choice(self.underlyings), draw.uniform(-0.015, 0.015))
 
     @rule(weight=4)
     def time_passes(self, draw: Random) -> None:
@@ -42,7 +41,7 @@ class Surroundings(World):
         answer again."""
         self.reach(self.now + 2 * HOUR)
         has_options = any(Position.from_slot(slot).size_wad for slot in self.p.book.live_book())
-        exposures = [abs(venue.state(WAD).exposure) for venue in (self.p.spot, self.p.short)]
+        exposures = [size for each in self.underlyings for size in (each.held(), each.owed())]
         needs_price = has_options or max(exposures) > _DUST
         self.attempt("feeds fall silent", lambda: self.p.market.pass_time(_SILENCE), market=True)
         assert (self.books.assessment is None) == needs_price
@@ -90,19 +89,18 @@ class Surroundings(World):
     def vault_expires(self, draw: Random) -> None:
         """To the next expiry, at a price near it."""
         if self.next_expiry - self.now < 8 * DAY:
-            self.expire(self.next_expiry, min(max(self.spot * (1 + draw.gauss(0, 0.01)), FLOOR), CEILING))
+            self.expire(self.next_expiry, [each.moved(draw.gauss(0, 0.01)) for each in self.underlyings])
 
     @rule(weight=1)
     def aave_is_liquidated(self, draw: Random) -> None:
         """Attack A22: somebody liquidates the vault's own short as soon as Aave lets him."""
-        market, short = self.p.market, self.p.short
-        health = market.aave.getUserAccountData(short)[5]
-        who = self.p.stranger
-        market.wrap(who, WAD)
-        market.weth.approve(market.aave, WAD, sender=who)
+        market, of, who = self.p.market, draw.choice(self.underlyings), self.p.stranger
+        health = market.aave.getUserAccountData(of.short)[5]
         liquidate = market.aave.liquidationCall
         if health < WAD:
-            call = (market.usdc, market.weth, short, WAD // 10, False)
+            of.mint(who, of.piece)
+            of.coin.approve(market.aave, of.piece, sender=who)
+            call = (market.usdc, of.coin, of.short, of.piece // 10, False)
             self.attempt("Aave liquidates", lambda: liquidate(*call, sender=who), market=True)
 
     # ------------------------------------------------------------------ gifts
@@ -119,16 +117,16 @@ class Surroundings(World):
 
     @rule(weight=1)
     def donate_to_a_venue(self, draw: Random) -> None:
-        """WETH to one venue, aUSDC to the other: attack A4."""
-        market, who = self.p.market, self.p.stranger
+        """WETH or WBTC to one venue, aUSDC to the other: attack A4."""
+        market, of, who = self.p.market, draw.choice(self.underlyings), self.p.stranger
         if draw.random() < 0.5:
-            market.wrap(who, WAD)
-            self.give("UniswapV3Spot", "weth", WAD)
-            self.attempt("donate WETH", lambda: market.weth.transfer(self.p.spot, WAD, sender=who), gift=True)
+            of.mint(who, of.piece)
+            self.give(HOMES[of.token], of.token, of.piece)
+            self.attempt(f"donate {of.token}", lambda: of.coin.transfer(of.spot, of.piece, sender=who), gift=True)
         else:
             market.mint(who, usdc(1_000))
             market.usdc.approve(market.aave, usdc(1_000), sender=who)
-            give = (market.usdc, usdc(1_000), self.p.short, 0)
+            give = (market.usdc, usdc(1_000), of.short, 0)
             if self.attempt("donate aUSDC", lambda: market.aave.supply(*give, sender=who), may_lose=True):
                 moved = self.before.value - self.books.value
                 assert abs(moved) <= 2 * 10**12, "invariant 8: a gift of aTokens is worth more than its rounding"
@@ -189,7 +187,7 @@ class Surroundings(World):
     @rule(weight=2)
     def stranger_tries_everything(self, draw: Random) -> None:
         """Invariants 39 and 40: what only a role or a component may call."""
-        p, who = self.p, draw.choice([self.p.stranger, *TAKERS, *DEPOSITORS])
+        p, who, of = self.p, draw.choice([self.p.stranger, *TAKERS, *DEPOSITORS]), draw.choice(self.underlyings)
         name, call, why = draw.choice(
             [
                 ("grant", lambda: p.vault.grant_role(who, 1, sender=who), "roles: not allowed"),
@@ -200,18 +198,22 @@ class Surroundings(World):
                 ),
                 ("unlatch", lambda: p.breaker.set_reduce_only(False, sender=who), "roles: not allowed"),
                 ("set fees", lambda: p.vault.set_fees((who, 0, 0), sender=who), "roles: not allowed"),
-                ("list venue", lambda: p.vault.list_venue(who, ETH, sender=who), "roles: not allowed"),
+                ("list venue", lambda: p.vault.list_venue(who, of.index, sender=who), "roles: not allowed"),
                 ("set limits", lambda: p.risk.set_limits(self.limits, sender=who), "roles: not allowed"),
                 ("acquire", lambda: p.vault.acquire(sender=who), "vault: not a component"),
                 ("release", lambda: p.vault.release(sender=who), "vault: not the lock's holder"),
                 ("release", lambda: p.vault.release(sender=p.book.address), "vault: not the lock's holder"),
-                ("hedge", lambda: p.vault.hedge(SPOT, 0, WAD, WAD, WAD, sender=who), "vault: not the lock's holder"),
+                (
+                    "hedge",
+                    lambda: p.vault.hedge(of.spot_index, 0, WAD, WAD, WAD, sender=who),
+                    "vault: not the lock's holder",
+                ),
                 ("pay owed", lambda: p.vault.pay_owed(who, sender=who), "vault: not the lock's holder"),
                 ("settle queue", lambda: p.vault.settle_queue(1, sender=who), "vault: not a component"),
                 ("mint options", lambda: p.token.mint(who, 1, WAD, sender=who), "token: only option book"),
-                ("trade", lambda: p.spot.trade(0, WAD, WAD, sender=who), "venue: only vault"),
-                ("trade", lambda: p.short.trade(0, -WAD, WAD, sender=who), "venue: only vault"),
-                ("callback", lambda: p.spot.uniswapV3SwapCallback(1, 1, b"", sender=who), "venue: not the pool"),
+                ("trade", lambda: of.spot.trade(0, WAD, WAD, sender=who), "venue: only vault"),
+                ("trade", lambda: of.short.trade(0, -WAD, WAD, sender=who), "venue: only vault"),
+                ("callback", lambda: of.spot.uniswapV3SwapCallback(1, 1, b"", sender=who), "venue: not the pool"),
             ]
         )
         self.refused(f"stranger: {name}", call, why)

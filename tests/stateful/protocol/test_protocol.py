@@ -80,8 +80,8 @@ Everything.rules = rules_of(Everything)
 
 @pytest.fixture(scope="session")
 def protocol(market: Market) -> Protocol:
-    """A vault of a million USDC with fees; what it trades begins in the world of each episode."""
-    p = Protocol(market)
+    """A vault of a million USDC, with both underlyings and fees; what it trades begins in the world of each episode."""
+    p = Protocol(market, has_btc=True)
     p.list_lending()
     p.vault.set_fees((RECIPIENT, wad(0.01), wad(0.10)), sender=p.governor)
     for who in DEPOSITORS:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import boa
 
 from tests.contracts.chain import HOUR, USDC, WAD, account, reverts
-from tests.contracts.protocol import ETH, Protocol, wad
+from tests.contracts.protocol import Protocol, wad
 from tests.stateful.protocol.books import SIDES, Auditor, Ghost, problems
 from tests.stateful.protocol.campaign import Rule
+from tests.stateful.protocol.underlyings import Underlying, underlyings_of
 from tests.stateful.success import SuccessRates
 
 DEPOSITORS = [account(f"depositor {number}") for number in range(3)]
 TAKERS = [account(f"taker {number}") for number in range(2)]
 RECIPIENT = account("recipient of fees")
-STRIKE = 50  # USD between two strikes
-FLOOR, CEILING = 2_000.0, 4_500.0  # USD; so that liquidity lies there
 _AAVE_ROUNDS = 3  # units of USDC
+
+
+class Terms(NamedTuple):
+    """Of a series."""
+
+    underlying: Underlying
+    strike: int
+    is_call: bool
+    expiry: int
 
 
 class World:
@@ -33,8 +41,9 @@ class World:
         self.vault, self.queue, self.book, self.hedger = protocol.vault, protocol.queue, protocol.book, protocol.hedger
         self.ghost, self.calls = Ghost(), 0
         self.trace: list[str] = []
-        self.strikes: dict[int, tuple[int, bool, int]] = {}  # strike, call, expiry of each series
-        self.vols: dict[int, float] = {}  # at the money, by expiry
+        self.underlyings = underlyings_of(protocol)
+        self.terms: dict[int, Terms] = {}  # by series
+        self.vols: dict[tuple[int, int], float] = {}  # at the money, by underlying and expiry
         self.limits = protocol.risk.limits()
         self.losses: list[tuple[int, int]] = []  # time and loss of each rebalance, WAD share of NAV
         self.before = self.books = auditor.read([])
@@ -111,20 +120,16 @@ class World:
         return self.p.market.now
 
     @property
-    def spot(self) -> float:
-        return float(self.p.market.feed.latestAnswer()) / 10**8
-
-    @property
     def is_calm(self) -> bool:
         return self.books.is_calm
 
     @property
     def next_expiry(self) -> int:
-        return min((self.strikes[id][2] for id in self.books.series if id in self.strikes), default=2**63)
+        return min((self.terms[id].expiry for id in self.books.series if id in self.terms), default=2**63)
 
     def tradable(self) -> list[int]:
         """Live series that have more than 25 hours left."""
-        return [id for id in self.books.series if self.strikes[id][2] - self.now > 25 * HOUR]
+        return [id for id in self.books.series if self.terms[id].expiry - self.now > 25 * HOUR]
 
     def held(self, who: str, id: int) -> int:
         return int(self.p.token.balanceOf(who, id))
@@ -133,29 +138,34 @@ class World:
 
     def list_series(self, draw: Random) -> None:
         """A strike near the money at one of the next expiries."""
-        expiries = self.p.expiries()
+        underlying, expiries = draw.choice(self.underlyings), self.p.expiries()
         expiry = next(when for when in expiries if when - self.now > (2 + draw.choice([0, 7])) * 86_400)
-        strike = round(self.spot / STRIKE) * STRIKE + draw.randint(-3, 3) * STRIKE
-        is_call = draw.random() < 0.5
-        if (strike, is_call, expiry) in self.strikes.values():
+        strike = (round(underlying.price / underlying.step) + draw.randint(-3, 3)) * underlying.step
+        terms = Terms(underlying, strike, draw.random() < 0.5, expiry)
+        if terms in self.terms.values():
             return
-        live = [when for when in self.vols if when > self.now]
+        live = [when for of, when in self.vols if of == underlying.index and when > self.now]
         nearest = min(live, key=lambda when: abs(when - expiry), default=None)
-        self.post(expiry, 0.6 if nearest is None else self.vols[nearest])
-        listed: list[int] = []
-        what = f"{strike} {'call' if is_call else 'put'}"
-        if self.attempt("list series", lambda: listed.append(self.p.list_series(strike, is_call, expiry)), what):
-            self.strikes[listed[0]] = (strike, is_call, expiry)
+        self.post(underlying, expiry, 0.6 if nearest is None else self.vols[underlying.index, nearest])
+        self.list_terms(terms)
 
-    def post(self, expiry: int, vol: float, name: str = "post surface") -> None:
-        if self.attempt(name, lambda: self.p.post_slice(expiry, vol=vol), f"{vol:.3f}", market=True):
-            self.vols[expiry] = vol
+    def list_terms(self, terms: Terms) -> None:
+        listed: list[int] = []
+        call = (terms.strike, terms.is_call, terms.expiry, terms.underlying.index)
+        what = f"{terms.underlying.token} {terms.strike} {'call' if terms.is_call else 'put'}"
+        if self.attempt("list series", lambda: listed.append(self.p.list_series(*call)), what):
+            self.terms[listed[0]] = terms
+
+    def post(self, underlying: Underlying, expiry: int, vol: float, name: str = "post surface") -> None:
+        post = lambda: self.p.post_slice(expiry, vol, underlying=underlying.index)  # noqa: E731
+        if self.attempt(name, post, f"{underlying.token} {vol:.3f}", market=True):
+            self.vols[underlying.index, expiry] = vol
 
     def refresh(self, id: int) -> None:
         """A surface young enough to trade on."""
-        expiry = self.strikes[id][2]
-        if self.now - int(self.p.vol_oracle.posted(ETH, expiry)[0].posted_at) > HOUR:
-            self.post(expiry, self.vols[expiry])
+        underlying, expiry = self.terms[id].underlying, self.terms[id].expiry
+        if self.now - int(self.p.vol_oracle.posted(underlying.index, expiry)[0].posted_at) > HOUR:
+            self.post(underlying, expiry, self.vols[underlying.index, expiry])
 
     def give(self, contract: str, token: str, amount: int) -> None:
         """Note a gift that is part of a transaction about to be made."""
@@ -164,34 +174,60 @@ class World:
     def reach(self, time: int) -> None:
         """Wait until ``time``, through the expiries on the way."""
         while self.next_expiry - HOUR <= time:
-            self.expire(self.next_expiry, self.spot)
+            self.expire(self.next_expiry, self.prices)
         if self.now < time:
             self.attempt("wait", lambda: self.p.market.wait(time - self.now), f"{time - self.now} s", market=True)
 
-    def expire(self, expiry: int, price: float, fund: bool = True) -> None:
+    def expire(self, expiry: int, prices: Sequence[float], fund: bool = True) -> None:
         """The series of an expiry are fixed, settled and, as a rule, paid for."""
-        proof: list[tuple[int, int]] = []
-        self.attempt("expire", lambda: proof.append(self.p.reach_expiry(expiry, price)), f"{price}", market=True)
-        self.attempt("market follows", lambda: self.p.market.move(price), f"{price}", market=True)
-        ids = [id for id in self.books.series if self.strikes[id][2] == expiry]
-        self.settle(expiry, proof[0], ids)
+        eth, btc = prices
+
+        def fixed() -> None:
+            self.p.reach_expiry(expiry, eth)
+            self.p.market.submit_btc(btc)
+
+        self.attempt("expire", fixed, f"{eth:.2f} {btc:.2f}", market=True)
+        usdc_round = int(self.p.market.usdc_feed.latestRound())
+        rounds = [int(each.feed.latestRound()) for each in self.underlyings]
+        self.move(prices, "market follows")
+        for underlying, round_id in zip(self.underlyings, rounds, strict=True):
+            self.settle(underlying, expiry, (round_id, usdc_round))
         if fund:
             self.attempt("fund", lambda: self.p.clearing.fund(sender=self.p.stranger))
 
-    def settle(self, expiry: int, proof: tuple[int, int], ids: list[int]) -> None:
+    def settle(self, underlying: Underlying, expiry: int, proof: tuple[int, int]) -> None:
         """By a stranger. The payouts of the series become known."""
+        ids = [id for id in self.books.series if self.terms[id].underlying is underlying]
+        ids = [id for id in ids if self.terms[id].expiry == expiry]
+        if not ids:
+            return
 
         def settled() -> None:
-            self.book.settle(ETH, expiry, *proof, sender=self.p.stranger)
+            self.book.settle(underlying.index, expiry, *proof, sender=self.p.stranger)
             self.ghost.payouts |= {id: int(self.p.clearing.settlement(id)[2]) for id in ids}
             self.ghost.lacking |= dict.fromkeys(ids, Fraction(1))
 
         self.attempt("settle", settled, market=True)
+        fixing = int(self.p.price_oracle.fixing(underlying.index, expiry))
         for id in ids:
-            strike, is_call, _ = self.strikes[id]
-            fixing = int(self.p.price_oracle.fixing(ETH, expiry))
-            due = max(fixing - wad(strike), 0) if is_call else max(wad(strike) - fixing, 0)
+            strike = wad(self.terms[id].strike)
+            due = max(fixing - strike, 0) if self.terms[id].is_call else max(strike - fixing, 0)
             assert self.ghost.payouts[id] == due, "invariant 25: a payout is not what the fixing says"
+
+    @property
+    def prices(self) -> list[float]:
+        return [each.price for each in self.underlyings]
+
+    def push_pool(self, of: Underlying, part: float) -> None:
+        """The pool moves by this part from the feed, which does not."""
+        price = of.moved(part)
+        said = f"{of.token} {price:.2f}"
+        self.attempt("pool runs ahead", lambda: self.p.market.push_pool(price, of.pool), said, market=True)
+
+    def move(self, prices: Sequence[float], name: str) -> None:
+        """Feeds, pools and, six minutes later, the TWAP."""
+        said = " ".join(f"{price:.2f}" for price in prices)
+        self.attempt(name, lambda: self.p.market.move(*prices), said, market=True)
 
 
 def usdc(amount: float) -> int:

@@ -125,7 +125,7 @@ def test_a_debt_of_a_few_satoshis_can_be_closed(short):
 
 
 def test_health_that_fell_below_the_floor_is_restored(short):
-    short.market.move_btc(110_000)
+    short.market.move(btc=110_000)
     fallen = state(short, 110_000).health
 
     short.rebalance(short.leg(BTC_SHORT, 0))
@@ -139,7 +139,7 @@ def test_each_short_has_its_own_collateral(short):
     short.rebalance(short.leg(SHORT, -20))
     ether = short.short.state(3_000 * WAD)
 
-    short.market.move_btc(110_000)
+    short.market.move(btc=110_000)
 
     after = short.short.state(3_000 * WAD)
     assert after.health == pytest.approx(ether.health, rel=1e-6)
