@@ -14,13 +14,17 @@
         USDC is more than 1 % away from its peg. Doubt is computed, never latched.
 
         Fixing. The price at an expiry is that of the first Chainlink round at or after it, proven by its predecessor, in terms
-        of the last USDC/USD round at or before it, both of the phase then in force. Anyone may submit the proof; there is only
-        one answer, and it never changes.
+        of the last USDC/USD round at or before it, both of the phase then in force. Rounds without an answer do not count.
+        Anyone may submit the proof; there is only one answer, and it never changes.
 
         Late fixing. Where no round came within two hours of the expiry, or the last USDC round was too old, the governor may
         propose the fixing after a day, within 3 % of the TWAP of the five minutes before the expiry. Anyone can record that while
-        the pool remembers it; where nobody did, the governor has to wait for a week. After three days anyone may use the
-        first round all the same, however late: nobody's silence leaves an expiry open.
+        the pool remembers it; where nobody did, the governor has to wait for a week, and stay within 20 % of the last round
+        before the expiry. After three days anyone may use the first round all the same, however late: nobody's silence leaves
+        an expiry open. What nobody could prove in 14 days the governor fixes without a proof, within 20 % of either.
+
+        Wrapped Bitcoin. Where the underlying is WBTC it is marked by the feed of BTC/USD. Should the two part, the pool, which
+        trades WBTC, shows it: 3 % are a doubt. Less is not seen.
 @custom:kill Holds no funds. A dead feed stops marking by itself.
 """
 
@@ -85,6 +89,10 @@ _IN_TIME: constant(uint256) = 2 * 3600  # after an expiry, for its round
 _PROPOSAL_AFTER: constant(uint256) = 86400
 _ANY_ROUND_AFTER: constant(uint256) = 3 * 86400
 _NO_TWAP_AFTER: constant(uint256) = 7 * 86400
+_LAST_RESORT_AFTER: constant(uint256) = 14 * 86400
+_FEED_TO_WAD: constant(uint256) = 10**10
+_LATE_TOLERANCE: constant(uint256) = 20 * 10**16
+_MAX_UNANSWERED: constant(uint256) = 8  # rounds without an answer in a row
 _ROUND_GAS: constant(uint256) = 200_000  # far more than a feed needs to look up a round
 
 USDC_FEED: public(immutable(IChainlinkProxy))
@@ -161,7 +169,7 @@ def fix(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id: u
     usdc: uint256 = 0
     usdc_updated_at: uint256 = 0
     answer, updated_at = self._first_since(self.markets[underlying].feed, round_id, expiry)
-    usdc, usdc_updated_at = self._last_until(usdc_round_id, expiry)
+    usdc, usdc_updated_at = self._last_until(USDC_FEED, usdc_round_id, expiry)
     if block.timestamp < expiry + _ANY_ROUND_AFTER:
         assert updated_at <= expiry + _IN_TIME, "fixing: round too late"
         assert expiry - usdc_updated_at <= USDC_MAX_AGE, "fixing: USDC round too old"
@@ -189,23 +197,31 @@ def record_twap(underlying: uint256, expiry: uint256) -> uint256:
 
 
 @external
-def fix_late(underlying: uint256, expiry: uint256, price: uint256, round_id: uint80, usdc_round_id: uint80):
+def fix_late(
+    underlying: uint256, expiry: uint256, price: uint256, round_id: uint80, usdc_round_id: uint80, last_round_id: uint80
+):
     """
     @notice Record the price at an expiry that no round fixes in time. Governor only.
     @param price USDC, WAD.
     @param round_id First round at or after the expiry, which came too late; zero when there has been none at all.
     @param usdc_round_id Last USDC round at or before it; only asked for when the first one came in time.
+    @param last_round_id Last round before the expiry; only asked for when no TWAP was recorded. A US dollar counts as a USDC.
     """
     roles._check(roles.Role.GOVERNOR)
     assert self.fixing[underlying][expiry] == 0, "fixing: there is one"
     assert block.timestamp >= expiry + _PROPOSAL_AFTER, "fixing: too early to propose"
-    assert self._is_late(self.markets[underlying].feed, expiry, round_id, usdc_round_id), "fixing: there is a round in time"
+    feed: IChainlinkProxy = self.markets[underlying].feed
+    tolerance: uint256 = _LATE_TOLERANCE
+    if block.timestamp < expiry + _LAST_RESORT_AFTER:
+        assert self._is_late(feed, expiry, round_id, usdc_round_id), "fixing: there is a round in time"
+        tolerance = _TWAP_TOLERANCE
     twap: uint256 = self.twap_at[underlying][expiry]
+    known: uint256 = twap
     if twap == 0:
         assert block.timestamp >= expiry + _NO_TWAP_AFTER, "fixing: no TWAP recorded"
-        assert price > 0, "fixing: no price"
-    else:
-        assert (max(price, twap) - min(price, twap)) * _W <= twap * _TWAP_TOLERANCE, "fixing: too far from the TWAP"
+        known = self._last_until(feed, last_round_id, expiry - 1)[0] * _FEED_TO_WAD
+        tolerance = _LATE_TOLERANCE
+    assert (max(price, known) - min(price, known)) * _W <= known * tolerance, "fixing: too far from what is known"
     self.fixing[underlying][expiry] = price
     log FixedLate(underlying=underlying, expiry=expiry, price=price, twap=twap)
 
@@ -285,30 +301,47 @@ def _twap(market: Market, ago: uint256) -> uint256:
 @view
 def _first_since(feed: IChainlinkProxy, round_id: uint80, expiry: uint256) -> (uint256, uint256):
     """
-    @return Answer and time of a round, after checking that it is the first one at or after an expiry.
+    @return Answer and time of a round, after checking that it is the first one with an answer at or after an expiry.
     """
     answer: uint256 = 0
     updated_at: uint256 = 0
-    answer, updated_at = self._round(feed, round_id)
+    answer, updated_at = self._answered(feed, round_id)
     assert updated_at >= expiry and expiry <= block.timestamp, "fixing: round before expiry"
-    assert self._updated_at(feed, self._previous(feed, round_id)) < expiry, "fixing: not the first round"
+    earlier: uint80 = round_id
+    earlier_at: uint256 = updated_at
+    for _: uint256 in range(1 + _MAX_UNANSWERED):
+        earlier = self._previous(feed, earlier)
+        earlier_answer: int256 = 0
+        earlier_answer, earlier_at = self._round(feed, earlier)
+        if earlier_at < expiry or earlier_answer > 0:
+            break
+    assert earlier_at < expiry, "fixing: not the first round"
     self._check_in_force(feed, round_id, expiry)
     return answer, updated_at
 
 
 @internal
 @view
-def _last_until(round_id: uint80, expiry: uint256) -> (uint256, uint256):
+def _last_until(feed: IChainlinkProxy, round_id: uint80, time: uint256) -> (uint256, uint256):
     """
-    @return Answer and time of a USDC round, after checking that it is the last one at or before an expiry.
+    @return Answer and time of a round, after checking that it is the last one with an answer at or before a time.
     """
     answer: uint256 = 0
     updated_at: uint256 = 0
-    answer, updated_at = self._round(USDC_FEED, round_id)
-    assert updated_at <= expiry, "fixing: USDC round after expiry"
-    if self._exists(USDC_FEED, round_id + 1):
-        assert self._updated_at(USDC_FEED, round_id + 1) > expiry, "fixing: not the last USDC round"
-    self._check_in_force(USDC_FEED, round_id, expiry + 1)
+    answer, updated_at = self._answered(feed, round_id)
+    assert updated_at <= time, "fixing: round after expiry"
+    later_at: uint256 = max_value(uint256)
+    for i: uint256 in range(1, 2 + _MAX_UNANSWERED):
+        later: uint80 = round_id + convert(i, uint80)
+        later_at = max_value(uint256)
+        if not self._exists(feed, later):
+            break
+        later_answer: int256 = 0
+        later_answer, later_at = self._round(feed, later)
+        if later_at > time or later_answer > 0:
+            break
+    assert later_at > time, "fixing: not the last round"
+    self._check_in_force(feed, round_id, time + 1)
     return answer, updated_at
 
 
@@ -325,7 +358,7 @@ def _is_late(feed: IChainlinkProxy, expiry: uint256, round_id: uint80, usdc_roun
     answer, updated_at = self._first_since(feed, round_id, expiry)
     if updated_at > expiry + _IN_TIME:
         return True
-    answer, updated_at = self._last_until(usdc_round_id, expiry)
+    answer, updated_at = self._last_until(USDC_FEED, usdc_round_id, expiry)
     return expiry - updated_at > USDC_MAX_AGE
 
 
@@ -352,9 +385,9 @@ def _newest(feed: IChainlinkProxy) -> uint256:
 
 @internal
 @view
-def _round(feed: IChainlinkProxy, round_id: uint80) -> (uint256, uint256):
+def _round(feed: IChainlinkProxy, round_id: uint80) -> (int256, uint256):
     """
-    @return Answer and time of a round that exists in a phase the proxy has reached.
+    @return Answer and time of a round that exists in a phase the proxy has reached. There may be no answer in it: zero or less.
     """
     assert convert(round_id, uint256) >> 64 <= convert(staticcall feed.phaseId(), uint256), "fixing: future phase"
     found: uint80 = 0
@@ -363,17 +396,21 @@ def _round(feed: IChainlinkProxy, round_id: uint80) -> (uint256, uint256):
     updated_at: uint256 = 0
     answered_in: uint80 = 0
     found, answer, started_at, updated_at, answered_in = staticcall feed.getRoundData(round_id)
-    assert answer > 0 and updated_at > 0 and found == round_id, "fixing: no such round"
-    return convert(answer, uint256), updated_at
+    assert updated_at > 0 and found == round_id, "fixing: no such round"
+    return answer, updated_at
 
 
 @internal
 @view
-def _updated_at(feed: IChainlinkProxy, round_id: uint80) -> uint256:
-    answer: uint256 = 0
+def _answered(feed: IChainlinkProxy, round_id: uint80) -> (uint256, uint256):
+    """
+    @return Answer and time of a round that has an answer.
+    """
+    answer: int256 = 0
     updated_at: uint256 = 0
     answer, updated_at = self._round(feed, round_id)
-    return updated_at
+    assert answer > 0, "fixing: no answer"
+    return convert(answer, uint256), updated_at
 
 
 @internal
@@ -454,4 +491,4 @@ def _check_in_force(feed: IChainlinkProxy, round_id: uint80, since: uint256):
         phase += 1
         first: uint80 = convert((phase << 64) | 1, uint80)
         if self._exists(feed, first):
-            assert self._updated_at(feed, first) >= since, "fixing: later phase in force"
+            assert self._round(feed, first)[1] >= since, "fixing: later phase in force"

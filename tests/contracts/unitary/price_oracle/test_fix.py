@@ -205,14 +205,14 @@ def test_a_feed_cannot_be_starved_of_gas(protocol, expiry, proof):
 
 
 def test_an_earlier_usdc_round_is_refused(protocol, expiry, proof):
-    with reverts("fixing: not the last USDC round"):
+    with reverts("fixing: not the last round"):
         protocol.price_oracle.fix(ETH, expiry, proof[0], proof[1] - 1)
 
 
 def test_a_usdc_round_after_the_expiry_is_refused(protocol, expiry, proof):
     later = protocol.market.submit_usdc(0.9)
 
-    with reverts("fixing: USDC round after expiry"):
+    with reverts("fixing: round after expiry"):
         protocol.price_oracle.fix(ETH, expiry, proof[0], later)
 
 
@@ -242,12 +242,54 @@ def lied_to(market, feed):
     return load("PriceOracle").deploy(OPERATOR, [row], market.usdc_feed, 90_000, ZERO)
 
 
-def test_a_round_without_answer_is_refused(market):
-    feed = fault("LyingFeed", 8, 1)
-    feed.set_round(PHASE | 1, 0, market.now)
+def without_answers(market, *answers):
+    """An oracle whose two feeds have rounds at -60 s of an expiry, at 0 s, 60 s and so on with these ``answers``."""
+    feed, now = fault("LyingFeed", 8, 1), market.now
+    for i, answer in enumerate(answers):
+        feed.set_round(PHASE | (i + 1), answer * 10**8, now - 60 + 60 * i)
+    market.pass_time(60 * len(answers))
+    row = (feed, 3_900, addresses.POOL_USDC_WETH_500, True, 18)
+    return load("PriceOracle").deploy(OPERATOR, [row], feed, 90_000, ZERO), now
+
+
+@pytest.mark.parametrize("nothing", [0, -1])
+def test_a_round_without_answer_is_refused(market, nothing):
+    oracle, expiry = without_answers(market, 3_000, nothing, 3_100)
+
+    with reverts("fixing: no answer"):
+        oracle.fix(ETH, expiry, PHASE | 2, PHASE | 1)
+
+
+@pytest.mark.parametrize("nothing", [0, -1])
+def test_a_first_round_without_answer_does_not_lock_an_expiry(market, nothing):
+    """The first one that has an answer decides."""
+    oracle, expiry = without_answers(market, 3_000, nothing, nothing, 3_100, 3_200)
+    with reverts("fixing: not the first round"):
+        oracle.fix(ETH, expiry, PHASE | 5, PHASE | 1)
+
+    assert oracle.fix(ETH, expiry, PHASE | 4, PHASE | 1) == 3_100 * WAD // 3_000
+
+
+@pytest.mark.parametrize("nothing", [0, -1])
+def test_a_predecessor_without_answer_is_one_all_the_same(market, nothing):
+    oracle, expiry = without_answers(market, 2_900, nothing, 3_100)
+    expiry += 1
+
+    assert oracle.fix(ETH, expiry, PHASE | 3, PHASE | 1) == 3_100 * WAD // 2_900
+
+
+def test_more_rounds_without_answer_than_can_be_checked_are_refused(market):
+    oracle, expiry = without_answers(market, 3_000, *[0] * 9, 3_100)
+
+    with reverts("fixing: not the first round"):
+        oracle.fix(ETH, expiry, PHASE | 11, PHASE | 1)
+
+
+def test_a_round_that_was_never_begun_is_refused(market):
+    oracle, expiry = without_answers(market, 3_000, 3_100)
 
     with reverts("fixing: no such round"):
-        lied_to(market, feed).fix(0, market.now, PHASE | 1, 0)
+        oracle.fix(ETH, expiry, PHASE | 3, PHASE | 1)
 
 
 def test_a_first_round_ever_has_no_predecessor(market):

@@ -22,9 +22,9 @@ def silent(protocol, expiry):
     return protocol
 
 
-def fix_late(protocol, expiry, price=3_000, round_id=0, usdc_round=0, sender=None):
+def fix_late(protocol, expiry, price=3_000, round_id=0, usdc_round=0, last_round=0, sender=None):
     who = sender or protocol.governor
-    protocol.price_oracle.fix_late(ETH, expiry, int(price * WAD), round_id, usdc_round, sender=who)
+    protocol.price_oracle.fix_late(ETH, expiry, int(price * WAD), round_id, usdc_round, last_round, sender=who)
 
 
 # ---------------------------------------------------------------- record_twap
@@ -183,7 +183,7 @@ def test_the_price_is_within_three_percent_of_the_twap(silent, expiry, price, is
     if is_near:
         fix_late(silent, expiry, price)
     else:
-        with reverts("fixing: too far from the TWAP"):
+        with reverts("fixing: too far from what is known"):
             fix_late(silent, expiry, price)
 
 
@@ -196,16 +196,56 @@ def test_not_within_a_day(silent, expiry):
 
 
 def test_without_a_twap_not_within_a_week(silent, expiry):
+    last = silent.market.feed.latestRound()
     silent.market.pass_time(expiry + 7 * DAY - 1 - silent.market.now)
     with reverts("fixing: no TWAP recorded"):
-        fix_late(silent, expiry)
+        fix_late(silent, expiry, last_round=last)
     silent.market.pass_time(1)
-    with reverts("fixing: no price"):
-        fix_late(silent, expiry, 0)
 
-    fix_late(silent, expiry)
+    fix_late(silent, expiry, last_round=last)
 
     assert silent.price_oracle.fixing(ETH, expiry) == 3_000 * WAD
+
+
+@pytest.mark.parametrize(("price", "is_near"), [(3_590, True), (3_610, False), (2_410, True), (2_390, False), (0, 0)])
+def test_without_a_twap_the_price_is_within_twenty_percent_of_the_last_round(silent, expiry, price, is_near):
+    last = silent.market.feed.latestRound()
+    silent.market.pass_time(7 * DAY)
+
+    if is_near:
+        fix_late(silent, expiry, price, last_round=last)
+    else:
+        with reverts("fixing: too far from what is known"):
+            fix_late(silent, expiry, price, last_round=last)
+
+
+def test_the_last_round_is_the_one_before_the_expiry(silent, expiry):
+    last = silent.market.feed.latestRound()
+    late = silent.market.submit(6_000)
+    silent.market.pass_time(7 * DAY)
+
+    with reverts("fixing: round after expiry"):
+        fix_late(silent, expiry, 6_000, late, last_round=late)
+    with reverts("fixing: not the last round"):
+        fix_late(silent, expiry, 3_000, late, last_round=last - 1)
+
+
+def test_what_nobody_proves_in_two_weeks_needs_no_proof(protocol, expiry):
+    """The last resort, wider by the same reason: nothing locks an expiry for ever (invariant 42)."""
+    market = protocol.market
+    market.pass_time(HOUR)
+    market.submit(3_400)
+    protocol.price_oracle.record_twap(ETH, expiry)
+    market.pass_time(14 * DAY - 1)
+    with reverts("fixing: there is a round in time"):
+        fix_late(protocol, expiry, 3_400)
+    market.pass_time(1)
+    with reverts("fixing: too far from what is known"):
+        fix_late(protocol, expiry, 3_610)
+
+    fix_late(protocol, expiry, 3_400)
+
+    assert protocol.price_oracle.fixing(ETH, expiry) == 3_400 * WAD
 
 
 def test_a_fixing_never_changes(silent, expiry):
@@ -247,4 +287,4 @@ def test_a_living_feed_cannot_be_starved_to_look_dead(protocol, expiry):
 
     for gas in range(60_000, 400_000, 20_000):
         with pytest.raises(boa.BoaError):
-            protocol.price_oracle.fix_late(ETH, expiry, 3_000 * WAD, 0, 0, sender=protocol.governor, gas=gas)
+            protocol.price_oracle.fix_late(ETH, expiry, 3_000 * WAD, 0, 0, 0, sender=protocol.governor, gas=gas)
