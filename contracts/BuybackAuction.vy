@@ -19,16 +19,16 @@
 
         Bids. Each buys back a part of one series, from the bidder's tokens or written by him against full collateral, and
         unwinds in the same call what hedged it: bought back alone, the hedge that is left would be a bet. Legs go towards
-        neutral only. In a liquidation equity / maintenance margin must rise. No limit may end farther from its band, and a bid
-        takes at most a quarter of the shortfall.
+        neutral only, and are no larger than the delta that was bought back. In a liquidation equity / maintenance margin must
+        rise. No limit may end farther from its band, and a bid takes at most a quarter of the shortfall.
 
         Price. The mark on the lowest surface of the trailing window, so that nobody is paid for moving it, and a premium: it
         rises over 15 minutes to the smaller of 15 % of that mark and 30 % of the margin that the bid releases. A bid sets the
         clock back, by half when it takes all it may: the next one is paid less, and to cut a bid in pieces brings less than
         to make it.
 
-        Budget. What bids of a liquidation cost, premiums and unwinding together, comes from a bucket of its own. With no equity left nothing is
-        bought: the first would be paid in full, and the others from what remains.
+        Budget. What bids of a liquidation cost, premiums and unwinding together, comes from a bucket of its own. With no
+        equity left nothing is bought: the first would be paid in full, and the others from what remains.
 @custom:kill Nothing to stop: it is open only below maintenance margin or for a queue that is not paid, and holds no funds.
 """
 
@@ -156,16 +156,17 @@ def bid(id: uint256, size: uint256, writes: bool, legs: DynArray[hedges.Leg, 8],
     @param id A series that the vault is short of.
     @param size Units, WAD, a multiple of 1e-9.
     @param writes True to write options to the vault against full collateral; else the bidder's tokens are burned.
-    @param legs Trades of hedges in the series' underlying, towards neutral; a twentieth of each may go past it.
+    @param legs Trades of hedges in the series' underlying, together no more than the delta that is bought back and a twentieth;
+           a twentieth of each may go past neutral.
     @param least Lowest payment that the bidder accepts, USDC.
     @return USDC paid to the bidder.
     """
     assert self._is_open(), "auction: closed"
-    share: uint256 = self._share_price(staticcall VAULT.assessment()) if self.for_queue else 0
+    before: IRiskEngine.Assessment = staticcall VAULT.assessment()
+    self._require_known(before)
+    share: uint256 = self._share_price(before) if self.for_queue else 0
     extcall VAULT.acquire()
     venues: DynArray[IRiskEngine.Listed, 8] = staticcall VAULT.all_venues()
-    before: IRiskEngine.Assessment = staticcall RISK.assess(staticcall OPTION_BOOK.live_book(), venues, staticcall VAULT.cash())
-    self._require_known(before)
     missing: int256 = self._shortfall(before, share)
     assert missing > 0, "auction: target reached"
 
@@ -381,16 +382,16 @@ def _check(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment, missin
     @param missing, left The shortfall before and after it.
     """
     assert not after.venue_failed, "risk: a venue does not answer"
-    base: int256 = max(before.nav_mid, before.maintenance)
     allowed: int256 = max(self.shortfall, missing) // _PART
     if self.for_queue:
         assert left < missing, "auction: nothing for the queue"
     else:
-        allowed = max(allowed, base // _LEAST)
+        allowed = max(allowed, hedges._base(before) // _LEAST)
         assert before.nav_mid > 0, "auction: no equity"
         assert after.nav_mid * before.maintenance > before.nav_mid * after.maintenance, "auction: health does not rise"
-    was: int256[9] = staticcall RISK.breaches(before, base)
-    now: int256[9] = staticcall RISK.breaches(after, base)
+    nav: int256 = max(before.nav_mid, before.maintenance)
+    was: int256[9] = staticcall RISK.breaches(before, nav)
+    now: int256[9] = staticcall RISK.breaches(after, nav)
     for i: uint256 in range(9):
         assert now[i] <= was[i], "auction: a limit worse"
 

@@ -33,12 +33,13 @@
         Lending. The keeper lends idle USDC in the Vault's lending venue, but for what is owed and the liquidity buffer: a share of
         NAV, and the intrinsic value of the shorts that expire in 48 hours.
 
-        De-risk. Once a breach has lasted, anyone may trade in the keeper's place: a step a minute, of at most a quarter of the
-        excess or half a per cent of NAV. A leg must go towards neutral, in an underlying whose delta is in breach or while
-        margin is; or shrink a venue's position while leverage or that venue's health is in breach, for its health by as
-        much as it takes; or trade nothing and restore the collateral of an unhealthy venue. No limit may end farther from its
-        band, one must end closer. What legs may lose grows from 0.5 % to 3 % in half an hour. Losses and the bounty, 5 bp
-        of what was moved where that is at least half a per cent of NAV, come from the emergency bucket.
+        De-risk. Once a breach has lasted, anyone may trade in the keeper's place: a step of at most a quarter of the excess or
+        half a per cent of NAV. A whole one takes a minute, a part its part: with dust nobody holds others up. A leg must go
+        towards neutral, in an underlying whose delta is in breach or while margin is; or shrink a venue's position while
+        leverage or that venue's health is in breach, for its health by as much as it takes; or trade nothing and restore the
+        collateral of an unhealthy venue. No limit may end farther from its band, one must end closer. What legs may lose
+        grows from 0.5 % to 3 % in half an hour. Losses and the bounty, 5 bp of what was moved where that is at least half a
+        per cent of NAV, come from the emergency bucket.
 @custom:kill Revoke KEEPER: guardian or governor. Positions stay as they are, and the Vault's exits go on; de_risk stays open.
 """
 
@@ -73,7 +74,7 @@ exports: (
 # @param turnover_capacity, turnover_per_day    Turnover away from neutral.
 # @param hedging_capacity, hedging_per_day      Turnover towards neutral that costs what it costs by the oracle price.
 # @param emergency_capacity, emergency_per_day  Losses of legs towards neutral once the loss bucket is empty; de_risk.
-# @param distress_per_day                       Refill of the emergency bucket while `nav_bid` is below maintenance margin.
+# @param distress_per_day                       Its refill while `nav_bid` is below maintenance margin, from when the record says so.
 # @param leg_slippage                           Largest loss of one leg against the oracle price, share of its notional.
 struct Budgets:
     loss_capacity: uint256
@@ -116,7 +117,7 @@ event Heartbeat:
 
 _W: constant(uint256) = 10**18
 _MAX_DEADLINE: constant(uint256) = 120
-_STEP: constant(uint256) = 60  # seconds from one de_risk to the next
+_STEPS_PER_DAY: constant(uint256) = 1440 * 10**18  # of de_risk, one a minute
 _STEPS: constant(int256) = 4  # of an excess one takes at most the fourth part
 _LEAST: constant(int256) = 200  # half a per cent: what one may move in any case, and what is worth a bounty
 _BOUNTY: constant(uint256) = 2000  # 5 bp
@@ -134,11 +135,11 @@ _UNIT: immutable(uint256)  # WAD per smallest unit of USDC
 
 budgets: public(Budgets)
 sequence: public(uint256)
-stepped_at: public(uint256)
 _losses: leaky_bucket.Bucket
 _turnover: leaky_bucket.Bucket
 _hedging: leaky_bucket.Bucket
 _emergency: leaky_bucket.Bucket
+_steps: leaky_bucket.Bucket
 
 
 @deploy
@@ -166,17 +167,17 @@ def set_budgets(budgets: Budgets):
 def tighten_budgets(budgets: Budgets):
     """
     @notice Lower budgets of the keeper's at once. Guardian or governor. The emergency budget and that of hedging stay as they
-            are: they are for nothing but moves towards neutral.
+            are: they are for nothing but moves towards neutral. So does what a leg may lose: none loses nothing.
     """
     roles._check_guardian()
     b: Budgets = self.budgets
     lower: bool = budgets.loss_capacity <= b.loss_capacity and budgets.loss_per_day <= b.loss_per_day
     lower = lower and budgets.turnover_capacity <= b.turnover_capacity
-    lower = lower and budgets.turnover_per_day <= b.turnover_per_day and budgets.leg_slippage <= b.leg_slippage
+    lower = lower and budgets.turnover_per_day <= b.turnover_per_day
     kept: bool = budgets.hedging_capacity == b.hedging_capacity and budgets.hedging_per_day == b.hedging_per_day
     kept = kept and budgets.emergency_capacity == b.emergency_capacity
     kept = kept and budgets.emergency_per_day == b.emergency_per_day
-    kept = kept and budgets.distress_per_day == b.distress_per_day
+    kept = kept and budgets.distress_per_day == b.distress_per_day and budgets.leg_slippage == b.leg_slippage
     assert lower and kept, "rebalance: not tighter"
     self._set_budgets(budgets)
 
@@ -208,17 +209,18 @@ def rebalance(legs: DynArray[hedges.Leg, 8], sequence: uint256, deadline: uint25
     slippage: uint256 = self.budgets.leg_slippage
     for leg: hedges.Leg in legs:
         u: uint256 = venues[leg.venue].underlying
+        spot: uint256 = hedges._price(before, u)
         venue: IVenue = venues[leg.venue].venue
-        was: uint256 = self._health(venue, before.spot[u]) if restores else 0
+        was: uint256 = self._health(venue, spot) if restores else 0
         units: int256 = 0
         cost: hedges.Charge = empty(hedges.Charge)
-        units, cost = hedges._trade(VAULT, leg, before.spot[u], before.twap[u], delta[u], slippage, sequence)
+        units, cost = hedges._trade(VAULT, leg, spot, before.twap[u], delta[u], slippage, sequence)
         delta[u] += units
         charge.lost_towards += cost.lost_towards
         charge.lost_away += cost.lost_away
         charge.hedged += cost.hedged
         charge.turnover += cost.turnover
-        restores = restores and self._health(venue, before.spot[u]) > was
+        restores = restores and self._health(venue, spot) > was
     after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     if not restores:
         assert staticcall RISK.check_rebalance(before, after)
@@ -283,12 +285,10 @@ def clear_breach():
 @external
 def de_risk(legs: DynArray[hedges.Leg, 8]):
     """
-    @notice Bring the book closer to its limits, once a breach has lasted. Anyone, a step a minute; a smaller one takes as
-            much less of the minute.
+    @notice Bring the book closer to its limits, once a breach has lasted. Anyone, within `step_budget`.
     """
     opened_at: uint256 = dead_man._opens_at()
     assert block.timestamp >= opened_at, "derisk: not open"
-    assert block.timestamp >= self.stepped_at + _STEP, "derisk: a step a minute"
     slippage: uint256 = hedges._slippage(block.timestamp - opened_at)
 
     extcall VAULT.acquire()
@@ -304,7 +304,7 @@ def de_risk(legs: DynArray[hedges.Leg, 8]):
     heals: bool = False
     for leg: hedges.Leg in legs:
         u: uint256 = venues[leg.venue].underlying
-        spot: uint256 = before.spot[u]
+        spot: uint256 = hedges._price(before, u)
         venue: IVenue = venues[leg.venue].venue
         state: IVenue.VenueState = staticcall venue.state(spot)
         is_ill: bool = state.health < hedges.DE_RISK_HEALTH
@@ -327,7 +327,9 @@ def de_risk(legs: DynArray[hedges.Leg, 8]):
         loss += cost.lost_towards + cost.lost_away
     allowed: int256 = max(self._excess(before, was) // _STEPS, hedges._base(before) // _LEAST)
     assert convert(rationed, int256) <= allowed, "derisk: too much at once"
-    self.stepped_at = block.timestamp - _STEP + _STEP * rationed // convert(max(allowed, 1), uint256)
+    share: uint256 = rationed * _W // convert(max(allowed, 1), uint256)
+    assert share <= self._step_budget(), "derisk: a step a minute"
+    self._steps = leaky_bucket._spend(self._steps, share, _W, _STEPS_PER_DAY)
     loss += self._hidden(moved, before)
     bounty: uint256 = self._pay_bounty(moved, loss, before)
 
@@ -372,6 +374,15 @@ def opens_at() -> uint256:
     @notice From when `de_risk` is open; the end of time while no breach is recorded.
     """
     return dead_man._opens_at()
+
+
+@external
+@view
+def step_budget() -> uint256:
+    """
+    @notice What part of the largest step `de_risk` may take now, WAD.
+    """
+    return self._step_budget()
 
 
 @external
@@ -550,9 +561,9 @@ def _pay_bounty(moved: uint256, loss: uint256, a: IRiskEngine.Assessment) -> uin
     @notice Charge a step to the emergency bucket, and pay who made it from what is left there and of free cash.
     """
     base: int256 = hedges._base(a)
-    refill: uint256 = self._emergency_refill(a)
+    refill: uint256 = self.budgets.emergency_per_day
     capacity: uint256 = self.budgets.emergency_capacity
-    self._emergency = leaky_bucket._spend(self._emergency, hedges._share(loss, base), capacity, refill)
+    self._emergency = leaky_bucket._spend(self._refilled(a), hedges._share(loss, base), capacity, refill)
     if convert(moved, int256) < base // _LEAST or moved == 0:
         return 0
     left: uint256 = leaky_bucket._available(self._emergency, capacity, refill)
@@ -567,8 +578,24 @@ def _pay_bounty(moved: uint256, loss: uint256, a: IRiskEngine.Assessment) -> uin
 
 @internal
 @view
-def _emergency_refill(a: IRiskEngine.Assessment) -> uint256:
-    return self.budgets.distress_per_day if a.nav_bid < a.maintenance else self.budgets.emergency_per_day
+def _step_budget() -> uint256:
+    return leaky_bucket._available(self._steps, _W, _STEPS_PER_DAY)
+
+
+@internal
+@view
+def _refilled(a: IRiskEngine.Assessment) -> leaky_bucket.Bucket:
+    """
+    @return The emergency bucket with what distress has added to its refill: since it was recorded, not since the last loss.
+    """
+    bucket: leaky_bucket.Bucket = self._emergency
+    since: uint256 = dead_man._current().distressed
+    if since > 0 and a.nav_bid < a.maintenance:
+        b: Budgets = self.budgets
+        faster: uint256 = b.distress_per_day - min(b.distress_per_day, b.emergency_per_day)
+        added: uint256 = faster * (block.timestamp - max(since, bucket.updated_at)) // 86400
+        bucket.spent -= min(bucket.spent, added)
+    return bucket
 
 
 @internal
@@ -602,6 +629,4 @@ def _spend(charge: hedges.Charge, a: IRiskEngine.Assessment):
     emergency: uint256 = min(towards, away + towards - min(away + towards, available))
     self._losses = leaky_bucket._spend(self._losses, away + towards - emergency, b.loss_capacity, b.loss_per_day)
     if emergency > 0:
-        self._emergency = leaky_bucket._spend(
-            self._emergency, emergency, b.emergency_capacity, self._emergency_refill(a)
-        )
+        self._emergency = leaky_bucket._spend(self._refilled(a), emergency, b.emergency_capacity, b.emergency_per_day)

@@ -7,7 +7,7 @@
 @notice The vault's options: which series live, who trades them at what price. What they pay is the ClearingHouse's.
 
         Series. European calls and puts on a grid of strikes, expiring on a Friday at 08:00 UTC, at most 32 live: the keeper may
-        fill 28, the governor all. Once those 28 are taken, anyone can delist a series that nobody has written.
+        fill 28, the governor all. While just those 28 are taken, anyone can delist a series that nobody has written.
 
         Quotes. A key with the QUOTER role signs (EIP-712; EOA or ERC-1271) what the vault would trade. Takers fill: they buy, or
         sell back what they hold; makers write new options to the vault against full collateral in the ClearingHouse. Fills

@@ -96,16 +96,18 @@ def set_limits(limits: Limits):
 @external
 def tighten_limits(limits: Limits):
     """
-    @notice Make limits smaller and the buffer larger, none of them the other way, at once. Guardian or governor.
+    @notice Make limits of fills smaller and the buffer larger, none of them the other way, at once. Guardian or governor. What
+            hedges are measured by stays as it is: leverage of nothing would stop them, and a band of nothing would be in
+            breach for ever.
     """
     roles._check_guardian()
     now: Limits = self.limits
-    assert limits.delta_target <= now.delta_target and limits.delta_hard <= now.delta_hard, "risk: loosens"
-    assert limits.gamma_band <= now.gamma_band and limits.vega_band <= now.vega_band, "risk: loosens"
+    assert limits.delta_target == now.delta_target and limits.gross_leverage == now.gross_leverage, "risk: hedges"
+    assert limits.gamma_band == now.gamma_band and limits.vega_band == now.vega_band, "risk: hedges"
+    assert limits.delta_hard <= now.delta_hard, "risk: loosens"
     assert limits.notional_total <= now.notional_total, "risk: loosens"
     assert limits.notional_expiry <= now.notional_expiry, "risk: loosens"
     assert limits.notional_series <= now.notional_series, "risk: loosens"
-    assert limits.gross_leverage <= now.gross_leverage, "risk: loosens"
     assert limits.liquidity_buffer >= now.liquidity_buffer, "risk: loosens"
     self._set_limits(limits)
 
@@ -160,12 +162,14 @@ def check_fill(
     @param is_sale True when the vault sold.
     """
     self._check_no_worse(before, after, self.limits.delta_hard)
+    u: uint256 = series._underlying(slot)
     if not is_sale:
+        is_reduced: bool = after.venue_failed or after.nav_bid < after.initial  # as the CircuitBreaker's mode
+        assert not is_reduced or self._reduces(before, after, u), "risk: reduces nothing"
         return True
     assert not after.venue_failed, "risk: a venue does not answer"
     assert after.nav_bid >= after.initial, "margin: below initial"
     assert after.gap_headroom >= 0, "margin: gap insolvent"
-    u: uint256 = series._underlying(slot)
     spot: int256 = convert(after.spot[u], int256)
     of_expiry: int256 = 0
     of_series: int256 = 0
@@ -426,6 +430,15 @@ def _check_no_worse(before: IRiskEngine.Assessment, after: IRiskEngine.Assessmen
             breached = True
             improved = improved or now[i] * 10 <= was[i] * 9
     return improved or not breached
+
+
+@internal
+@pure
+def _reduces(before: IRiskEngine.Assessment, after: IRiskEngine.Assessment, u: uint256) -> bool:
+    """
+    @return Whether |gamma| or |vega| of an underlying is smaller.
+    """
+    return abs(after.gamma[u]) < abs(before.gamma[u]) or abs(after.vega[u]) < abs(before.vega[u])
 
 
 @internal

@@ -133,14 +133,15 @@ def set_bounds(bounds: Bounds):
 @external
 def tighten_bounds(bounds: Bounds):
     """
-    @notice Narrow bounds and slow speeds, none of them the other way, at once. Guardian or governor.
+    @notice Narrow the bounds of the half-spread at once. Guardian or governor. The others stay as they are: a surface that
+            cannot follow its market is the greater risk, and whoever posts a wrong one loses VOL_POSTER at once.
     """
     roles._check_guardian()
     b: Bounds = self.bounds
-    assert bounds.min_vol >= b.min_vol and bounds.max_vol <= b.max_vol, "vol: loosens"
-    assert bounds.vol_anchor <= b.vol_anchor, "vol: loosens"
-    assert bounds.vol_per_hour <= b.vol_per_hour and bounds.vol_per_day <= b.vol_per_day, "vol: loosens"
-    assert bounds.max_carry <= b.max_carry and bounds.carry_per_day <= b.carry_per_day, "vol: loosens"
+    assert bounds.min_vol == b.min_vol and bounds.max_vol == b.max_vol, "vol: stops posts"
+    assert bounds.vol_anchor == b.vol_anchor, "vol: stops posts"
+    assert bounds.vol_per_hour == b.vol_per_hour and bounds.vol_per_day == b.vol_per_day, "vol: stops posts"
+    assert bounds.max_carry == b.max_carry and bounds.carry_per_day == b.carry_per_day, "vol: stops posts"
     assert bounds.min_half_spread >= b.min_half_spread and bounds.max_half_spread <= b.max_half_spread, "vol: loosens"
     self._set_bounds(bounds)
 

@@ -28,7 +28,7 @@ event BreachCleared:
     pass
 
 
-CONFIRM_WITHIN: constant(uint256) = 600
+_CONFIRM_WITHIN: constant(uint256) = 600
 _MIN_AGE: constant(uint256) = 900
 _PATIENCE: constant(uint256) = 1800
 _DISTRESS_AGE: constant(uint256) = 600
@@ -48,7 +48,7 @@ def _current() -> Breach:
     """
     @return The record, empty when it was not confirmed in time.
     """
-    if block.timestamp > self.breach.confirmed_at + CONFIRM_WITHIN:
+    if block.timestamp > self.breach.confirmed_at + _CONFIRM_WITHIN:
         return empty(Breach)
     return self.breach
 

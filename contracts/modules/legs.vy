@@ -42,9 +42,9 @@ event LegTraded:
 
 NO_SEQUENCE: constant(uint256) = max_value(uint256)
 DE_RISK_HEALTH: constant(uint256) = 13 * 10**17  # of a venue; below it others than the keeper may act
-START_SLIPPAGE: constant(uint256) = 5 * 10**15  # of legs that are not the keeper's
-SLIPPAGE_GROWTH: constant(uint256) = 25 * 10**15
-SLIPPAGE_TIME: constant(uint256) = 1800
+_START_SLIPPAGE: constant(uint256) = 5 * 10**15  # of legs that are not the keeper's
+_SLIPPAGE_GROWTH: constant(uint256) = 25 * 10**15
+_SLIPPAGE_TIME: constant(uint256) = 1800
 _W: constant(uint256) = 10**18
 _DUST: constant(int256) = 4 * 10**12  # rounding of venues, USDC
 
@@ -65,7 +65,7 @@ def _trade(
     units, usdc, shortfall = extcall vault.hedge(leg.venue, leg.pool, leg.delta_change, leg.limit_price, spot)
     size: uint256 = convert(abs(units), uint256)
     allowed: uint256 = size * spot // _W * slippage // _W
-    assert shortfall <= convert(allowed, int256) + _DUST, "rebalance: slippage"
+    assert shortfall <= convert(allowed, int256) + _DUST, "hedge: slippage"
 
     cost: Charge = empty(Charge)
     if size > 0:  # else it is rounding
@@ -98,6 +98,16 @@ def _towards(delta: int256, units: int256) -> uint256:
 
 @internal
 @pure
+def _price(a: IRiskEngine.Assessment, u: uint256) -> uint256:
+    """
+    @return Spot of an underlying: without one there are no legs.
+    """
+    assert a.spot[u] > 0, "risk: no price"
+    return a.spot[u]
+
+
+@internal
+@pure
 def _usdc(units: uint256, price: uint256) -> uint256:
     return (units * price + _W - 1) // _W
 
@@ -108,7 +118,7 @@ def _slippage(elapsed: uint256) -> uint256:
     """
     @return What a leg that is not the keeper's may lose of its notional, `elapsed` seconds after it became possible.
     """
-    return START_SLIPPAGE + SLIPPAGE_GROWTH * min(elapsed, SLIPPAGE_TIME) // SLIPPAGE_TIME
+    return _START_SLIPPAGE + _SLIPPAGE_GROWTH * min(elapsed, _SLIPPAGE_TIME) // _SLIPPAGE_TIME
 
 
 @internal

@@ -6,12 +6,11 @@
         A series' identifier is its slot with the position bits zero.
 """
 
-WAD: constant(uint256) = 10**18
 _POSITION_BITS: constant(uint256) = 87
 _POSITION_MASK: constant(uint256) = 2**87 - 1
 _POSITION_MAX: constant(int256) = 2**86 - 1
 _STRIKE_UNIT: constant(uint256) = 10**12  # 1e-6 USDC in WAD
-SIZE_UNIT: constant(uint256) = 10**9  # 1e-9 units in WAD
+_SIZE_UNIT: constant(uint256) = 10**9  # 1e-9 units in WAD
 
 
 @internal
@@ -76,7 +75,7 @@ def _position(slot: uint256) -> int256:
     @notice Net position in units, WAD: positive when the vault is long.
     """
     shifted: int256 = convert(convert(slot << 169, bytes32), int256)  # sign bit to the top
-    return (shifted >> 169) * convert(SIZE_UNIT, int256)
+    return (shifted >> 169) * convert(_SIZE_UNIT, int256)
 
 
 @internal
@@ -86,7 +85,7 @@ def _with_position(slot: uint256, position: int256) -> uint256:
     @notice The same series with another position.
     @param position WAD, a multiple of 1e-9 units.
     """
-    assert position % convert(SIZE_UNIT, int256) == 0, "series: size not a multiple of 1e-9"
-    packed: int256 = position // convert(SIZE_UNIT, int256)
+    assert position % convert(_SIZE_UNIT, int256) == 0, "series: size not a multiple of 1e-9"
+    packed: int256 = position // convert(_SIZE_UNIT, int256)
     assert packed <= _POSITION_MAX and packed >= -_POSITION_MAX, "series: position too large"
     return self._id(slot) | (convert(convert(packed, bytes32), uint256) & _POSITION_MASK)

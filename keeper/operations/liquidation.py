@@ -29,7 +29,7 @@ _NEVER: Final = 2**256 - 1
 _DELTA: Final = 7  # in IOptionPricer.OptionRisk
 _PARTS: Final = (1, 2, 4, 8, 16)  # of the largest step: the largest that the emergency budget and cash can pay for
 RESCUE_AFTER: Final = 7 * DAY
-_STEP: Final = 60  # seconds from one step of de_risk to the next
+_ENOUGH: Final = 0.9  # of a step of de_risk: somebody's dust is no reason to wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Safety:
     Attributes:
         limits_hold: None while that cannot be told: a stale oracle, a venue that does not answer.
         opens_at: From when anyone may take a step.
+        step_budget: What part of the largest step may be taken now; it refills in a minute.
         auction_since: Since when the auction is open; ``premium`` is the share of the highest one that it pays.
         for_queue: Whether it is a rescue of the redemption queue, and no liquidation.
         cost_budget: What bids may still cost, share of NAV or maintenance margin; in a rescue, of what waits.
@@ -50,7 +51,7 @@ class Safety:
     breach_since: int | None
     distressed_since: int | None
     opens_at: int | None
-    stepped_at: int
+    step_budget: float
     auction_since: int | None
     for_queue: bool
     premium: float
@@ -80,7 +81,7 @@ def read_safety(w3: Web3, deployment: Deployment, block: BlockIdentifier = "late
         breach_since=since or None,
         distressed_since=distressed or None,
         opens_at=None if opens_at == _NEVER else opens_at,
-        stepped_at=hedger.stepped_at().call(block_identifier=block),
+        step_budget=hedger.step_budget().call(block_identifier=block) / WAD,
         auction_since=auction.opened_at().call(block_identifier=block) if is_open else None,
         for_queue=is_open and auction.for_queue().call(block_identifier=block),
         premium=auction.premium().call(block_identifier=block) / WAD,
@@ -140,7 +141,7 @@ def de_risk(sender: Sender, connection: Connection, deployment: Deployment) -> T
             if safety.opens_at is None
             else f"Confirm the breach every ten minutes until {utc_second(safety.opens_at)}.",
         )
-    if safety.time < safety.stepped_at + _STEP:
+    if safety.step_budget < _ENOUGH:
         raise KeelError("The last step was less than a minute ago.", kept=_NOTHING, todo="Try again in a minute.")
     snapshot = read_snapshot(connection, deployment, sender.address)
     allowed = slippage(safety.time - safety.opens_at)

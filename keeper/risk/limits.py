@@ -80,8 +80,12 @@ def check_fill(
         timestamp: Of the block, seconds.
     """
     verdict, _ = _no_worse(before, after, limits.delta_hard, limits)
-    if not verdict.stands or not is_sale:
+    if not verdict.stands:
         return verdict
+    if not is_sale:
+        reduced = after.venue_failed or after.nav_bid < after.initial
+        refused = reduced and not _reduces(before, after, series.underlying)
+        return Verdict(verdict.excess_before, verdict.excess_after, "risk: reduces nothing" if refused else None)
     spot = after.spot[series.underlying]
     of_expiry = of_series = 0
     for position in book:
@@ -105,6 +109,12 @@ def check_fill(
         if _short_capital(book, after, short_margins) > spare:
             reason = "risk: hedge capacity"
     return Verdict(verdict.excess_before, verdict.excess_after, reason)
+
+
+def _reduces(before: Assessment, after: Assessment, underlying: int) -> bool:
+    """Whether |gamma| or |vega| of an underlying is smaller."""
+    pairs = ((before.gamma, after.gamma), (before.vega, after.vega))
+    return any(abs(now[underlying]) < abs(was[underlying]) for was, now in pairs)
 
 
 def _short_capital(book: Sequence[Position], a: Assessment, short_margins: tuple[int, int]) -> int:

@@ -24,13 +24,13 @@ def _full(market):
         p._list_venues(BTC, addresses.WBTC, 8, [addresses.POOL_WBTC_USDC_3000], addresses.AAVE_WBTC_DEBT)
     p.deposit(3_000_000 * USDC)
     p.loosen(loss_capacity=WAD, loss_per_day=WAD)
-    first, second = p.expiry(7), p.expiry(14)
+    first, second = p.expiry(14), p.expiry(21)
     for expiry in (first, second):
         p.post_slice(expiry)
         p.post_slice(expiry, underlying=BTC)
     for n in range(SERIES):
         underlying = ETH if n < SERIES // 2 else BTC
-        step, size = ((50, WAD // 10), (1_000, WAD // 200))[underlying]
+        step, size = ((50, WAD), (1_000, WAD // 20))[underlying]
         strike = (3_000, 90_000)[underlying] + (n // 4 % 4 - 1) * step
         expiry = (first, second)[n % 2]
         arguments = (underlying, n // 2 % 2 == 0, expiry, wad(strike))
@@ -80,7 +80,93 @@ def calls(p):
             purchase, WAD // 10, p.quoter.address, p.sign(purchase), sender=p.taker, gas=gas
         ),
         "rebalance with eight legs": lambda gas: p.hedger.rebalance(*rebalance, sender=p.keeper, gas=gas),
+        "heartbeat": lambda gas: p.hedger.heartbeat(sender=p.keeper, gas=gas),
     }
+
+
+def unhedge(p):
+    """Long two ETH beyond neutral, whatever the bands say: eight legs can sell some."""
+    p.loosen(loss_capacity=WAD, loss_per_day=WAD)
+    p.rebalance(Leg(0, 0, 2 * WAD, wad(3_060)))
+
+
+def sales(size):
+    """Eight legs of ETH together, through the venue that needs most gas: each borrows."""
+    return [Leg(1 if n % 2 else 5, 0, -wad(size / 8), wad(2_950)) for n in range(8)]
+
+
+@pytest.fixture
+def distressed(full):
+    """Equity at 0.9 of maintenance margin by the record for ten minutes: strangers may do everything."""
+    unhedge(full)
+    full.overwrite("idle", full.vault.idle() - spare(full, 0.9))
+    full.last(600)
+    return full
+
+
+@pytest.fixture
+def overdue(full):
+    """Shares that have waited for seven days: cash is short of them, and so is initial margin."""
+    unhedge(full)
+    full.request(2_900_000 * WAD)
+    full.overwrite("idle", full.vault.idle() - spare(full, 1.3))
+    for _ in range(8):
+        full.close_epoch()
+        full.market.submit_btc(90_000)
+        if full.queue.can_settle():
+            full.settle_epoch()
+    return full
+
+
+def spare(p, health):
+    """USDC beyond `health` times maintenance margin."""
+    a = p.vault.assessment()
+    return int(a.nav_mid - a.maintenance * health) // 10**12
+
+
+def liquidation(p):
+    """What strangers do in a liquidation."""
+    series, who = p.book.live_book()[0] >> 87 << 87, {"sender": p.stranger}
+    return {
+        "record_breach": lambda gas: p.hedger.record_breach(gas=gas, **who),
+        "de_risk with eight legs": lambda gas: p.hedger.de_risk(sales(0.01), gas=gas, **who),
+        "open": lambda gas: p.auction.open(gas=gas, **who),
+        "bid with eight legs": lambda gas: p.auction.bid(
+            series, WAD // 50, False, sales(0.01), 0, sender=p.taker, gas=gas
+        ),
+    }
+
+
+def rescue(p):
+    """What strangers do for a queue that is not paid."""
+    series, who = p.book.live_book()[0] >> 87 << 87, {"sender": p.stranger}
+    return {
+        "open_rescue": lambda gas: p.auction.open_rescue(gas=gas, **who),
+        "rescue bid with eight legs": lambda gas: p.auction.bid(
+            series, WAD // 50, False, sales(0.01), 0, sender=p.taker, gas=gas
+        ),
+        "close": lambda gas: close(p, gas),
+    }
+
+
+def close(p, gas):
+    """The queue can be paid after all."""
+    p.overwrite("idle", p.vault.idle() + 10**6 * USDC)
+    p.auction.close(sender=p.stranger, gas=gas)
+
+
+def show(used, capsys):
+    with capsys.disabled():
+        print("\n" + "\n".join(f"{name:28}{gas:11,} gas" for name, gas in used.items()))
+
+
+def gas_of(steps):
+    """Gas of calls that follow one another."""
+    used = {}
+    for name, call in steps.items():
+        call(MOST)
+        used[name] = int(boa.env.evm.evm.result.gas_used)
+    return used
 
 
 def test_a28_every_call_fits_into_a_transaction_at_the_largest_book(full, capsys):
@@ -97,8 +183,23 @@ def test_a28_every_call_fits_into_a_transaction_at_the_largest_book(full, capsys
         full.queue.settle_epoch(sender=full.stranger, gas=MOST)
         used["settle_epoch"] = int(boa.env.evm.evm.result.gas_used)
 
-    with capsys.disabled():
-        print("\n" + "\n".join(f"{name:28}{gas:11,} gas" for name, gas in used.items()))
+    show(used, capsys)
+    assert max(used.values()) < MOST
+
+
+def test_a28_strangers_can_liquidate_the_largest_book(distressed, capsys):
+    """Attack A28: nobody can fill the book until it cannot be mended any more."""
+    used = gas_of(liquidation(distressed))
+
+    show(used, capsys)
+    assert max(used.values()) < MOST
+
+
+def test_a28_strangers_can_rescue_the_queue_of_the_largest_book(overdue, capsys):
+    """Attack A28: nor until those who wait are never paid."""
+    used = gas_of(rescue(overdue))
+
+    show(used, capsys)
     assert max(used.values()) < MOST
 
 
@@ -123,7 +224,7 @@ def test_a28_an_expiry_of_as_many_series_as_there_can_be_is_settled_in_one_trans
 def test_a28_the_33rd_series_is_refused(full):
     """Attack A28: not even by the governor."""
     with reverts("book: no free slot"):
-        full.book.list_series(ETH, True, full.expiry(21), wad(3_000), sender=full.governor)
+        full.book.list_series(ETH, True, full.expiry(28), wad(3_000), sender=full.governor)
 
 
 def test_a28_a_ninth_leg_does_not_exist(full):

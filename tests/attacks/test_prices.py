@@ -220,7 +220,7 @@ def test_a13_pushing_the_pool_in_the_block_of_a_hedge_is_refused_by_its_limit(he
 
     with reverts("venue: limit price"):
         p.rebalance(p.leg(SPOT, 1))
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         p.rebalance(p.leg(SPOT, 1, limit=3_200))
 
 

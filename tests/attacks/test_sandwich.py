@@ -70,7 +70,7 @@ def test_a16_a_keeper_without_a_limit_price_loses_no_more_than_the_slippage(loos
     careless = p.leg(venue, units, limit=3_000 * (1 + direction * 0.2))
     p.market.push_pool(3_000 * (1 + direction * 0.012))
 
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         p.rebalance(careless)
 
     p.market.push_pool(3_000)

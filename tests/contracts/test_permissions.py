@@ -13,9 +13,10 @@ from vyper.compiler.output import build_abi_output
 
 from tests.contracts.chain import DAY, HOUR, WAD, reason
 from tests.contracts.governed import Governed
-from tests.contracts.protocol import Bounds, Budgets, Limits, Thresholds, VegaBudgets, load, wad
+from tests.contracts.protocol import SPOT, Bounds, Budgets, Limits, Thresholds, VegaBudgets, load, wad
 
 _CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+MINUTE = 60
 _NOBODY = "0x" + "00" * 19 + "01"
 
 # Classes. ANYONE: what it moves is the caller's, or the same for whoever calls.
@@ -99,16 +100,22 @@ OWN_DELAYS = {"add_guardian": 48 * HOUR, "set_owner": 48 * HOUR, "abdicate": 7 *
 REFUSED = "roles: not allowed"
 
 
-_RATIONED = ("loss_capacity", "loss_per_day", "turnover_capacity", "turnover_per_day", "leg_slippage")
+_RATIONED = ("loss_capacity", "loss_per_day", "turnover_capacity", "turnover_per_day")
 # What a guardian can do at worst, by function; who loosens instead is refused in the contract's own tests.
 HARSHEST: dict[tuple[str, str], tuple[Any, ...]] = {
     ("CircuitBreaker", "set_reduce_only"): (True,),
     ("CircuitBreaker", "tighten_thresholds"): (Thresholds(0, 2**255, deposit_capacity=0, deposit_per_day=0),),
     ("OptionBook", "tighten_budgets"): (VegaBudgets(0, 0),),
-    ("RiskEngine", "tighten_limits"): (Limits(1, 1, *(0,) * 6, liquidity_buffer=2**255),),
-    ("VolOracle", "tighten_bounds"): (
-        Bounds(Bounds().max_vol - 1, Bounds().max_vol, 0, 0, 0, 0, 0, wad(0.2), wad(0.2)),
+    ("RiskEngine", "tighten_limits"): (
+        Limits(
+            delta_hard=Limits().delta_target,
+            notional_total=0,
+            notional_expiry=0,
+            notional_series=0,
+            liquidity_buffer=2**255,
+        ),
     ),
+    ("VolOracle", "tighten_bounds"): (Bounds(min_half_spread=wad(0.2), max_half_spread=wad(0.2)),),
     ("Hedger", "tighten_budgets"): (Budgets()._replace(**dict.fromkeys(_RATIONED, 0)),),
 }
 
@@ -285,6 +292,29 @@ def test_the_worst_a_guardian_can_do_lets_nobody_in(hedged):
 
     assert hedged.vault.maxDeposit(hedged.stranger) == 0
     assert not hedged.vault.accepts_new_risk()
+
+
+def test_the_worst_a_guardian_can_do_lets_anyone_hedge_towards_neutral(sold, funded):
+    """Invariants 40 and 43: he takes the keeper's key, and strangers act in its place."""
+    funded.sell(sold, 12 * WAD)
+
+    guardians_worst(funded)
+    funded.last(30 * MINUTE)
+    funded.de_risk(funded.leg(SPOT, 1))
+
+    assert funded.spot.held() == WAD
+
+
+def test_the_harshest_tightening_lets_the_keeper_hedge_and_the_surface_move(sold, funded):
+    """Invariant 40. With a key each, both go on: a leg inside the band, a slice at another volatility."""
+    for name, function in entries(GUARDIAN):
+        if function != "revoke_role":
+            getattr(funded.contracts[name], function)(*HARSHEST[name, function], sender=funded.guardian)
+
+    funded.rebalance(funded.leg(SPOT, 1))
+    funded.post_slice(vol=0.62, half_spread=0.021)
+
+    assert funded.spot.held() == WAD
 
 
 def test_what_a_guardian_did_the_governor_undoes_after_the_timelock(hedged):

@@ -202,7 +202,7 @@ def _act(stage: Stage, minute: int) -> list[Act]:
         liquidation.record_breach(stranger, deployment)
         acts.append(Act(minute, "record"))
     safety = liquidation.read_safety(stage.w3, deployment)
-    if safety.opens_at is not None and safety.time >= max(safety.opens_at, safety.stepped_at + MINUTE):
+    if safety.opens_at is not None and safety.time >= safety.opens_at:
         try:
             receipt = liquidation.de_risk(stranger, stage.connection, deployment)
             acts.append(Act(minute, "de_risk", _paid(stage, receipt, "Hedger", "DeRisked", "bounty")))

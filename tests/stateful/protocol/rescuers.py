@@ -44,7 +44,7 @@ class Rescuers(World):
         allowed = max(leverage // 4, beyond_delta // 4, max(a.nav_bid, a.maintenance) // 200) * 95 // 100
         units = min(abs(a.delta[of.index]), allowed * WAD // a.spot[of.index], most)
         leg = self.p.leg(venue, side * round(units / WAD, 6))
-        too_soon = self.now < self.hedger.stepped_at() + 60  # a step a minute
+        too_soon = self.hedger.step_budget() < WAD  # a step a minute
         if too_soon or abs(leg.delta_change) < of.min_fill // 10 or self.next_expiry - self.now < 2 * HOUR:
             return
         if self.hedger.opens_at() > self.now:

@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.chain import USDC, WAD, events, reverts
-from tests.contracts.protocol import BTC_SPOT, wad
+from tests.contracts.protocol import BTC_SPOT, SHORT, wad
 from tests.contracts.unitary.buyback_auction.conftest import (
     MINUTE,
     brought_to,
@@ -188,6 +188,21 @@ def test_hedges_are_only_traded_towards_neutral(opened):
     opened.bid(id, 3 * WAD, leg._replace(delta_change=leg.delta_change * 104 // 100))
 
 
+def test_a_bid_unwinds_no_more_than_what_it_buys_back(in_the_money):
+    """Attack A25: a bid of dust would be a step of de_risk without its budget and its pace."""
+    in_the_money.overwrite("idle", idle_for(in_the_money, 0.9))
+    open_auction(in_the_money)
+    in_the_money.market.wait(MINUTE)
+    id = in_the_money.series[0]
+    assert in_the_money.vault.assessment().delta[0] > 50 * WAD
+
+    with reverts("auction: more than its hedge"):
+        in_the_money.bid(id, WAD // 10, in_the_money.leg(SHORT, -0.11))
+    with reverts("auction: more than its hedge"):
+        in_the_money.bid(id, WAD // 10, in_the_money.leg(SHORT, -0.08), in_the_money.leg(SHORT, -0.03))
+    in_the_money.bid(id, WAD // 10, in_the_money.leg(SHORT, -0.10))
+
+
 def test_another_underlyings_hedges_are_left_alone(both):
     brought_to(both, "calls", 0.9)
     open_auction(both)
@@ -200,7 +215,7 @@ def test_another_underlyings_hedges_are_left_alone(both):
 def test_legs_may_lose_half_a_per_cent_at_first(opened):
     opened.market.push_pool(2_970)
 
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         id = opened.series[CALLS]
         opened.bid(id, 3 * WAD, unwinding(opened, id, 3 * WAD)[0]._replace(limit_price=wad(2_900)))
 

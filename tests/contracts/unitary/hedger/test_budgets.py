@@ -203,7 +203,7 @@ def test_below_maintenance_margin_emergencies_refill_faster(funded, sold):
     assert 0 < a.nav_bid < a.maintenance
     funded.rebalance(funded.leg(SPOT, 0.5))
     assert funded.hedger.emergency_budget() < wad(0.0005)
-    funded.market.wait(3_600)
+    funded.last(3_600)
 
     slow = funded.hedger.emergency_budget()
     funded.rebalance(funded.leg(SPOT, 0.5))
@@ -211,6 +211,23 @@ def test_below_maintenance_margin_emergencies_refill_faster(funded, sold):
     (total,) = events(funded.hedger, "Rebalanced")
     share = total.loss * WAD // max(total.nav_before, a.maintenance) + 1
     assert slow < share < slow + wad(0.0004)
+
+
+def test_the_faster_refill_begins_with_the_record_of_distress(funded, sold):
+    """A day at 5 bp in better times is not one at 1 %."""
+    funded.loosen(**EMPTY, emergency_capacity=wad(0.0009), emergency_per_day=0)
+    funded.overwrite("idle", 20_000 * USDC)
+    funded.rebalance(funded.leg(SPOT, 0.5))
+    funded.market.push_pool(3_009)
+    funded.rebalance(funded.leg(SPOT, 0.5))
+    funded.market.wait(DAY)
+    a = funded.vault.assessment()
+    funded.overwrite("idle", funded.vault.idle() - (a.nav_bid - a.maintenance * 9 // 10) // 10**12)
+
+    with reverts("budget: exhausted"):
+        funded.rebalance(funded.leg(SPOT, 0.7))
+    funded.last(3_600)
+    funded.rebalance(funded.leg(SPOT, 0.7))
 
 
 # ---------------------------------------------------------------- governance
@@ -241,7 +258,6 @@ TIGHTER = {
     "loss_per_day": wad(0.001),
     "turnover_capacity": wad(0.04),
     "turnover_per_day": 0,
-    "leg_slippage": wad(0.005),
 }
 
 
@@ -266,9 +282,9 @@ def test_tightening_loosens_no_field(protocol, field):
 
 
 @pytest.mark.parametrize("change", [1, -1])
-@pytest.mark.parametrize("field", ["emergency_capacity", "emergency_per_day", "distress_per_day"])
-def test_the_guardian_leaves_emergencies_what_they_have(protocol, field, change):
-    """Invariant 40: without them nobody could unwind the vault when the keeper is dead."""
+@pytest.mark.parametrize("field", sorted(set(Budgets._fields) - set(TIGHTER)))
+def test_the_guardian_leaves_hedges_and_emergencies_what_they_have(protocol, field, change):
+    """Invariant 40: without them nobody could unwind the vault when the keeper is dead, nor the keeper hedge it."""
     other = Budgets()._replace(**{field: getattr(Budgets(), field) + change})
 
     with reverts("rebalance: not tighter"):

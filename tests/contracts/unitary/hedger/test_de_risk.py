@@ -83,19 +83,30 @@ def test_once_it_has_lasted_anyone_brings_delta_closer(open_to_all):
 
 def test_a_whole_step_takes_a_minute_and_a_part_of_one_its_part(open_to_all):
     """Invariant 43: a step of dust does not use up everybody's minute."""
-    open_to_all.de_risk(open_to_all.leg(SPOT, 0.00001))
-    assert open_to_all.hedger.stepped_at() == open_to_all.market.now - 60
-    start = open_to_all.market.now
+    units = excess(open_to_all) / 4 / 3_000 / WAD
+    open_to_all.de_risk(open_to_all.leg(SPOT, units / 10**5))
+    assert open_to_all.hedger.step_budget() == pytest.approx(WAD - WAD // 10**5, rel=1e-3)
 
-    open_to_all.de_risk(open_to_all.leg(SPOT, 1))
+    open_to_all.de_risk(open_to_all.leg(SPOT, units * 0.99))
 
-    part = open_to_all.hedger.stepped_at() + 60 - start
-    assert 0 < part < 60
-    open_to_all.market.pass_time(part - 1)
+    open_to_all.market.pass_time(30)
+    assert open_to_all.hedger.step_budget() == pytest.approx(0.51 * WAD, rel=1e-2)
+    units = excess(open_to_all) / 4 / 3_000 / WAD
     with reverts("derisk: a step a minute"):
-        open_to_all.de_risk(open_to_all.leg(SPOT, 1))
-    open_to_all.market.pass_time(1)
-    open_to_all.de_risk(open_to_all.leg(SPOT, 1))
+        open_to_all.de_risk(open_to_all.leg(SPOT, units * 0.6))
+    open_to_all.de_risk(open_to_all.leg(SPOT, units * 0.5))
+
+
+def test_cutting_a_step_in_pieces_moves_no_more(open_to_all):
+    """Invariant 38. Each part takes less than a second: the excess shrinks meanwhile, and 0.88 of a step are moved."""
+    whole = excess(open_to_all) / 4 / 3_000 / WAD
+    taken = 0
+    with reverts("derisk: a step a minute"):
+        for _ in range(61):
+            open_to_all.de_risk(open_to_all.leg(SPOT, whole / 61))
+            taken += 1
+
+    assert 0.85 < taken / 61 < 0.9
 
 
 def test_it_goes_on_in_reduce_only(open_to_all):
@@ -288,10 +299,10 @@ def test_what_a_leg_may_lose_grows_from_half_a_per_cent_to_three_in_half_an_hour
     adrift.market.push_pool(3_044)
     leg = adrift.leg(SPOT, 2, limit=3_200)
 
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         adrift.de_risk(leg)
     confirm(adrift, 9 * MINUTE)
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         adrift.de_risk(leg)
     confirm(adrift, 4 * MINUTE)
     adrift.de_risk(leg)
@@ -301,7 +312,7 @@ def test_it_never_grows_beyond_three_per_cent(adrift):
     adrift.last(120 * MINUTE)
     adrift.market.push_pool(3_093)
 
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         adrift.de_risk(adrift.leg(SPOT, 2, limit=3_200))
     adrift.market.push_pool(3_080)
     adrift.de_risk(adrift.leg(SPOT, 0.5, limit=3_200))
@@ -408,7 +419,7 @@ def test_without_nav_it_goes_on_and_costs_a_share_of_maintenance_margin(adrift):
 
 def test_the_guardian_tightens_the_keepers_budgets_at_once(protocol):
     """Invariant 40 and 41."""
-    tighter = Budgets(loss_capacity=wad(0.001), loss_per_day=0, turnover_capacity=wad(0.01), leg_slippage=wad(0.005))
+    tighter = Budgets(loss_capacity=wad(0.001), loss_per_day=0, turnover_capacity=wad(0.01))
 
     protocol.hedger.tighten_budgets(tighter, sender=protocol.guardian)
 

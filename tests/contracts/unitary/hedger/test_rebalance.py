@@ -175,7 +175,7 @@ def test_a_spot_purchase_above_its_limit_is_not_paid_with_a_gift(loose):
 def test_slippage_beyond_its_budget_is_refused_whatever_the_limit_price(loose):
     loose.market.push_pool(3_024)
 
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         loose.rebalance(loose.leg(SPOT, 5, limit=3_100))
 
 
@@ -183,7 +183,7 @@ def test_slippage_is_measured_on_sales_too(loose):
     loose.rebalance(loose.leg(SPOT, 5))
     loose.market.push_pool(2_976)
 
-    with reverts("rebalance: slippage"):
+    with reverts("hedge: slippage"):
         loose.rebalance(loose.leg(SPOT, -5, limit=0))
 
 

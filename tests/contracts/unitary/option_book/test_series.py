@@ -105,6 +105,18 @@ def test_anyone_delists_a_series_without_position_when_the_slots_are_taken(proto
     assert len(protocol.book.live_book()) == 27
 
 
+def test_a_stranger_delists_nothing_while_the_governor_uses_slots(protocol):
+    """Attack: what the governor has just listed, or what the keeper would trade while he does."""
+    expiry = protocol.expiry()
+    listed = [protocol.list_series(strike=1_000 + 50 * i, expiry=expiry) for i in range(28)]
+    own = protocol.book.list_series(ETH, False, expiry, 3_000 * WAD, sender=protocol.governor)
+
+    for series in (own, listed[0]):
+        with reverts("roles: not allowed"):
+            protocol.book.delist_series(series, sender=protocol.stranger)
+    protocol.book.delist_series(own, sender=protocol.governor)
+
+
 def test_anyone_delists_an_expired_series_without_position(protocol):
     expiry = protocol.expiry()
     series = protocol.list_series(expiry=expiry)

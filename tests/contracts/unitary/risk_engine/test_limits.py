@@ -27,8 +27,11 @@ def test_impossible_delta_bands_are_refused(protocol, limits):
         load("RiskEngine").deploy(protocol.governor, protocol.pricer, limits)
 
 
-@pytest.mark.parametrize("name", Limits._fields)
-def test_the_guardian_tightens_each_limit_and_loosens_none(protocol, name):
+OF_HEDGES = {"delta_target", "gamma_band", "vega_band", "gross_leverage"}
+
+
+@pytest.mark.parametrize("name", [name for name in Limits._fields if name not in OF_HEDGES])
+def test_the_guardian_tightens_each_limit_of_fills_and_loosens_none(protocol, name):
     """Invariants 40 and 41. A larger buffer is tighter, of everything else less is."""
     now, step = Limits(), 1 if name == "liquidity_buffer" else -1
     tighter, looser = (now._replace(**{name: getattr(now, name) + sign * step}) for sign in (1, -1))
@@ -38,6 +41,16 @@ def test_the_guardian_tightens_each_limit_and_loosens_none(protocol, name):
     protocol.risk.tighten_limits(tighter, sender=protocol.guardian)
 
     assert protocol.risk.limits() == tighter
+
+
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("name", sorted(OF_HEDGES))
+def test_what_hedges_are_measured_by_the_guardian_leaves_alone(protocol, name, step):
+    """Invariant 40: leverage of nothing would stop them, and a band of nothing be in breach for ever."""
+    with reverts("risk: hedges"):
+        protocol.risk.tighten_limits(
+            Limits()._replace(**{name: getattr(Limits(), name) + step}), sender=protocol.guardian
+        )
 
 
 @pytest.mark.parametrize("role", ["keeper", "vol_poster", "stranger"])
@@ -153,6 +166,20 @@ def test_a_purchase_may_end_in_a_breach_that_it_does_not_worsen(protocol, calm, 
     was, now = in_breach(calm, 200_000), in_breach(calm, 199_000)
 
     assert protocol.risk.check_fill(was, now, [series], [], series, False)
+
+
+@pytest.mark.parametrize("trouble", [{"initial": 2 * 10**6 * WAD}, {"venue_failed": True}], ids=["margin", "venue"])
+def test_without_margin_or_a_venue_a_purchase_must_reduce_gamma_or_vega(protocol, calm, series, trouble):
+    """As in every other way to be reduce-only; in better days it need not."""
+    was = changed(calm, gamma=[-WAD // 100, 0], vega=[-100 * WAD, 0], **trouble)
+    larger = {"gamma": [-WAD // 90, 0], "vega": [-101 * WAD, 0]}
+
+    for reduced in ({"gamma": [-WAD // 110, 0]}, {"vega": [-99 * WAD, 0]}):
+        assert protocol.risk.check_fill(was, changed(was, **larger | reduced), [series], [], series, False)
+    for nothing in ({}, larger):
+        with reverts("risk: reduces nothing"):
+            protocol.risk.check_fill(was, changed(was, **nothing), [series], [], series, False)
+    assert protocol.risk.check_fill(calm, changed(calm, **larger), [series], [], series, False)
 
 
 def test_a_sale_must_end_above_initial_margin_even_when_it_helps(protocol, calm, series):

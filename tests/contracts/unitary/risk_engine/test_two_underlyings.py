@@ -171,15 +171,28 @@ def test_no_option_is_traded_where_there_is_no_price(silent_btc):
 
 
 @pytest.mark.parametrize("back", [False, True], ids=["opened", "opened and closed again"])
-@pytest.mark.parametrize(
-    ("venue", "units", "limit", "reason"),
-    [(BTC_SPOT, 0.1, 91_000, "rebalance: slippage"), (BTC_SHORT, -0.1, 89_000, None)],  # health at a price of zero
-)
-def test_no_hedge_is_opened_where_there_is_no_price(silent_btc, venue, units, limit, reason, back):
+@pytest.mark.parametrize(("venue", "units", "limit"), [(BTC_SPOT, 0.1, 91_000), (BTC_SHORT, -0.1, 89_000)])
+def test_no_hedge_is_opened_where_there_is_no_price(silent_btc, venue, units, limit, back):
     legs = [Leg(venue, 0, wad(units), wad(limit)), Leg(venue, 0, -wad(units), wad(180_000 - limit))]
 
-    with reverts(reason):
+    with reverts("risk: no price"):
         silent_btc.rebalance(*legs[: 1 + back])
+
+
+def test_dust_of_debt_needs_no_price(quoted):
+    """Fifty satoshi that a purchase has left: the dead-man switch works without a price, and legs wait for one."""
+    quoted.rebalance(quoted.leg(BTC_SHORT, -0.1))
+    quoted.rebalance(quoted.leg(BTC_SHORT, 0.0999995))
+    quoted.market.pass_time(HOUR + 301)
+    quoted.market.submit(3_000)
+    assert 0 < -quoted.btc_short.state(WAD).exposure <= 10**12
+    assert quoted.vault.assessment().spot[BTC] == 0
+
+    assert quoted.hedger.limits_hold()
+    quoted.hedger.heartbeat(sender=quoted.keeper)
+    for amount in (0, 5 * 10**11):  # collateral of its health, or the dust itself
+        with reverts("risk: no price"):
+            quoted.rebalance(Leg(BTC_SHORT, 0, amount, wad(91_000)))
 
 
 def test_a_position_without_a_price_stops_what_needs_a_nav(silent_btc):
