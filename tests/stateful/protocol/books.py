@@ -64,10 +64,9 @@ class Books:
             return False
         return bool(a.nav_bid >= a.initial and not a.venue_failed and not a.unfixed)
 
-    @property
-    def is_healthy(self) -> bool:
-        """By initial margin. Gap solvency is a condition of trades, not of exits."""
-        return bool(self.assessment.nav_bid >= self.assessment.initial)
+    def is_healthy(self, slack: int = 0) -> bool:
+        """By initial margin. Gap solvency is a condition of trades, not of exits. ``slack``: as for `price`."""
+        return bool(self.assessment.nav_bid + slack * _UNIT >= self.assessment.initial)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from tests.contracts.chain import WAD
 from tests.stateful.protocol.campaign import rule
 from tests.stateful.protocol.world import DEPOSITORS, World, shares, usdc
 
-_MIN_REQUEST = 100 * WAD
+MIN_REQUEST = 100 * WAD
 
 
 def _has_shares(world: World) -> bool:
@@ -90,17 +90,19 @@ class Depositors(World):
 
     # ------------------------------------------------------------------ the queue
 
-    @rule(weight=3, when=lambda world: any(world.books.holders[who].shares >= _MIN_REQUEST for who in DEPOSITORS))
+    @rule(weight=3, when=lambda world: any(world.books.holders[who].shares >= MIN_REQUEST for who in DEPOSITORS))
     def request(self, draw: Random) -> None:
-        who = draw.choice([who for who in DEPOSITORS if self.books.holders[who].shares >= _MIN_REQUEST])
-        request, epoch = self.queue.request_of(who), self.queue.epoch()
-        if request.waiting > 0 and request.epoch != epoch:
+        who = draw.choice([who for who in DEPOSITORS if self.books.holders[who].shares >= MIN_REQUEST])
+        self.ask(who, draw.randint(1, 40), draw)
+
+    def ask(self, who: str, percent: int, draw: Random) -> None:
+        """Queue so much of what ``who`` holds, once what waits of an earlier epoch has joined the pool."""
+        request = self.queue.request_of(who)
+        if request.waiting > 0 and request.epoch != self.queue.epoch():
             self.settle_epoch(draw)
         held = self.books.holders[who].shares
-        amount = max(held * draw.randint(1, 40) // 100, min(_MIN_REQUEST, held))
-        self._request(who, amount)
+        amount = max(held * percent // 100, min(MIN_REQUEST, held))
 
-    def _request(self, who: str, amount: int) -> None:
         def requested() -> None:
             self.queue.requestRedeem(amount, who, who, sender=who)
             self.ghost.requested[who] += amount

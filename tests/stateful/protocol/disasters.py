@@ -81,7 +81,7 @@ class Disasters(Traders, Operators):
     def liquidation(self, draw: Random) -> None:
         """Invariant 33: below maintenance margin for five minutes anyone sells the vault its options back."""
         a, who = self.books.assessment, self.p.stranger
-        if not self._targets() or a.maintenance < _LEAST or self.next_expiry - self.now < 3 * HOUR:
+        if not self.targets() or a.maintenance < _LEAST or self.next_expiry - self.now < 3 * HOUR:
             return
         self._recall_everything()
         loss = (a.nav_mid - a.maintenance * draw.randint(60, 97) // 100) // _UNIT
@@ -94,7 +94,7 @@ class Disasters(Traders, Operators):
         ):
             for _ in range(_BIDS):
                 self.attempt("wait", lambda: self.p.market.wait(draw.randint(30, 600)), market=True)
-                if not self.p.auction.is_open() or not self._targets():
+                if not self.p.auction.is_open() or not self.targets():
                     break
                 self._bid(draw)
         self.recover()
@@ -103,7 +103,7 @@ class Disasters(Traders, Operators):
             if a.nav_mid >= a.maintenance * 5 // 4:
                 self.attempt("close auction", lambda: self.p.auction.close(sender=who))
 
-    def _targets(self) -> list[tuple[str, int]]:
+    def targets(self) -> list[tuple[str, int]]:
         """Who could sell back what the vault is short of."""
         shorts = [id for id, each in self.books.series.items() if each.position < 0 and id in self.tradable()]
         return [(who, id) for who in TAKERS for id in shorts if self.held(who, id) >= self._least(id)]
@@ -113,7 +113,7 @@ class Disasters(Traders, Operators):
         return self.terms[id].underlying.min_fill // 10
 
     def _bid(self, draw: Random) -> None:
-        a, (who, id) = self.books.assessment, draw.choice(self._targets())
+        a, (who, id) = self.books.assessment, draw.choice(self.targets())
         short, wanting = -self.books.series[id].position, a.maintenance * 5 // 4 - a.nav_mid
         if wanting <= 0:
             return
@@ -128,7 +128,7 @@ class Disasters(Traders, Operators):
         if writes:
             who = self.p.maker
             self.p.give_collateral(id, size, who)
-        legs, marks = self._unwinding(id, size), self.p.pricer.marks(id)
+        legs, marks = self.unwinding(id, size), self.p.pricer.marks(id)
         paid: list[int] = []
         call = lambda: paid.append(self.p.bid(id, size, *legs, writes=writes, who=who))  # noqa: E731
         if not self.attempt("bid", call, f"{of.token} {size}", may_lose=True):
@@ -141,7 +141,7 @@ class Disasters(Traders, Operators):
         for was, now in zip(self.p.risk.breaches(a, base), self.p.risk.breaches(b, base), strict=True):
             assert now <= was, "invariant 33: a bid moves away from a limit"
 
-    def _unwinding(self, id: int, size: int) -> list[Leg]:
+    def unwinding(self, id: int, size: int) -> list[Leg]:
         """What buying back adds to delta beyond what it brings closer to neutral is traded away."""
         of = self.terms[id].underlying
         delta = self.books.assessment.delta[of.index]

@@ -22,7 +22,7 @@ class Operators(World):
         exposed = [each for each in self.underlyings if abs(deltas[each]) * each.price > 60]
         if exposed:
             of = draw.choice(exposed)
-            self._hedge(of, -deltas[of] * draw.choice([1.0, 1.0, 0.5]), "hedge")
+            self.trade(of, -deltas[of] * draw.choice([1.0, 1.0, 0.5]), "hedge")
 
     @rule(weight=2, when=lambda world: world.books.assessment is not None and world.books.accounts.supply > 0)
     def trade_away(self, draw: Random) -> None:
@@ -35,9 +35,9 @@ class Operators(World):
         if draw.random() < 0.3:
             self.push_pool(of, moved)
             name = "trade at any price"
-        self._hedge(of, draw.uniform(-part, part), name, limit=0.03)
+        self.trade(of, draw.uniform(-part, part), name, limit=0.03)
 
-    def _hedge(self, of: Underlying, units: float, name: str, limit: float = 0.005) -> None:
+    def trade(self, of: Underlying, units: float, name: str, limit: float = 0.005) -> None:
         """A sale empties the spot venue first, a purchase repays the short first."""
         held, owed = of.held() / WAD, of.owed() / WAD
         first = min(max(units, -held), self._affordable(of)) if units < 0 else min(units, owed)

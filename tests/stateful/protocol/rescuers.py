@@ -38,10 +38,12 @@ class Rescuers(World):
     def anyone_de_risks(self, draw: Random) -> None:
         """Invariants 33 and 43: not while limits hold, nor before a breach has lasted; then a step towards neutral."""
         a, of = self.books.assessment, draw.choice(self.underlyings)
-        margin, gap, leverage, *bands = self.p.risk.breaches(a, max(a.nav_mid, a.maintenance))
+        base = max(a.nav_mid, a.maintenance)
+        margin, gap, leverage, *bands = self.p.risk.breaches(a, base)
         beyond_delta = bands[3 * of.index]
         side, (venue, most) = -1 if a.delta[of.index] > 0 else 1, self._nearer(of)
         allowed = max(leverage // 4, beyond_delta // 4, max(a.nav_bid, a.maintenance) // 200) * 95 // 100
+        allowed = min(allowed, int(self.hedger.emergency_budget()) * base // WAD * 100)  # costs are below 1 %
         units = min(abs(a.delta[of.index]), allowed * WAD // a.spot[of.index], most)
         leg = self.p.leg(venue, side * round(units / WAD, 6))
         too_soon = self.hedger.step_budget() < WAD  # a step a minute

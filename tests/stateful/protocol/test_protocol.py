@@ -2,7 +2,7 @@
 governor and strangers, in a market that moves and a clock that runs.
 
 Invariants 1, 7, 8, 13, 14, 19, 20, 22, 25, 29, 32, 34 and 47 are checked after every successful transaction; those
-that are about one kind of transaction after that: invariants 2 to 4, 15, 18, 21, 24, 31, 35 to 37, 39, 40 and 42.
+that are about one kind of transaction after that: invariants 2 to 4, 15, 18, 21, 24, 31, 33, 35 to 37, 39, 40 and 42.
 An invariant call is one such transaction followed by all the checks; those that reverted are not counted. `make stress`
 makes a million of them, the ordinary run a slice; the sums are printed at the end (conftest.py).
 """
@@ -22,9 +22,8 @@ from tests.contracts.chain import Market
 from tests.contracts.protocol import Budgets, Limits, Protocol, wad
 from tests.stateful.protocol.books import Auditor
 from tests.stateful.protocol.campaign import explore, rules_of
-from tests.stateful.protocol.depositors import Depositors
-from tests.stateful.protocol.disasters import Disasters
 from tests.stateful.protocol.rescuers import Rescuers
+from tests.stateful.protocol.runs import Runs
 from tests.stateful.protocol.surroundings import Surroundings
 from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, World, usdc
 from tests.stateful.success import SuccessRates
@@ -71,7 +70,7 @@ def begin(p: Protocol, regime: Regime) -> None:
     p.hedger.set_budgets(Budgets()._replace(**narrow), sender=p.governor)
 
 
-class Everything(Depositors, Disasters, Rescuers, Surroundings):
+class Everything(Runs, Rescuers, Surroundings):
     pass
 
 

@@ -23,8 +23,11 @@ class Traders(World):
     @rule(weight=8, when=lambda world: world.is_calm and world.tradable())
     def buy_options(self, draw: Random) -> None:
         """As much as the cap of the series leaves; in two fills of one quote now and then: invariant 35."""
-        id, who = draw.choice(self.tradable()), draw.choice(TAKERS)
-        of, least = self.terms[id].underlying, self.terms[id].underlying.min_fill
+        self.buy(draw.choice(self.tradable()), draw)
+
+    def buy(self, id: int, draw: Random) -> None:
+        who, of = draw.choice(TAKERS), self.terms[id].underlying
+        least = of.min_fill
         self.refresh(id)
         room = self.limits.notional_series * self.books.nav("bid") // wad(of.price) * 4 // 5
         room -= max(-self.books.series[id].position, 0)

@@ -100,14 +100,14 @@ class World:
         was, now = self.before, self.books
         if was.assessment is None or now.assessment is None or market:
             return
-        if was.is_healthy:
-            assert now.is_healthy, f"invariant 32: {name} makes a healthy vault unhealthy"
+        # What has to be recalled from Aave is rounded there, once in its shares and once in USDC.
+        slack = _AAVE_ROUNDS if now.lent != was.lent else 0
+        if was.is_healthy():
+            assert now.is_healthy(slack), f"invariant 32: {name} makes a healthy vault unhealthy"
         if gift:
             assert [now.price(side) for side in SIDES] == [was.price(side) for side in SIDES], "invariant 8: a gift"
         if may_lose or was.accounts.supply == 0 or now.accounts.supply == 0:
             return
-        # What has to be recalled from Aave is rounded there, once in its shares and once in USDC.
-        slack = _AAVE_ROUNDS if now.lent != was.lent else 0
         fallen = [side for side in SIDES if now.price(side, slack) < was.price(side)]
         if now.accounts.supply == was.accounts.supply:  # then a gain can have earned a fee, which only the bid exceeds
             fallen = [side for side in fallen if side == "bid" or now.nav(side) + slack * 10**12 < was.nav(side)]
