@@ -8,8 +8,10 @@
 
         Modes. NORMAL. REDUCE_ONLY: no deposits, sales or listings, everything that reduces risk goes on, and so do exits. It is
         latched by the guardian or by a drawdown of the share price, and in force while `nav_bid` is below initial margin, a
-        venue does not answer, or shares of an epoch of the RedemptionQueue that closed 48 hours ago are not paid. Only
-        the governor unlatches. FROZEN: NAV cannot be computed. Nothing is minted, sold or hedged; claims and payouts go on.
+        venue does not answer, units of makers have no venue to be in, or shares of an epoch of the RedemptionQueue that closed
+        48 hours ago are not paid. Only the governor unlatches. Series may be listed while it is neither latched nor due to the
+        queue: a series that nobody may buy is worth nothing. FROZEN: NAV cannot be computed. Nothing is minted, sold or
+        hedged; claims and payouts go on.
 
         Deposits. Not while a share is worth less than a tenth of its first price, 1 USDC: those who come would own nearly all
         for little, and rounding would weigh. While an option or venue position is open, deposits of a day are limited to a
@@ -21,8 +23,11 @@
         the queue, which has none of these limits. No role can close exits: what slows them down has floors.
 
         Frozen exits. A holder may burn shares for the lesser of 90 % of the last known `nav_bid` per share, and his part of free
-        cash, what the lending venue can give back included, less the last known initial margin and what the queue's closed epochs were worth. Enough gas for the
-        whole assessment is asked for first: nobody feigns a failure by starving it.
+        cash, what the lending venue can give back included, less the last known initial margin and what the queue's closed
+        epochs were worth. Enough gas for the whole assessment is asked for first: nobody feigns a failure by starving it.
+        The same goes on two hours after an expiry that is not settled: a round in time would be there, anyone could have
+        proved it, and every other exit is closed, for three days at worst. Then NAV is known but for the fixing, and no
+        more is paid than 90 % of it, either: who leaves first takes nothing from who stays.
 @custom:kill guardian: `set_reduce_only(True)`. Exits, settlement and hedges have no switch.
 """
 
@@ -86,10 +91,12 @@ event FrozenExit:
 
 _W: constant(uint256) = 10**18
 _OVERDUE: constant(uint256) = 48 * 3600
+_LATE: constant(uint256) = 2 * 3600  # after an expiry; a round that fixes it in time is there by then (PriceOracle)
 _FROZEN_PRICE: constant(uint256) = 90 * 10**16
 _FROZEN_GAS: constant(uint256) = 8_000_000  # the largest book, all venues burning what they get, needs less
 _LENDING_GAS: constant(uint256) = 500_000  # a lending venue that needs more does not answer
 _MIN_EXIT_FLOW: constant(uint256) = 10**16
+_MAX_FLOW: constant(uint256) = 1000 * 10**18  # products with NAV stay far below an overflow, which would close exits
 _MIN_UTILISATION: constant(uint256) = 50 * 10**16
 _MAX_112: constant(uint256) = 2**112 - 1
 
@@ -182,7 +189,7 @@ def mode_of(a: IRiskEngine.Assessment, shares: uint256) -> ICircuitBreaker.Mode:
 @view
 def accepts_new_risk() -> bool:
     """
-    @notice Whether options may be sold and series listed, as far as that does not depend on the book's assessment.
+    @notice Whether series may be listed, and options bought that reduce no risk.
     """
     return not (self.latched or self._is_overdue())
 
@@ -206,7 +213,7 @@ def deposit_limit(a: IRiskEngine.Assessment, shares: uint256) -> uint256:
 def exit_limit(a: IRiskEngine.Assessment, shares: uint256, free: uint256) -> uint256:
     """
     @notice USDC that can be paid at once for shares now.
-    @param free Idle USDC that is not owed.
+    @param free USDC, idle or to be had from the lending venue at once, that is not owed.
     """
     limit: uint256 = min(self._before_queue(a, shares, free), self._to_usdc(self._utilisation_room(a)))
     if self._is_exposed(a):
@@ -222,8 +229,7 @@ def on_deposit(a: IRiskEngine.Assessment, shares: uint256, assets: uint256, paye
     self._check_vault()
     if staticcall IERC20(VAULT.address).totalSupply() == 0:
         self.high_water = 0  # what was before is nobody's any more
-    self._observe(a, shares)
-    assert self._mode(a, shares) == ICircuitBreaker.Mode.NORMAL, "vault: reduce-only"
+    self._require_normal(a, shares)
     assert not a.unfixed, "vault: settle the expired series first"
     assert self._is_sound(a, shares), "vault: share price too low"
     is_all: bool = assets == staticcall ASSET.balanceOf(payer)
@@ -234,6 +240,15 @@ def on_deposit(a: IRiskEngine.Assessment, shares: uint256, assets: uint256, paye
         self._deposits = leaky_bucket._spend(
             self._deposits, self._share(assets, a), t.deposit_capacity, t.deposit_per_day
         )
+
+
+@external
+def on_sale(a: IRiskEngine.Assessment, shares: uint256):
+    """
+    @notice Refuse a sale of options in another mode than NORMAL. Vault only.
+    """
+    self._check_vault()
+    self._require_normal(a, shares)
 
 
 @external
@@ -270,11 +285,11 @@ def observe(a: IRiskEngine.Assessment, shares: uint256):
 @external
 def exit_frozen(shares: uint256, receiver: address) -> uint256:
     """
-    @notice Burn the caller's shares at a discount from the last known price; only while NAV cannot be computed.
+    @notice Burn the caller's shares at a discount from the last known price; only while NAV cannot be computed, or from two hours
+            after an expiry that is not settled.
     @return USDC paid.
     """
-    assert msg.gas >= _FROZEN_GAS, "breaker: too little gas"
-    assert staticcall VAULT.mode() == ICircuitBreaker.Mode.FROZEN, "breaker: not frozen"
+    assert self._is_frozen(), "breaker: not frozen"
     assets: uint256 = self._frozen_worth(shares)
     assert assets > 0, "vault: zero assets"
     extcall VAULT.pay_frozen(shares, assets, receiver, msg.sender)
@@ -286,9 +301,18 @@ def exit_frozen(shares: uint256, receiver: address) -> uint256:
 @view
 def preview_exit_frozen(shares: uint256) -> uint256:
     """
-    @notice USDC that `exit_frozen` would pay if NAV could not be computed now.
+    @notice USDC that `exit_frozen` would pay if it were open now.
     """
     return self._frozen_worth(shares)
+
+
+@external
+@view
+def is_frozen() -> bool:
+    """
+    @notice Whether frozen exits are open.
+    """
+    return self._is_frozen()
 
 
 # ---------------------------------------------------------------- views
@@ -336,6 +360,8 @@ def _set_thresholds(thresholds: Thresholds):
     assert thresholds.max_utilisation >= _MIN_UTILISATION, "breaker: thresholds"
     assert thresholds.max_utilisation <= _W, "breaker: thresholds"
     assert min(thresholds.exit_capacity, thresholds.exit_per_day) >= _MIN_EXIT_FLOW, "breaker: thresholds"
+    assert max(thresholds.exit_capacity, thresholds.exit_per_day) <= _MAX_FLOW, "breaker: thresholds"
+    assert max(thresholds.deposit_capacity, thresholds.deposit_per_day) <= _MAX_FLOW, "breaker: thresholds"
     self.thresholds = thresholds
     log ThresholdsSet(thresholds=thresholds)
 
@@ -343,7 +369,7 @@ def _set_thresholds(thresholds: Thresholds):
 @internal
 @view
 def _mode(a: IRiskEngine.Assessment, shares: uint256) -> ICircuitBreaker.Mode:
-    if self.latched or a.venue_failed or a.nav_bid < a.initial or self._is_overdue():
+    if self.latched or a.venue_failed or a.nav_bid < a.initial or self._is_overdue() or self._is_unplaced():
         return ICircuitBreaker.Mode.REDUCE_ONLY
     if not a.unfixed and self._has_fallen(self._price(a, shares)):
         return ICircuitBreaker.Mode.REDUCE_ONLY
@@ -358,6 +384,40 @@ def _is_overdue() -> bool:
     """
     since: uint256 = staticcall QUEUE.due_since()
     return since > 0 and block.timestamp > since + _OVERDUE
+
+
+@internal
+@view
+def _is_unplaced() -> bool:
+    """
+    @return Whether makers have lost units that no venue holds: NAV does not count them, and rises once one does.
+    """
+    return staticcall OPTION_BOOK.unplaced(0) > 0 or staticcall OPTION_BOOK.unplaced(1) > 0
+
+
+@internal
+@view
+def _is_late() -> bool:
+    """
+    @return Whether an expiry has long been without its fixing.
+    """
+    for slot: uint256 in staticcall OPTION_BOOK.live_book():
+        if series._position(slot) != 0 and block.timestamp > series._expiry(slot) + _LATE:
+            return True
+    return False
+
+
+@internal
+@view
+def _is_frozen() -> bool:
+    assert msg.gas >= _FROZEN_GAS, "breaker: too little gas"
+    return self._is_late() or staticcall VAULT.mode() == ICircuitBreaker.Mode.FROZEN
+
+
+@internal
+def _require_normal(a: IRiskEngine.Assessment, shares: uint256):
+    self._observe(a, shares)
+    assert self._mode(a, shares) == ICircuitBreaker.Mode.NORMAL, "vault: reduce-only"
 
 
 @internal
@@ -483,14 +543,18 @@ def _share(assets: uint256, a: IRiskEngine.Assessment) -> uint256:
 @view
 def _frozen_worth(shares: uint256) -> uint256:
     """
-    @return USDC for `shares`: at the last known price less a discount, and no more than their part of the cash.
+    @return USDC for `shares`: at the last known price, or the present one where it is known and lower, less a discount, and no
+            more than their part of the cash.
     """
     good: LastGood = self._last()
     supply: uint256 = staticcall IERC20(VAULT.address).totalSupply() + _UNIT
     kept: uint256 = good.initial + staticcall QUEUE.shares_due() * good.price // _W
     cash: uint256 = self._cash()
     part: uint256 = (cash - min(cash, kept)) * shares // supply
-    return min(part, shares * good.price // _W * _FROZEN_PRICE // _W) // _UNIT
+    worth: uint256 = shares * good.price // _W
+    if self._is_late() and staticcall VAULT.mode() != ICircuitBreaker.Mode.FROZEN:
+        worth = min(worth, staticcall IERC4626(VAULT.address).previewRedeem(shares) * _UNIT)
+    return min(part, worth * _FROZEN_PRICE // _W) // _UNIT
 
 
 @internal

@@ -16,7 +16,8 @@
 
         Makers. An option written to the vault is backed in full from the first second: strike * size USDC for a put, `size` units
         for a call. At the fixing what it pays goes to the vault in kind, and the maker takes the rest back whenever he likes.
-        Units that a token would not let through wait here for their venue, which is flagged until they are there.
+        Units that a token would not let through wait here for their venue, which is flagged until they are there. Units that
+        no venue can hold wait here, too, until one can (OptionBook).
 
         Rounding is against whoever is paid: holders and makers lose less than a unit per claim and series.
 @custom:kill Nothing to stop: funding, claims and the return of collateral have no switch.
@@ -207,6 +208,8 @@ def declare_shortfall() -> bool:
     owed: uint256 = staticcall VAULT.owed()
     assert owed > 0, "shortfall: nothing is lacking"
     for listed: IRiskEngine.Listed in staticcall VAULT.all_venues():
+        if listed.venue == empty(IVenue):
+            continue  # its index was vacated
         venue: IVenue.VenueState = staticcall listed.venue.state(_W)
         if venue.exposure != 0 or venue.equity > convert(_W, int256):
             self.short_since = 0

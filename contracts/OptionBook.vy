@@ -23,7 +23,8 @@
         and bands after each fill.
 
         Settlement. At expiry anyone proves the fixing: what holders get is a debt of the Vault at once, and what makers pay reaches
-        it in the same call.
+        it in the same call. Units that no venue can hold then stay in the ClearingHouse: nothing is sold or deposited until
+        somebody has placed them.
 @custom:kill Revoke QUOTER and KEEPER: no fills, no listings. Settlement, funding and claims have no switch.
 """
 
@@ -40,6 +41,7 @@ from .interfaces import IOptionPricer
 from .interfaces import IOptionToken
 from .interfaces import IPriceOracle
 from .interfaces import IVault
+from .interfaces import IVenue
 from .modules import leaky_bucket
 from .modules import roles
 from .modules import series
@@ -131,6 +133,11 @@ event BoughtBack:
     size: uint256
 
 
+event Unplaced:
+    underlying: indexed(uint256)
+    units: uint256
+
+
 event NonceFloorRaised:
     signer: indexed(address)
     nonce_floor: uint256
@@ -175,6 +182,7 @@ listings: public(DynArray[Listing, 2])
 budgets: public(Budgets)
 written: public(HashMap[uint256, Written])
 filled: public(HashMap[bytes32, uint256])
+unplaced: public(reentrant(uint256[2]))  # by underlying, units that makers have lost and no venue could hold, its token's
 nonce_floor: public(HashMap[address, uint256])
 
 _cancelled: HashMap[address, HashMap[uint256, uint256]]  # by signer and nonce // 256, a bit per nonce
@@ -397,7 +405,20 @@ def settle(underlying: uint256, expiry: uint256, round_id: uint80, usdc_round_id
         extcall self.clearing_house.pay_vault(total.usdc)
         extcall VAULT.take_in(total.usdc)
     if total.units > 0:
-        extcall self.clearing_house.deliver_to(extcall VAULT.take_in_kind(underlying, total.units), underlying, total.units)
+        self._place(underlying, total.units)
+    extcall VAULT.release()
+
+
+@external
+def place(underlying: uint256):
+    """
+    @notice Deliver the units of makers that no venue could hold, now that one can. Anyone.
+    """
+    extcall VAULT.acquire()
+    units: uint256 = self.unplaced[underlying]
+    assert units > 0, "book: nothing to place"
+    self.unplaced[underlying] = 0
+    self._place(underlying, units)
     extcall VAULT.release()
 
 
@@ -465,6 +486,19 @@ def hash_quote(quote: Quote) -> bytes32:
 
 
 # ---------------------------------------------------------------- internals
+
+
+@internal
+def _place(underlying: uint256, units: uint256):
+    """
+    @notice Have units that makers have lost delivered to a venue, or remember them: no missing venue stops a settlement.
+    """
+    venue: IVenue = extcall VAULT.take_in_kind(underlying, units)
+    if venue == empty(IVenue):
+        self.unplaced[underlying] += units
+        log Unplaced(underlying=underlying, units=units)
+    else:
+        extcall self.clearing_house.deliver_to(venue, underlying, units)
 
 
 @internal

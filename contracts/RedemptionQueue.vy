@@ -8,7 +8,8 @@
         entry point: `share()` is the Vault, and deposits are made there.
 
         Requests. Shares are handed over during an epoch of 24 hours that closes at 09:00 UTC, an hour after option expiries, when
-        their margin is free. Until the close they can be taken back; after it they wait. They stay in supply and carry the
+        their margin is free. Until the close they can be taken back; after it they wait, but while the CircuitBreaker's frozen
+        exits are open: then nothing is settled, and who waits may take his shares there. They stay in supply and carry the
         vault's gains and losses until they are paid. All requests of a controller are one (request id 0), and nobody makes
         one for him but himself and his operators: he could make none of his own while it waits.
 
@@ -35,6 +36,7 @@
 
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
+from .interfaces import ICircuitBreaker
 from .interfaces import IPriceOracle
 from .interfaces import IRedemptionQueue
 from .interfaces import IVault
@@ -65,7 +67,7 @@ struct Request:
 # @notice What `settle_epoch` will do next.
 # @param epoch, closes_at  Epoch that must have closed, and when it does.
 # @param joins             Whether its requests join the pool; else what remains in the pool is settled again.
-# @param shares            Shares to pay, zero when nobody waits.
+# @param shares            Shares to pay, zero when nobody waits or who joins has taken his back.
 struct Settlement:
     epoch: uint256
     closes_at: uint256
@@ -113,6 +115,7 @@ _MAX_ERAS: constant(uint256) = 8  # each but the first divides shares by 1e9: no
 _EPOCH: constant(uint256) = 86400
 _CLOSE: constant(uint256) = 9 * 3600
 _MIN_REQUEST: constant(uint256) = 100 * 10**18  # shares; a share first costs 1 USDC
+_LEAST_DUE: constant(uint256) = 10**15  # fewer shares may be worth less than a unit of USDC, which nobody can be paid
 _DUST: constant(uint256) = 10  # a payment of less than this part of the pool does not use up an epoch
 
 VAULT: public(immutable(IVault))
@@ -136,7 +139,7 @@ _head: uint256
 _tail: uint256
 _first_unpaid: uint256  # after every earlier epoch's close the pool has been paid a tenth or more
 _first_untouched: uint256  # after every earlier epoch's close it has been paid something
-_pooled_since: uint256  # close of the first epoch that joined the pool since it was empty
+_pooled_since: uint256  # close of the first epoch that joined the pool since it was as good as empty
 
 
 @deploy
@@ -192,19 +195,27 @@ def requestRedeem(shares: uint256, controller: address, owner: address) -> uint2
 @external
 def cancel(controller: address, receiver: address) -> uint256:
     """
-    @notice Take back the shares of an epoch that has not closed. Controller or its operator.
+    @notice Take back the shares of an epoch that has not closed, or all that wait while frozen exits are open. Controller or its
+            operator.
     @return Shares.
     """
     self._check_operator(controller)
-    epoch: uint256 = self._epoch()
     request: Request = self._current(controller)
     shares: uint256 = request.waiting
-    assert shares > 0 and request.epoch == epoch, "queue: nothing to cancel"
-    request.waiting = 0
+    if shares == 0 or request.epoch != self._epoch():
+        breaker: ICircuitBreaker = ICircuitBreaker(staticcall VAULT.breaker())
+        assert staticcall breaker.is_frozen(), "queue: nothing to cancel"
+        shares += request.shares
+        self.pooled -= request.shares
+        request.shares = 0
+    assert shares > 0, "queue: nothing to cancel"
+    if request.waiting > 0:
+        left: uint256 = self.requested[request.epoch] - request.waiting
+        self.requested[request.epoch] = left
+        if left == 0 and self._epochs[self._tail - 1] == request.epoch:
+            self._tail -= 1  # another than the last stays, and joins the pool with nothing
+        request.waiting = 0
     self._requests[controller] = request
-    self.requested[epoch] -= shares
-    if self.requested[epoch] == 0:
-        self._tail -= 1
     self.total_pending -= shares
     assert extcall IERC20(VAULT.address).transfer(receiver, shares), "queue: transfer"
     log RedeemRequestCancelled(controller=controller, receiver=receiver, sender=msg.sender, shares=shares)
@@ -221,14 +232,14 @@ def settle_epoch() -> (uint256, uint256):
     @return Shares paid and USDC.
     """
     next: Settlement = self._next()
-    assert next.shares > 0, "queue: nobody waits"
+    assert next.shares > 0 or next.joins, "queue: nobody waits"
     assert block.timestamp >= next.closes_at, "queue: epoch not closed"
     assert self._has_rounds_since(next.closes_at), "queue: no oracle round since the close"
     point: Point = self.point
     if next.joins:
         self._entries[next.epoch] = point
         self._head += 1
-        if self.pooled == 0:
+        if self.pooled < _LEAST_DUE:
             self._pooled_since = next.closes_at
     shares: uint256 = 0
     assets: uint256 = 0
@@ -267,7 +278,7 @@ def bear(shares: uint256):
 @view
 def next_settlement() -> Settlement:
     """
-    @notice What `settle_epoch` will settle next and when; `shares` is zero when nobody waits.
+    @notice What `settle_epoch` will settle next and when; nothing `joins` and `shares` is zero when nobody waits.
     """
     return self._next()
 
@@ -279,7 +290,7 @@ def can_settle() -> bool:
     @notice Whether `settle_epoch` would go through now; never reverts.
     """
     next: Settlement = self._next()
-    if next.shares == 0 or block.timestamp < next.closes_at:
+    if (next.shares == 0 and not next.joins) or block.timestamp < next.closes_at:
         return False
     success: bool = False
     response: Bytes[640] = b""
@@ -312,9 +323,10 @@ def shares_due() -> uint256:
 @reentrant
 def due_since() -> uint256:
     """
-    @notice Close of the oldest epoch with shares that were not paid; zero without any.
+    @notice Close of the oldest epoch with shares that were not paid; zero without any. Of the pool less than a thousandth of
+            a share is none: it could never be paid, and one wei would stop the vault's business.
     """
-    if self.pooled > 0:
+    if self.pooled >= _LEAST_DUE:
         return self._pooled_since
     if self._head < self._tail:
         closed_at: uint256 = self._closes_at(self._epochs[self._head])

@@ -13,8 +13,8 @@
 
         Exits. The RedemptionQueue is paid from free idle USDC (what is owed to option holders is not free) as long as `nav_bid`
         is at least at initial margin after it. Who redeems at once is paid from what the queue's closed epochs leave of that,
-        within the CircuitBreaker's limits. No role can stop either. While NAV cannot be computed the CircuitBreaker pays
-        shares at a discount from the last NAV that could.
+        within the CircuitBreaker's limits. No role can stop either. While NAV cannot be computed, or an expiry stays without
+        a fixing, the CircuitBreaker pays shares at a discount from the last NAV that was known.
 
         Hedging. The Vault has the cash, the Hedger decides: `hedge` sends a venue what a trade needs, and measures what the
         venue did with it. What may be traded and lost is the Hedger's to know.
@@ -102,7 +102,7 @@ event VenueRetired:
 _W: constant(uint256) = 10**18
 _MAX_VENUES: constant(uint256) = 8
 _DUST: constant(int256) = 10  # units of USDC: what rounding leaves in a venue that was emptied
-_RECALL_GAS: constant(uint256) = 500_000  # a lending venue that needs more does not answer
+_RECALL_GAS: constant(uint256) = 500_000  # a venue that needs more to recall or to take in does not answer
 _MIN_GAS: constant(uint256) = 530_000  # leaves 63/64 (EIP-150) above it, and enough to go on
 
 ASSET: immutable(IERC20)
@@ -395,8 +395,9 @@ def assessment() -> IRiskEngine.Assessment:
 @view
 def mode() -> ICircuitBreaker.Mode:
     """
-    @notice NORMAL, REDUCE_ONLY, or FROZEN while NAV cannot be computed; never reverts.
+    @notice NORMAL, REDUCE_ONLY, or FROZEN while NAV cannot be computed; never reverts but while the lock is held.
     """
+    self._require_unlocked()
     success: bool = False
     a: IRiskEngine.Assessment = empty(IRiskEngine.Assessment)
     success, a = self._try_assess()
@@ -462,6 +463,7 @@ def on_fill(
     before: IRiskEngine.Assessment = self._assess_book(book_before)
     self._require_fixed(before.unfixed)
     if is_sale:
+        extcall self.breaker.on_sale(before, self._shares(before))
         self._take_in(premium)
     else:
         self._require_free(premium)
@@ -575,7 +577,7 @@ def take_in_kind(underlying: uint256, amount: uint256) -> IVenue:
     """
     @notice Have a venue that can hold the underlying count units that are about to be sent to it. Lock holder only.
     @param amount Smallest units of the token.
-    @return The venue. One that fails does not stand in the way of the next.
+    @return The venue, empty when none can. One that fails does not stand in the way of the next.
     """
     self._require_holder()
     for listed: IRiskEngine.Listed in self.venues:
@@ -586,11 +588,12 @@ def take_in_kind(underlying: uint256, amount: uint256) -> IVenue:
                 listed.venue.address,
                 abi_encode(amount, method_id=method_id("take_in(uint256)")),
                 max_outsize=32,
+                gas=_RECALL_GAS,
                 revert_on_failure=False,
             )
             if success and len(takes) == 32 and convert(takes, uint256) == 1:
                 return listed.venue
-    raise "vault: no venue for the underlying"
+    return empty(IVenue)
 
 
 @external
@@ -623,7 +626,7 @@ def burn_waiting(shares: uint256):
 @external
 def pay_frozen(shares: uint256, assets: uint256, receiver: address, owner: address):
     """
-    @notice Burn `shares` of `owner` for `assets` while NAV cannot be computed; of a performance fee nothing is set aside.
+    @notice Burn `shares` of `owner` for `assets` while the CircuitBreaker is frozen; of a performance fee nothing is set aside.
             CircuitBreaker only.
     """
     assert msg.sender == self.breaker.address, "vault: not a component"
@@ -636,7 +639,7 @@ def pay_frozen(shares: uint256, assets: uint256, receiver: address, owner: addre
 @reentrant
 def accepts_new_risk() -> bool:
     """
-    @notice Whether options may be sold and series listed. `on_fill` refuses a sale below initial margin by itself.
+    @notice Whether series may be listed, and options bought that reduce no risk.
     """
     return staticcall self.breaker.accepts_new_risk()
 

@@ -11,7 +11,8 @@
         by shares: what was owed before him is owed still and he adds nothing. Who enters below it is carried free up to it. Who
         leaves has his part of the fee set aside: it no longer falls with the price.
 
-        Come and gone. Shares that leave are first those that came lately: what came is remembered, and forgotten within a day.
+        Come and gone. Shares that leave are first those that came lately: what came is remembered, and fades in
+        about a day: it shrinks by the part of a day since the last entry or exit, of which there may be many.
         They leave as they came, the mark goes back by as much as they had raised it, and nothing is set aside: else whoever
         enters and leaves at once would set aside the fee of all others. The last holder leaves nobody: his is set aside.
 

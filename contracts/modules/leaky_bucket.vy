@@ -14,19 +14,23 @@ struct Bucket:
 @internal
 @view
 def _available(bucket: Bucket, capacity: uint256, refill_per_day: uint256) -> uint256:
-    elapsed: uint256 = block.timestamp - bucket.updated_at
-    refilled: uint256 = refill_per_day * elapsed // 86400
-    spent: uint256 = bucket.spent - min(bucket.spent, refilled)
-    return capacity - min(capacity, spent)
+    return capacity - min(capacity, self._spent(bucket, refill_per_day))
 
 
 @internal
 @view
 def _spend(bucket: Bucket, amount: uint256, capacity: uint256, refill_per_day: uint256) -> Bucket:
     """
-    @notice The bucket after spending `amount`.
+    @notice The bucket after spending `amount`. What was spent beyond a capacity that has become smaller is not forgotten.
     @custom:reverts When less than `amount` is available.
     """
-    available: uint256 = self._available(bucket, capacity, refill_per_day)
-    assert amount <= available, "budget: exhausted"
-    return Bucket(spent=capacity - available + amount, updated_at=block.timestamp)
+    spent: uint256 = self._spent(bucket, refill_per_day)
+    assert amount <= capacity - min(capacity, spent), "budget: exhausted"
+    return Bucket(spent=spent + amount, updated_at=block.timestamp)
+
+
+@internal
+@view
+def _spent(bucket: Bucket, refill_per_day: uint256) -> uint256:
+    refilled: uint256 = refill_per_day * (block.timestamp - bucket.updated_at) // 86400
+    return bucket.spent - min(bucket.spent, refilled)

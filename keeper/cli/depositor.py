@@ -46,8 +46,9 @@ def redeem(shares: str, queued: bool, frozen: bool, account: str, config: Path |
     at most a day later, they are paid at the price of then, all who wait in proportion, as far as cash allows; the rest
     goes on waiting. See `keel queue`.
 
-    While a price that the vault needs is missing it is frozen: --frozen then pays at most 90 % of what a share was last
-    known to be worth, from cash that nobody else has a claim to. Waiting may well be better.
+    While a price that the vault needs is missing, or an expiry has waited two hours for its fixing, it is frozen:
+    --frozen then pays at most 90 % of what a share was last known to be worth, from cash that nobody else has a claim
+    to. Waiting may well be better.
 
     \b
     Examples:
@@ -100,7 +101,7 @@ def queue_status(address: str | None, as_json: bool, config: Path | None) -> Non
 @account_option
 @config_option
 def queue_cancel(account: str, config: Path | None) -> None:
-    """Take back the shares that the account has queued, until their epoch closes.
+    """Take back the shares that the account has queued, until their epoch closes; all of them while it is frozen.
 
     \b
     Examples:

@@ -27,7 +27,7 @@ class Request:
     """What an account has in the queue.
 
     Attributes:
-        cancellable: Shares of an epoch that still takes requests, WAD.
+        cancellable: Shares of an epoch that still takes requests, or all that wait while frozen exits are open, WAD.
         pending: Shares that wait to be paid, those included.
         claimable: Shares that were paid and not claimed.
         assets: USDC for them, smallest units.
@@ -65,13 +65,13 @@ def read_queue(w3: Web3, deployment: Deployment, block: BlockIdentifier = "lates
     """The queue after a block."""
     queue = bind(w3, deployment, "RedemptionQueue").functions
     epoch = queue.epoch().call(block_identifier=block)
-    _, closes_at, _, shares = queue.next_settlement().call(block_identifier=block)
+    _, closes_at, joins, shares = queue.next_settlement().call(block_identifier=block)
     return QueueState(
         epoch=epoch,
         closes_at=queue.epoch_closes_at(epoch).call(block_identifier=block),
         pending=queue.total_pending().call(block_identifier=block),
         reserved=queue.reserved().call(block_identifier=block),
-        next_close=closes_at if shares else None,
+        next_close=closes_at if joins or shares else None,
         can_settle=queue.can_settle().call(block_identifier=block),
         due_since=queue.due_since().call(block_identifier=block) or None,
     )
@@ -81,8 +81,11 @@ def read_request(w3: Web3, deployment: Deployment, account: str) -> Request:
     """What ``account`` has in the queue at the newest block."""
     queue = bind(w3, deployment, "RedemptionQueue").functions
     epoch, waiting, shares, _, filled, assets = queue.request_of(account).call()
+    cancellable = waiting if epoch == queue.epoch().call() else 0
+    if not cancellable and bind(w3, deployment, "CircuitBreaker").functions.is_frozen().call():
+        cancellable = waiting + shares
     return Request(
-        cancellable=waiting if epoch == queue.epoch().call() else 0,
+        cancellable=cancellable,
         pending=waiting + shares,
         claimable=filled,
         assets=assets,
@@ -104,9 +107,8 @@ def request_redeem(sender: Sender, deployment: Deployment, shares: int) -> TxRec
             kept=_NOTHING,
             todo="Queue more, or redeem these at once with `keel redeem`.",
         )
-    request = read_request(sender.w3, deployment, sender.address)
     epoch, waiting, *_ = queue.functions.request_of(sender.address).call()
-    if waiting and not request.cancellable:
+    if waiting and epoch != queue.functions.epoch().call():
         raise KeelError(
             f"Your request of epoch {epoch} is not settled yet; a new one can be added after that.",
             kept=f"{_NOTHING} The {in_whole(waiting)} shares of that request wait.",
@@ -119,7 +121,7 @@ def request_redeem(sender: Sender, deployment: Deployment, shares: int) -> TxRec
 
 
 def cancel_request(sender: Sender, deployment: Deployment) -> TxReceipt:
-    """Take back the sender's shares of the epoch that still takes requests.
+    """Take back the sender's shares of the epoch that still takes requests, or all that wait while the vault is frozen.
 
     Raises:
         KeelError: there are none, or the transaction was refused.
@@ -130,7 +132,7 @@ def cancel_request(sender: Sender, deployment: Deployment) -> TxReceipt:
         raise KeelError(
             f"{sender.address} has no request that can be cancelled.",
             kept=f"{_NOTHING} {waits}" if request.pending else _NOTHING,
-            todo="A request can be cancelled until its epoch closes; see `keel queue status`.",
+            todo="It can be until its epoch closes, or while the vault is frozen; see `keel queue status`.",
         )
     queue = bind(sender.w3, deployment, "RedemptionQueue").functions
     return sender.send(queue.cancel(sender.address, sender.address), "cancel request")

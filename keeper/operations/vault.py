@@ -74,15 +74,15 @@ def redeem(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
 
 
 def redeem_frozen(sender: Sender, deployment: Deployment, shares: int) -> TxReceipt:
-    """Redeem ``shares`` (WAD) of the sender while NAV cannot be computed, at most at 90 % of its last known price.
+    """Redeem ``shares`` (WAD) of the sender at 90 % of their last known price at most, while NAV cannot be computed or
+    an expiry has waited for its fixing for two hours.
 
     Raises:
-        KeelError: NAV can be computed, there is no cash for them, or the transaction was refused.
+        KeelError: neither is so, there is no cash for them, or the transaction was refused.
     """
     require_shares(sender, deployment, shares)
     breaker = bind(sender.w3, deployment, "CircuitBreaker").functions
-    gates = gates_of(sender.w3, deployment)
-    if gates.mode is not Mode.FROZEN:
+    if not breaker.is_frozen().call():
         raise KeelError(
             "The vault knows what a share is worth: nobody has to leave at a discount.",
             kept="Nothing was sent.",

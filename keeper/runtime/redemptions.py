@@ -26,8 +26,8 @@ def redemptions(connection: Connection, deployment: Deployment, block: Header) -
     can_settle = batch.add("RedemptionQueue", queue, function("RedemptionQueue", "can_settle"))
     batch.run(connection, block)
 
-    epoch, closes_at, _, shares = settlement.value
-    if shares == 0 or block.timestamp < closes_at:
+    epoch, closes_at, joins, shares = settlement.value
+    if not (joins or shares) or block.timestamp < closes_at:
         return
     subject = f"redemptions of epoch {epoch}"
     waits = f"{shares / WAD:,.2f} shares, closed {utc_minute(closes_at)} UTC"

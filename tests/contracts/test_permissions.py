@@ -47,7 +47,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "set_reduce_only": GUARDIAN,  # to latch; to unlatch is the governor's
         "tighten_thresholds": GUARDIAN,
         "exit_frozen": ANYONE,
-        **dict.fromkeys(("on_deposit", "on_exit", "observe"), ITSELF),
+        **dict.fromkeys(("on_deposit", "on_sale", "on_exit", "observe"), ITSELF),
     },
     "Hedger": {
         **_ROLES,
@@ -65,7 +65,7 @@ PERMISSIONS: dict[str, dict[str, str]] = {
         "tighten_budgets": GUARDIAN,
         "list_series": KEEPER,
         "delist_series": ANYONE,  # what no one holds and is in the way; else keeper
-        **dict.fromkeys(("fill", "write", "raise_nonce_floor", "cancel_nonces", "settle"), ANYONE),
+        **dict.fromkeys(("fill", "write", "raise_nonce_floor", "cancel_nonces", "settle", "place"), ANYONE),
         **dict.fromkeys(("buy_back", "draw"), ITSELF),
     },
     "ClearingHouse": {

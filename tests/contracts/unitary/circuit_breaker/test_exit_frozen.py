@@ -10,6 +10,7 @@ from tests.contracts.protocol import ETH, SPOT, fault
 HEIR = account("heir")
 FLOOR = 8_000_000  # CircuitBreaker's _FROZEN_GAS
 LENT = 800_000 * USDC
+FROZEN = 4
 
 
 @pytest.fixture
@@ -116,6 +117,86 @@ def test_an_unsettled_expiry_is_no_freeze(funded, sold):
 
     with reverts("breaker: not frozen"):
         funded.breaker.exit_frozen(WAD, HEIR, sender=funded.depositor)
+
+
+def expire(p, seconds):
+    """The ten calls at 3,000 expire, and the first round since comes `seconds` later, at 3,100. Returns the proof."""
+    p.vault.checkpoint()
+    expiry = p.expiry()
+    p.market.wait(expiry - HOUR - p.market.now)
+    usdc_round = p.market.usdc_feed.latestRound()
+    p.market.pass_time(HOUR + seconds)
+    p.market.submit_usdc()
+    return expiry, p.market.submit(3_100), usdc_round
+
+
+@pytest.fixture
+def late(funded, sold):
+    """A second later than a round can fix the expiry."""
+    funded.proof = expire(funded, 2 * HOUR + 1)
+    return funded
+
+
+def test_an_expiry_that_cannot_be_fixed_for_days_leaves_frozen_exits_open(late):
+    """Invariant 42. The first round came too late: for three days nobody settles, and other exits are shut."""
+    vault, who = late.vault, late.depositor
+    with reverts("fixing: round too late"):
+        late.book.settle(ETH, *late.proof)
+    with reverts("vault: settle the expired series first"):
+        vault.redeem(WAD, who, who, sender=who)
+    assert vault.mode() != FROZEN
+    assert late.breaker.is_frozen()
+    preview = late.breaker.preview_exit_frozen(10_000 * WAD)
+
+    assets = late.breaker.exit_frozen(10_000 * WAD, HEIR, sender=who)
+
+    assert assets == preview == late.asset.balanceOf(HEIR) > 0
+
+
+def test_until_two_hours_after_it_an_expiry_is_no_freeze(funded, sold):
+    """A round in time is there by then, and anybody may settle with it."""
+    proof = expire(funded, 2 * HOUR)
+
+    assert not funded.breaker.is_frozen()
+    with reverts("breaker: not frozen"):
+        funded.breaker.exit_frozen(WAD, HEIR, sender=funded.depositor)
+    funded.book.settle(ETH, *proof, sender=funded.stranger)
+
+
+def test_a_late_expiry_in_which_nothing_is_open_is_no_freeze(funded, sold):
+    funded.buy_back(sold, 10 * WAD)
+    expire(funded, 3 * HOUR)
+
+    assert not funded.breaker.is_frozen()
+
+
+def test_who_leaves_a_late_expiry_takes_no_more_than_of_what_a_share_is_worth_now(late):
+    """Invariant 7. Ten calls cost the vault 30,000 of a million since the price was last known: nobody runs from it."""
+    late.market.submit(6_000)
+    good, shares = late.breaker.last_good(), 100_000 * WAD
+    now = late.vault.previewRedeem(shares)
+
+    assets = late.breaker.exit_frozen(shares, HEIR, sender=late.depositor)
+
+    assert now * 10**12 < shares * good.price // WAD
+    assert assets == now * 9 // 10
+
+
+def test_who_leaves_a_late_expiry_gains_nothing_by_a_price_that_has_risen(late):
+    late.overwrite("idle", late.vault.idle() * 120 // 100)
+    good, shares = late.breaker.last_good(), 100_000 * WAD
+
+    assets = late.breaker.exit_frozen(shares, HEIR, sender=late.depositor)
+
+    assert assets == shares * good.price // WAD * 9 // 10 // 10**12
+
+
+def test_once_it_is_settled_frozen_exits_are_shut(late):
+    late.market.wait(3 * DAY)
+    late.book.settle(ETH, *late.proof, sender=late.stranger)
+
+    with reverts("breaker: not frozen"):
+        late.breaker.exit_frozen(WAD, HEIR, sender=late.depositor)
 
 
 def test_nobody_feigns_a_failure_by_starving_the_assessment(funded, sold):

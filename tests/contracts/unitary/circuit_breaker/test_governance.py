@@ -24,6 +24,10 @@ def test_set_thresholds_replaces_them(protocol):
         {"max_utilisation": WAD + 1},
         {"exit_capacity": WAD // 100 - 1},
         {"exit_per_day": WAD // 100 - 1},
+        {"exit_capacity": 1_000 * WAD + 1},
+        {"exit_per_day": 2**255},  # an overflow for every exit
+        {"deposit_capacity": 1_000 * WAD + 1},
+        {"deposit_per_day": 2**255},
     ],
     ids=lambda changes: "-".join(changes),
 )
@@ -110,6 +114,7 @@ def test_what_the_vault_tells_it_nobody_else_can(protocol):
     for call in (
         lambda: protocol.breaker.observe(assessment, WAD, sender=protocol.governor),
         lambda: protocol.breaker.on_exit(assessment, WAD, 0, 1, sender=protocol.governor),
+        lambda: protocol.breaker.on_sale(assessment, WAD, sender=protocol.governor),
         lambda: protocol.breaker.on_deposit(assessment, WAD, 100 * USDC, protocol.stranger, sender=protocol.governor),
     ):
         with reverts("breaker: not the vault"):

@@ -69,19 +69,20 @@ def test_no_option_is_sold_in_reduce_only(reduced, series):
     reduced.post_slice(expiry_of(series))
     quote = reduced.quote(series, size=WAD)
     reduced.fund(reduced.taker, 1_000 * USDC, reduced.book)
-    if not reduced.breaker.accepts_new_risk():
-        with reverts("book: vault is reduce-only"):
-            reduced.fill(quote)
-    elif reduced.vault.assessment().venue_failed:
-        with reverts("risk: a venue does not answer"):
-            reduced.fill(quote)
-    elif reduced.vault.assessment().nav_bid < reduced.vault.assessment().initial:
-        with reverts("margin: below initial"):
-            reduced.fill(quote)
-    else:  # a drawdown that nobody has seen yet: anybody makes it seen
-        reduced.vault.checkpoint(sender=reduced.stranger)
-        with reverts("book: vault is reduce-only"):
-            reduced.fill(quote)
+    with reverts("vault: reduce-only" if reduced.breaker.accepts_new_risk() else "book: vault is reduce-only"):
+        reduced.fill(quote)
+
+
+def test_a_sale_records_the_share_price(funded, series):
+    """What a drawdown is measured from rises with the sales that earn it."""
+    gain = funded.vault.idle() // 10
+    funded.market.mint(funded.vault.address, gain)
+    funded.overwrite("idle", funded.vault.idle() + gain)
+    before = funded.breaker.high_water()
+
+    funded.sell(series, WAD)
+
+    assert funded.breaker.high_water() > before * 109 // 100
 
 
 def test_options_are_bought_back_in_reduce_only(reduced, series):

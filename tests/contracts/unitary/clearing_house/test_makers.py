@@ -213,14 +213,76 @@ def test_units_go_to_the_next_venue_when_one_fails(rich, series):
     assert rich.spot.held() == 2 * WAD
 
 
-def test_without_any_venue_units_have_nowhere_to_go(rich, series):
+@pytest.fixture
+def homeless(rich, series):
+    """A maker has lost two units, and no venue can take them in."""
     rich.write(series, 10 * WAD)
     expiry = rich.expiry()
     proof = rich.reach_expiry(expiry, 3_750)
+    code = boa.env.get_code(rich.spot.address)
     boa.env.set_code(rich.spot.address, boa.env.get_code(fault("LyingVenue").address))
+    rich.book.settle(ETH, expiry, *proof)
+    boa.env.set_code(rich.spot.address, code)
+    return rich
 
-    with reverts("vault: no venue for the underlying"):
+
+def test_without_any_venue_units_wait_and_the_settlement_goes_on(homeless, series):
+    (event,) = events(homeless.book, "Unplaced")
+    assert (event.underlying, event.units) == (ETH, 2 * WAD)
+    assert homeless.book.unplaced(ETH) == 2 * WAD == homeless.market.weth.balanceOf(homeless.clearing) - 8 * WAD
+    assert homeless.clearing.take_back(series, sender=homeless.maker) == 8 * WAD
+    homeless.vault.redeem(WAD, homeless.depositor, homeless.depositor, sender=homeless.depositor)
+
+
+def test_nobody_buys_shares_before_units_are_counted_that_wait(homeless):
+    """Attack A14: NAV rises when they are placed, and anybody may place them."""
+    assert homeless.vault.mode() == 2
+    assert homeless.vault.maxDeposit(homeless.stranger) == 0
+    homeless.fund(homeless.stranger, 1_000 * USDC)
+    with reverts("vault: reduce-only"):
+        homeless.vault.deposit(1_000 * USDC, homeless.stranger, sender=homeless.stranger)
+
+
+def test_anybody_places_them_once_a_venue_can_take_them(homeless):
+    nav = homeless.vault.assessment().nav_mid
+
+    homeless.book.place(ETH, sender=homeless.stranger)
+
+    assert homeless.book.unplaced(ETH) == 0
+    assert homeless.spot.held() == homeless.market.weth.balanceOf(homeless.spot) == 2 * WAD
+    assert homeless.vault.assessment().nav_mid == nav + 2 * 3_750 * WAD
+    assert homeless.vault.mode() == 1
+    with reverts("book: nothing to place"):
+        homeless.book.place(ETH, sender=homeless.stranger)
+
+
+def test_while_no_venue_can_take_them_they_go_on_waiting(homeless):
+    boa.env.set_code(homeless.spot.address, boa.env.get_code(fault("LyingVenue").address))
+
+    homeless.book.place(ETH, sender=homeless.stranger)
+
+    assert homeless.book.unplaced(ETH) == 2 * WAD
+
+
+def test_a_venue_cannot_be_starved_of_gas(rich, series):
+    """It would pass for one that cannot take the units in."""
+    rich.write(series, 10 * WAD)
+    expiry = rich.expiry()
+    proof = rich.reach_expiry(expiry, 3_750)
+    with boa.env.anchor():
         rich.book.settle(ETH, expiry, *proof)
+        used = rich.book._computation.gas_used
+
+    settled = 0
+    for gas in range(used // 2, used + 400_000, 25_000):
+        with boa.env.anchor():
+            try:
+                rich.book.settle(ETH, expiry, *proof, gas=gas)
+            except boa.BoaError:
+                continue
+            settled += 1
+            assert rich.book.unplaced(ETH) == 0
+    assert settled > 0
 
 
 def test_a_refused_return_of_collateral_is_undone(rich):

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, account, events, reverts
-from tests.contracts.protocol import ETH
+from tests.contracts.protocol import ETH, SPOT
 
 HOLDERS = [account(f"holder {i}") for i in range(3)]
 WEEK = 7 * DAY
@@ -125,6 +125,15 @@ def test_claims_need_no_cash_of_those_who_are_funded_already(short):
 
 
 # ---------------------------------------------------------------- declaring it
+
+
+def test_a_venue_that_was_retired_is_empty(short):
+    short.vault.retire_venue(SPOT, False, sender=short.governor)
+
+    short.clearing.declare_shortfall(sender=short.stranger)
+    short.market.pass_time(WEEK)
+
+    assert short.clearing.declare_shortfall(sender=short.stranger) is True
 
 
 def test_a_shortfall_is_recorded_after_a_week_of_empty_venues(short):

@@ -50,6 +50,17 @@ def test_a_smaller_capacity_applies_at_once(bucket):
     assert bucket.available(700, 100) == 100
 
 
+def test_what_was_spent_before_a_tightening_is_not_forgotten(bucket):
+    """Invariant 38. 600 of 1,000 are spent; of 200 a spending of nothing does not make 200."""
+    bucket.spend(600, 1_000, 100)
+
+    bucket.spend(0, 200, 100)
+    boa.env.time_travel(seconds=4 * DAY)
+
+    assert bucket.available(200, 100) == 0
+    assert bucket.available(1_000, 100) == 800
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(st.tuples(st.integers(0, 1_200), st.integers(0, 2 * DAY)), max_size=12))
 def test_what_is_spent_never_exceeds_capacity_and_refill(bucket, steps):

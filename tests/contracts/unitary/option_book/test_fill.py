@@ -285,6 +285,7 @@ def test_no_sale_of_a_gap_insolvent_vault_however_much_it_brings(rich):
     calls, puts = rich.open_series(), rich.list_series(2_800, is_call=False)
     rich.loosen()
     rich.fill(rich.quote(calls, size=450 * WAD))
+    rich.open_gates(kill_drawdown=WAD)
     rich.overwrite("idle", 660_000 * USDC)
     a = rich.vault.assessment()
     assert a.gap_headroom < 0

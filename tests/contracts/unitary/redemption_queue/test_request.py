@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.chain import DAY, HOUR, USDC, WAD, events, reverts
-from tests.contracts.protocol import ZERO
+from tests.contracts.protocol import SPOT, ZERO
 
 
 def test_epochs_close_at_nine_every_day(protocol):
@@ -196,6 +196,71 @@ def test_after_the_close_it_waits(funded):
 
     with reverts("queue: nothing to cancel"):
         funded.queue.cancel(funded.depositor, funded.depositor, sender=funded.depositor)
+
+
+def freeze(p):
+    """An option is open and prices are stale."""
+    p.sell(p.open_series(), WAD)
+    p.vault.checkpoint()
+    p.market.pass_time(2 * HOUR)
+
+
+def test_while_frozen_it_is_taken_back_after_the_close_too(funded):
+    """Invariant 42: nothing is settled then, and frozen exits are for those who hold their shares."""
+    funded.request(500 * WAD)
+    funded.close_epoch()
+    freeze(funded)
+    held = funded.vault.balanceOf(funded.depositor)
+
+    assert funded.queue.cancel(funded.depositor, funded.depositor, sender=funded.depositor) == 500 * WAD
+
+    assert funded.vault.balanceOf(funded.depositor) == held + 500 * WAD
+    assert funded.queue.total_pending() == funded.queue.shares_due() == funded.queue.due_since() == 0
+    assert funded.queue.next_settlement().shares == 0
+    with reverts("queue: nothing to cancel"):
+        funded.queue.cancel(funded.depositor, funded.depositor, sender=funded.depositor)
+
+
+def test_while_frozen_it_is_taken_back_from_the_pool(cashless, other):
+    """Invariants 13 and 16: what was paid of it stays, and who stays in the pool has no more and no less."""
+    cashless.request(30_000 * WAD)
+    cashless.request(10_000 * WAD, other)
+    cashless.close_epoch()
+    cashless.settle_epoch()
+    cashless.market.pass_time(2 * HOUR)
+    mine, others = (cashless.queue.request_of(who) for who in (cashless.depositor, other))
+    pooled = cashless.queue.pooled()
+
+    back = cashless.queue.cancel(cashless.depositor, cashless.depositor, sender=cashless.depositor)
+
+    assert back == mine.shares > 0
+    assert cashless.queue.pooled() == pooled - back
+    assert cashless.queue.maxRedeem(cashless.depositor) == mine.filled == 30_000 * WAD - back
+    assert cashless.queue.request_of(other) == others
+    assert cashless.ledger_problems([cashless.depositor, other, cashless.queue]) == []
+    cashless.market.wait(60)
+    cashless.rebalance(cashless.leg(SPOT, -15), cashless.leg(SPOT, -15, pool=1))
+    cashless.close_epoch()
+    cashless.settle_epoch()
+    assert cashless.queue.pendingRedeemRequest(0, other) == 0
+    assert cashless.queue.maxRedeem(other) == 10_000 * WAD
+
+
+def test_an_epoch_that_all_have_left_holds_nobody_up(funded):
+    """Two epochs close during a freeze; the first one's requests are all taken back."""
+    funded.vault.transfer(funded.taker, 900 * WAD, sender=funded.depositor)
+    freeze(funded)
+    funded.request(500 * WAD)
+    funded.market.pass_time(DAY)
+    funded.request(900 * WAD, funded.taker)
+    funded.market.pass_time(DAY)
+    funded.queue.cancel(funded.depositor, funded.depositor, sender=funded.depositor)
+    funded.market.wait(60)
+
+    assert funded.queue.can_settle()
+    assert funded.settle_epoch() == (0, 0)
+    assert funded.settle_epoch()[0] == 900 * WAD
+    assert funded.queue.maxRedeem(funded.taker) == 900 * WAD
 
 
 def test_only_the_controller_or_its_operator_cancels(funded):

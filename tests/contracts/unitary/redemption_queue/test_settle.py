@@ -102,6 +102,41 @@ def test_only_the_queue_is_paid(funded):
         funded.vault.settle_queue(500 * WAD, sender=funded.depositor)
 
 
+@pytest.mark.parametrize(("shares", "is_due"), [(1, False), (10**15 - 1, False), (10**15, True)])
+def test_one_wei_in_the_queue_stops_nothing(hedged, shares, is_due):
+    """Attack A19: what is worth less than a unit of USDC is never paid, and would be overdue for ever."""
+    hedged.vault.transfer(hedged.stranger, shares, sender=hedged.depositor)
+    hedged.request(shares, hedged.stranger)
+    hedged.close_epoch()
+    hedged.open_gates(kill_drawdown=WAD)
+    keep, owed = hedged.vault.idle(), hedged.vault.owed()
+    hedged.overwrite("idle", owed)
+    hedged.settle_epoch()
+    hedged.overwrite("idle", keep)
+    assert hedged.queue.pooled() == shares
+    hedged.market.wait(2 * DAY + 60)
+
+    assert (hedged.queue.due_since() > 0) is is_due
+    assert hedged.vault.mode() == (2 if is_due else 1)
+
+
+def test_a_crumb_in_the_pool_makes_nobody_older(hedged):
+    """Who comes to a wei that has waited for days has not waited for days."""
+    hedged.vault.transfer(hedged.stranger, 1, sender=hedged.depositor)
+    hedged.request(1, hedged.stranger)
+    hedged.close_epoch()
+    hedged.settle_epoch()
+    hedged.market.wait(3 * DAY)
+    hedged.request(1_000 * WAD)
+    closes_at = hedged.queue.epoch_closes_at(hedged.close_epoch())
+    hedged.overwrite("idle", hedged.vault.owed())
+
+    hedged.settle_epoch()
+
+    assert hedged.queue.pooled() == 1_000 * WAD + 1
+    assert hedged.queue.due_since() == closes_at
+
+
 def test_short_of_cash_it_pays_pro_rata_over_several_epochs(cashless, other):
     """Requests of 30,000 and 10,000 shares while there is cash for 10,000: a quarter of each, then the rest."""
     cashless.request(30_000 * WAD)

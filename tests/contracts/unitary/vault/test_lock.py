@@ -11,6 +11,7 @@ from tests.contracts.protocol import ETH, SPOT
 GATED_VIEWS = (
     ("totalAssets", ()),
     ("assessment", ()),
+    ("mode", ()),
     ("convertToShares", (1,)),
     ("convertToAssets", (1,)),
     ("previewDeposit", (1,)),
@@ -51,10 +52,6 @@ def test_only_its_holder_gives_it_back(held):
 def test_views_of_value_are_refused_while_it_is_held(held, view, arguments):
     with reverts("vault: locked"):
         getattr(held.vault, view)(*arguments)
-
-
-def test_mode_is_frozen_while_it_is_held(held):
-    assert held.vault.mode() == 4
 
 
 def test_limits_are_zero_while_it_is_held(held):
