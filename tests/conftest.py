@@ -123,8 +123,7 @@ def mainnet_in_process(pytestconfig: pytest.Config) -> Iterator[Any]:
     """The one chain of all contract suites: titanoboa deploys on the one that was opened last."""
     from tests.contracts.mainnet import in_process
 
-    traced = pytestconfig.getoption("--gas-profile") or pytestconfig.pluginmanager.hasplugin("_cov")
-    with in_process(traced) as market:
+    with in_process(bool(pytestconfig.getoption("--gas-profile"))) as market:
         yield market
 
 

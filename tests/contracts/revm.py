@@ -102,7 +102,7 @@ class _Block:
             self.timestamp, self.block_number = kept
 
 
-class _Revm:
+class Revm:
     """The state of a fork, with the names that `boa.environment.Env` uses."""
 
     _fast_mode_enabled = False
@@ -189,7 +189,7 @@ class _Revm:
     def revert(self, snapshot: tuple[Any, int]) -> None:
         checkpoint, replaced = snapshot
         while len(self._replaced) > replaced:
-            self._put_code(*self._replaced.pop())
+            self.put_code(*self._replaced.pop())
         self.evm.revert(checkpoint)
 
     def get_balance(self, address: Address) -> int:
@@ -203,9 +203,9 @@ class _Revm:
 
     def set_code(self, address: Address, code: bytes) -> None:
         self._replaced.append((address, self.get_code(address)))
-        self._put_code(address, code)
+        self.put_code(address, code)
 
-    def _put_code(self, address: Address, code: bytes) -> None:
+    def put_code(self, address: Address, code: bytes) -> None:
         was = self.evm.basic(address)
         self.evm.insert_account_info(address, AccountInfo(nonce=was.nonce, balance=was.balance, code=code))
 
@@ -222,7 +222,7 @@ class RevmEnv(Env):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.nickname = "revm"
-        self.evm: Any = _Revm(url)
+        self.evm: Any = Revm(url)
 
     def execute_code(
         self,
