@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,9 +13,9 @@ from keeper.cli.common import answer, asking, config_option, json_option, settin
 from keeper.errors import ConfigError
 
 if TYPE_CHECKING:
+    from keeper.config import Settings
     from keeper.operations.governors import Done
 
-F = TypeVar("F", bound=Callable[..., Any])
 _ARGUMENTS: Final = (
     "ARGUMENTS are texts as the contract has them: numbers may be written 0.12e18, addresses as names of contracts or"
     " roles, a struct as a JSON list."
@@ -30,24 +31,25 @@ def governance() -> None:
     """
 
 
-def _signed(function: F) -> F:
-    """`--account` or `--for-safe`, one of them."""
-    function = click.option("--for-safe", is_flag=True, help="Print the transaction for a Safe; send nothing.")(
-        function
-    )
-    return click.option("--account", default="", metavar="ALIAS|FILE", help="Key of the Governance's owner.")(function)
+def _signed(function: Callable[..., Done]) -> Callable[..., None]:
+    """A command by `--account` or `--for-safe`, one of them: `function` is given the settings and whether it is for a
+    Safe, and what it has done is told.
+    """
 
+    @click.option("--account", default="", metavar="ALIAS|FILE", help="Key of the Governance's owner.")
+    @click.option("--for-safe", is_flag=True, help="Print the transaction for a Safe; send nothing.")
+    @config_option
+    @functools.wraps(function)
+    def command(account: str, for_safe: bool, config: Path | None, **arguments: Any) -> None:
+        if bool(account.strip()) == for_safe:
+            raise ConfigError("Who signs?", kept="Nothing was sent.", todo="Give either --account or --for-safe.")
+        done = function(settings_of(config, account), for_safe, **arguments)
+        if done.transaction is None:
+            show(done.call.to_json())
+        else:
+            answer(f"{done.said} {done.transaction}")
 
-def _check_signer(account: str, for_safe: bool) -> None:
-    if bool(account.strip()) == for_safe:
-        raise ConfigError("Who signs?", kept="Nothing was sent.", todo="Give either --account or --for-safe.")
-
-
-def _told(done: Done) -> None:
-    if done.transaction is None:
-        show(done.call.to_json())
-    else:
-        answer(f"{done.said} {done.transaction}")
+    return command
 
 
 @governance.command("pending")
@@ -72,10 +74,7 @@ def pending_calls(as_json: bool, config: Path | None) -> None:
 @click.argument("function")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @_signed
-@config_option
-def submit(
-    contract: str, function: str, arguments: tuple[str, ...], account: str, for_safe: bool, config: Path | None
-) -> None:
+def submit(settings: Settings, for_safe: bool, contract: str, function: str, arguments: tuple[str, ...]) -> Done:
     """Announce a call of FUNCTION of CONTRACT. It can be made after 48 hours or 7 days, for two weeks.
 
     \b
@@ -84,55 +83,46 @@ def submit(
       keel governance submit RiskEngine grant_role 0x... GUARDIAN --for-safe
       keel governance submit Hedger set_budgets '[0.2e16, ...]' --account governor
     """
-    _check_signer(account, for_safe)
-    settings = settings_of(config, account)
     from keeper.operations import governors
 
-    _told(governors.submit(settings, contract, function, arguments, for_safe, asking()))
+    return governors.submit(settings, contract, function, arguments, for_safe, asking())
 
 
 @governance.command()
 @click.argument("identifier", metavar="ID")
 @_signed
-@config_option
-def accept(identifier: str, account: str, for_safe: bool, config: Path | None) -> None:
+def accept(settings: Settings, for_safe: bool, identifier: str) -> Done:
     """Make the pending call whose id begins with ID.
 
     \b
     Examples:
       keel governance accept 0x1f2e3d --account governor
     """
-    _check_signer(account, for_safe)
-    settings = settings_of(config, account)
     from keeper.operations import governors
 
-    _told(governors.accept(settings, identifier, for_safe, asking()))
+    return governors.accept(settings, identifier, for_safe, asking())
 
 
 @governance.command()
 @click.argument("identifier", metavar="ID")
 @_signed
-@config_option
-def revoke(identifier: str, account: str, for_safe: bool, config: Path | None) -> None:
+def revoke(settings: Settings, for_safe: bool, identifier: str) -> Done:
     """Drop the pending call whose id begins with ID, at once. Its owner may, and each guardian.
 
     \b
     Examples:
       keel governance revoke 0x1f2e3d --account guardian
     """
-    _check_signer(account, for_safe)
-    settings = settings_of(config, account)
     from keeper.operations import governors
 
-    _told(governors.revoke(settings, identifier, for_safe, asking()))
+    return governors.revoke(settings, identifier, for_safe, asking())
 
 
 @governance.command()
 @click.argument("contract")
 @click.argument("function")
 @_signed
-@config_option
-def abdicate(contract: str, function: str, account: str, for_safe: bool, config: Path | None) -> None:
+def abdicate(settings: Settings, for_safe: bool, contract: str, function: str) -> Done:
     """Announce that FUNCTION of CONTRACT is given up for good. After 7 days `keel governance accept` does it.
 
     With it goes handing CONTRACT over to another governor. It cannot be undone.
@@ -141,8 +131,6 @@ def abdicate(contract: str, function: str, account: str, for_safe: bool, config:
     Examples:
       keel governance abdicate Vault list_venue --account governor
     """
-    _check_signer(account, for_safe)
-    settings = settings_of(config, account)
     from keeper.operations import governors
 
-    _told(governors.abdicate(settings, contract, function, for_safe, asking()))
+    return governors.abdicate(settings, contract, function, for_safe, asking())

@@ -5,17 +5,14 @@ import pytest
 
 from tests.attacks.wealth import wealth
 from tests.contracts.chain import USDC, WAD, reverts
+from tests.contracts.hooks import buy, hostile_taker
 from tests.contracts.protocol import QUOTER, fault
 
 
 @pytest.fixture
 def hostile(funded, sold):
     """A taker with an ERC-1155 hook, USDC, shares and options."""
-    receiver = fault("HostileReceiver")
-    funded.market.mint(receiver.address, 200_000 * USDC)
-    for spender in (funded.book, funded.vault):
-        funded.market.usdc.approve(spender, 2**256 - 1, sender=receiver.address)
-    funded.vault.deposit(20_000 * USDC, receiver, sender=receiver.address)
+    receiver = hostile_taker(funded, 200_000 * USDC, deposited=20_000 * USDC)
     funded.token.safeTransferFrom(funded.taker, receiver, sold, WAD, b"", sender=funded.taker)
     return receiver
 
@@ -27,14 +24,6 @@ def lender(funded, hostile):
     funded.market.mint(contract.address, 100_000 * USDC)
     funded.vault.approve(contract, 2**256 - 1, sender=hostile.address)
     return contract
-
-
-def buy(p, receiver, series, size=WAD, target=None, data=b""):
-    """Fill a quote as the receiver, whose hook then calls `target`."""
-    quote = p.quote(series, size=size)
-    if target is not None:
-        receiver.plan(target, data)
-    receiver.perform(p.book, p.book.fill.prepare_calldata(quote, size, p.quoter.address, p.sign(quote)))
 
 
 def test_a6_nobody_borrows_against_shares_in_the_middle_of_a_fill(funded, sold, hostile, lender):

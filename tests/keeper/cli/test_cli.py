@@ -8,7 +8,6 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from keeper.chain.deployments import save
 from keeper.cli import cli
 from keeper.domain.decision import Action, Decision, DeltaChange, Leg
 from keeper.domain.policy import Policy
@@ -17,19 +16,7 @@ from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Outcome, Result
 from keeper.market.reader import read_snapshot
 from keeper.operations.queue import read_queue, request_redeem
-from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, account_of, write_key
-
-
-@pytest.fixture
-def folder(vault, tmp_path, monkeypatch):
-    """A working directory with settings, manifest and key, as an operator has it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KEEL_RPC_URL", raising=False)
-    monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
-    save(vault.deployment)
-    write_key(tmp_path / "keeper.json", "keeper")
-    (tmp_path / "keel.toml").write_text(f'rpc_url = "{vault.url}"\nkeystore = "keeper.json"\npoll_seconds = 0.01\n')
-    return tmp_path
+from tests.keeper.vault_on_fork import SPOT, account_of, write_key
 
 
 def keel(*args):

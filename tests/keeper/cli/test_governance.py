@@ -5,27 +5,21 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from keeper.chain.deployments import save
 from keeper.chain.sender import Sender
 from keeper.cli import cli
 from keeper.domain.units import USDC, WAD
-from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
+from tests.keeper.vault_on_fork import account_of, write_key
 
 KEEPER_ROLE = 4
 DAY = 86_400
 
 
 @pytest.fixture
-def folder(vault, tmp_path, monkeypatch):
-    """A working directory with settings, manifest and the keys of governor, guardian and a stranger."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KEEL_RPC_URL", raising=False)
-    monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
-    save(vault.deployment)
+def folder(folder):
+    """With the keys of governor, guardian and a stranger."""
     for role in ("governor", "guardian", "stranger"):
-        write_key(tmp_path / f"{role}.json", role)
-    (tmp_path / "keel.toml").write_text(f'rpc_url = "{vault.url}"\n')
-    return tmp_path
+        write_key(folder / f"{role}.json", role)
+    return folder
 
 
 def keel(*args, by="governor"):

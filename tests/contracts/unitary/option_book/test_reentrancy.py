@@ -3,27 +3,14 @@
 import pytest
 
 from tests.contracts.chain import USDC, WAD, reverts
-from tests.contracts.protocol import ETH, fault
+from tests.contracts.hooks import buy, hostile_taker
+from tests.contracts.protocol import ETH
 
 
 @pytest.fixture
 def hostile(funded, series):
     """A taker with a hook, with USDC for options and shares, and some shares of its own."""
-    receiver = fault("HostileReceiver")
-    funded.market.mint(receiver.address, 100_000 * USDC)
-    for spender in (funded.book, funded.vault):
-        funded.market.usdc.approve(spender, 2**256 - 1, sender=receiver.address)
-    funded.vault.deposit(10_000 * USDC, receiver, sender=receiver.address)
-    return receiver
-
-
-def buy(protocol, receiver, series, size=WAD, target=None, data=b""):
-    """Fill a quote as the receiver, whose hook then calls `target`."""
-    quote = protocol.quote(series, size=size)
-    call = protocol.book.fill.prepare_calldata(quote, size, protocol.quoter.address, protocol.sign(quote))
-    if target is not None:
-        receiver.plan(target, data)
-    receiver.perform(protocol.book, call)
+    return hostile_taker(funded, 100_000 * USDC, deposited=10_000 * USDC)
 
 
 def calls_back(protocol, receiver, series):
