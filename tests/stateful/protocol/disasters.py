@@ -52,7 +52,7 @@ class Disasters(Traders, Operators):
 
     @rule(weight=3, when=lambda world: _is_known(world) and world.is_calm and world.tradable())
     def sell_at_the_edge(self, draw: Random) -> None:
-        """Invariant 31: where margin or gap solvency is lacking only a sale that restores both goes through."""
+        """Invariant 31: where gap solvency is lacking only a sale that restores it goes through, below margin none."""
         who = draw.choice(TAKERS)
         for id in self.tradable():
             self.refresh(id)
@@ -61,6 +61,7 @@ class Disasters(Traders, Operators):
         with boa.env.anchor():
             self.p.overwrite("owed", self.books.accounts.owed + max(spare, 0))
             self.p.risk.set_limits(LOOSE, sender=self.p.governor)  # nothing else is to stop it
+            self.p.open_gates(kill_drawdown=WAD)
             for id in self.tradable():
                 quote = self.p.quote(id, size=draw.choice([1, 5, 20]) * self.terms[id].underlying.min_fill)
                 self.p.fund(who, quote.price * quote.size // 10**30 + 2, self.book)
