@@ -34,7 +34,7 @@ def main() -> None:
     for file, facts in sorted(files.items()):
         _show(file, facts, found)
     shares = _show("all", everything, found, places=False)
-    print("A branch is one way of an if, a conditional expression or an assert, constructors included.")
+    print("A branch is one way of an if, a conditional expression or an assert, constructors included.", flush=True)
     if min(shares) < FLOOR:
         sys.exit(f"below {FLOOR} %")
 

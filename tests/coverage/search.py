@@ -161,6 +161,11 @@ class _Twins:
         self.real.revert(real)
         self.twin.revert(twin)
 
+    @property
+    def evm(self) -> Any:
+        """The chain's own, for its last result."""
+        return self.real.evm
+
     # ------------------------------------------------------------------ the same on both: even a look warms an account
 
     def set_balance(self, address: Address, value: int) -> None:

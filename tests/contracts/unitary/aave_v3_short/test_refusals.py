@@ -14,7 +14,7 @@ from tests.contracts.aave import (
     liquidate,
 )
 from tests.contracts.chain import DAY, USDC, WAD, reverts
-from tests.contracts.protocol import HEALTH_FLOOR, HEALTH_TARGET, SHORT, SPOT
+from tests.contracts.protocol import HEALTH_FLOOR, HEALTH_TARGET, SHORT, SPOT, replace_code
 
 
 @pytest.fixture
@@ -85,6 +85,15 @@ def test_collateral_that_cannot_leave_is_replaced_by_cash_and_waits(short, refus
     assert now.equity == pytest.approx(equity + 30_000 * WAD, rel=1e-6)  # all the collateral, and no debt
     assert idle - short.vault.idle() == pytest.approx(30_000 * USDC, rel=2e-3)
     assert short.ledger_problems([short.depositor]) == []
+
+
+def test_cash_that_the_pool_does_not_get_is_refused(short):
+    """While collateral cannot leave, the Vault's USDC pay for what is bought back."""
+    configure(short.market, short.market.usdc, PAUSED, 1)
+    replace_code(short.market.usdc.address, "RefusingToken", short.short)
+
+    with reverts("venue: transfer"):
+        short.rebalance(short.leg(SHORT, 4))
 
 
 def test_collateral_comes_back_when_the_reserve_does(short):

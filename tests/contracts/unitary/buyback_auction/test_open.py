@@ -67,6 +67,13 @@ def test_it_ends_after_an_hour_and_begins_anew_without_premium(mixed):
     assert mixed.auction.premium() == 0
 
 
+def test_after_its_end_there_is_no_premium(mixed):
+    open_auction(mixed)
+    mixed.last(60 * MINUTE)
+
+    assert mixed.auction.premium() == 0
+
+
 def test_while_a_venue_does_not_answer_it_stays_closed(mixed):
     """What lies there is not known, and may be enough."""
     broken = fault("LyingVenue")

@@ -234,6 +234,11 @@ def test_a_second_claim_is_refused(funded, paying):
         funded.clearing.claim(paying, sender=funded.taker)
 
 
+def test_before_the_settlement_nothing_can_be_claimed(funded, sold):
+    assert funded.token.balanceOf(funded.taker, sold) == 10 * WAD
+    assert funded.clearing.claimable(sold, funded.taker) == 0
+
+
 def test_before_the_settlement_it_is_refused(funded, sold):
     with reverts("claim: not settled"):
         funded.clearing.claim(sold, sender=funded.taker)

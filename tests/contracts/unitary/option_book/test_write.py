@@ -126,6 +126,16 @@ def test_a_collateral_token_that_returns_false_is_refused(rich):
         rich.book.write(quote, WAD, rich.quoter.address, rich.sign(quote), sender=rich.maker)
 
 
+def test_a_collateral_token_that_keeps_a_part_is_refused(rich):
+    series = rich.open_series(2_950, is_call=False)
+    quote = rich.quote(series, vault_sells=False)
+    rich.give_collateral(series, WAD)
+    replace_code(rich.market.usdc.address, "RefusingToken", rich.stranger)  # to him it says no; of others it takes all
+
+    with reverts("collateral: transfer"):
+        rich.book.write(quote, WAD, rich.quoter.address, rich.sign(quote), sender=rich.maker)
+
+
 def test_an_option_that_reduces_no_risk_is_not_bought_while_reduce_only(rich, series):
     """The vault is flat: buying makes it long, and gamma and vega larger."""
     rich.breaker.set_reduce_only(True, sender=rich.guardian)

@@ -135,6 +135,13 @@ def test_a_token_that_returns_false_is_refused(holding):
         holding.rebalance(holding.leg(SPOT, -1))
 
 
+def test_usdc_that_stay_with_the_venue_are_refused(holding):
+    replace_code(holding.market.usdc.address, "RefusingToken", holding.spot)
+
+    with reverts("venue: transfer"):
+        holding.rebalance(holding.leg(SPOT, -1))
+
+
 def test_needs_a_pool(protocol):
     with reverts("venue: no pool"):
         deploy(protocol, pools=())
