@@ -22,8 +22,10 @@ from tests.contracts.chain import Market
 from tests.contracts.protocol import Budgets, Limits, Protocol, wad
 from tests.stateful.protocol.books import Auditor
 from tests.stateful.protocol.campaign import explore, rules_of
+from tests.stateful.protocol.governors import Governors
 from tests.stateful.protocol.rescuers import Rescuers
 from tests.stateful.protocol.runs import Runs
+from tests.stateful.protocol.strangers import Strangers
 from tests.stateful.protocol.surroundings import Surroundings
 from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, World, usdc
 from tests.stateful.success import SuccessRates
@@ -70,7 +72,7 @@ def begin(p: Protocol, regime: Regime) -> None:
     p.hedger.set_budgets(Budgets()._replace(**narrow), sender=p.governor)
 
 
-class Everything(Runs, Rescuers, Surroundings):
+class Everything(Runs, Rescuers, Governors, Strangers, Surroundings):
     pass
 
 
