@@ -171,7 +171,7 @@ def bid(id: uint256, size: uint256, writes: bool, legs: DynArray[hedges.Leg, 8],
     assert missing > 0, "auction: target reached"
 
     extcall OPTION_BOOK.buy_back(id, size, msg.sender, writes)
-    options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
+    options: Bytes[3328] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
     self._unwind(legs, id, venues, before, staticcall RISK.assess_with(options, venues, staticcall VAULT.cash()))
     after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     released: int256 = before.maintenance - after.maintenance

@@ -14,7 +14,8 @@
         hedged; claims and payouts go on.
 
         Deposits. Not while a share is worth less than a tenth of its first price, 1 USDC: those who come would own nearly all
-        for little, and rounding would weigh. While an option or venue position is open, deposits of a day are limited to a
+        for little, and rounding would weigh. Not while the surface of an option in the book is older than two hours: nobody knows
+        what shares are worth, and exits are paid at the worst that it may be. While an option or venue position is open, deposits of a day are limited to a
         share of NAV, and so are instant exits: who comes before a gain or goes before a loss that the marks do not know
         yet takes it from few. Both refill with time.
 
@@ -200,7 +201,7 @@ def deposit_limit(a: IRiskEngine.Assessment, shares: uint256) -> uint256:
     """
     @notice USDC that can be deposited now; zero where that would be below the minimum.
     """
-    if self._mode(a, shares) != ICircuitBreaker.Mode.NORMAL or a.unfixed or not self._is_sound(a, shares):
+    if self._mode(a, shares) != ICircuitBreaker.Mode.NORMAL or a.unfixed or a.stale or not self._is_sound(a, shares):
         return 0
     if not self._is_exposed(a):
         return max_value(uint256)
@@ -231,6 +232,7 @@ def on_deposit(a: IRiskEngine.Assessment, shares: uint256, assets: uint256, paye
         self.high_water = 0  # what was before is nobody's any more
     self._require_normal(a, shares)
     assert not a.unfixed, "vault: settle the expired series first"
+    assert not a.stale, "vault: surface too old"
     assert self._is_sound(a, shares), "vault: share price too low"
     is_all: bool = assets == staticcall ASSET.balanceOf(payer)
     assert assets >= self.thresholds.min_deposit or is_all, "vault: below minimum deposit"

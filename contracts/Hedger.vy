@@ -201,7 +201,7 @@ def rebalance(legs: DynArray[hedges.Leg, 8], sequence: uint256, deadline: uint25
 
     extcall VAULT.acquire()
     venues: DynArray[IRiskEngine.Listed, 8] = staticcall VAULT.all_venues()
-    options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
+    options: Bytes[3328] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
     before: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     delta: int256[2] = before.delta
     charge: hedges.Charge = empty(hedges.Charge)
@@ -293,7 +293,7 @@ def de_risk(legs: DynArray[hedges.Leg, 8]):
 
     extcall VAULT.acquire()
     venues: DynArray[IRiskEngine.Listed, 8] = staticcall VAULT.all_venues()
-    options: Bytes[3264] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
+    options: Bytes[3328] = staticcall RISK.option_state(staticcall OPTION_BOOK.live_book())
     before: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     self._require_known(before)
     was: int256[9] = staticcall RISK.breaches(before, max(before.nav_mid, before.maintenance))

@@ -9,7 +9,8 @@
         Marks. Options are marked with Black-76 on the posted eSSVI surface: `mid` as it is now, `bid` and `ask` at the volatility
         less and plus the slice's half-spread, and at the worst surface of the trailing window: volatility and carry are shifted
         in parallel by how far they have come from the worse side within it (IVolOracle.Window). Forward = spot * exp(carry * T),
-        discount factor 1. An expired series is worth its intrinsic value at spot until its fixing.
+        discount factor 1. An expired series is worth its intrinsic value at spot until its fixing. A surface that is older than two
+        hours is reported as stale, and its window is wider by what it may have moved since.
 
         Prices. An underlying without positions need not have a price: it is reported as zero.
 
@@ -76,6 +77,7 @@ _MIN_SIGMA: constant(int256) = 10**16
 # Below it no unsafe_* here can overflow: strikes are below 2**104, sizes below 2**117.
 _MAX_FORWARD: constant(int256) = 2**128
 _MARK_SHIFT: constant(uint256) = 5 * 10**15
+_FRESH: constant(uint256) = 2 * 3600
 
 PRICE_ORACLE: public(immutable(IPriceOracle))
 VOL_ORACLE: public(immutable(IVolOracle))
@@ -130,6 +132,8 @@ def option_risk(book: DynArray[uint256, 32]) -> DynArray[IOptionPricer.OptionRis
         if key != terms_of:
             terms = self._terms(u, expiry)
             terms_of = key
+            if expiry > block.timestamp and block.timestamp - terms.posted.posted_at > _FRESH:
+                risks[u].stale = True
         p: Point = self._point(slot, spot, ln_spots[u], terms)
         risks[u] = self._with_series(risks[u], p, terms, position, series._is_call(slot))
 

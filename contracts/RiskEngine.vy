@@ -127,7 +127,7 @@ def assess(
 
 @external
 @view
-def option_state(book: DynArray[uint256, 32]) -> Bytes[3264]:
+def option_state(book: DynArray[uint256, 32]) -> Bytes[3328]:
     """
     @notice The options' part of an assessment, encoded: a rebalance computes it once and assesses twice.
     """
@@ -137,7 +137,7 @@ def option_state(book: DynArray[uint256, 32]) -> Bytes[3264]:
 @external
 @view
 def assess_with(
-    option_state: Bytes[3264], venues: DynArray[IRiskEngine.Listed, 8], cash: int256
+    option_state: Bytes[3328], venues: DynArray[IRiskEngine.Listed, 8], cash: int256
 ) -> IRiskEngine.Assessment:
     """
     @notice `assess` with the options' part as `option_state` gave it in this transaction.
@@ -267,6 +267,7 @@ def _assess(
         a.gamma[u] = o.gamma
         a.vega[u] = o.vega
         a.unfixed = a.unfixed or o.unfixed
+        a.stale = a.stale or o.stale
 
         worst: int256 = 0
         worst_gap: int256 = 0

@@ -837,11 +837,11 @@ def _try_assess() -> (bool, IRiskEngine.Assessment):
     @notice The assessment, or False when an oracle or a venue does not answer or the lock is held.
     """
     success: bool = False
-    response: Bytes[672] = b""
+    response: Bytes[704] = b""
     success, response = raw_call(
-        self, method_id("assessment()"), max_outsize=672, is_static_call=True, revert_on_failure=False
+        self, method_id("assessment()"), max_outsize=704, is_static_call=True, revert_on_failure=False
     )
-    if not success or len(response) < 672:
+    if not success or len(response) < 704:
         return False, empty(IRiskEngine.Assessment)
     return True, abi_decode(response, IRiskEngine.Assessment)
 

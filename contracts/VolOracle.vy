@@ -10,11 +10,14 @@
         volatility, carry and half-spread inside their bounds, and at-the-money volatility near the median of its last seven
         days. What is outside already may only come closer.
 
-        Speed. A post moves a slice by the largest change of implied volatility at k / (sigma * sqrt(T)) in {-2, -1, 0, 1, 2}
-        and the change of the half-spread together. All moves of any hour, of any 24 hours, and all of carry, have a limit.
+        Speed. A post moves a slice by the largest change of implied volatility at nine points, k / (sigma * sqrt(T)) = -2 to 2
+        in steps of a half, half of the largest second difference of these changes, and the change of the half-spread, together:
+        between the points nothing moves more, since |rho| is at most 0.9 (docs/stolen_keys.md). All moves of any hour, of any
+        24 hours, and all of carry, have a limit.
 
         Window. What bid volatilities rose and ask volatilities fell in the last 24 hours is kept, and so is carry: whoever
-        trades with the vault does so at the worst surface of that window, so that moving it gains nothing.
+        trades with the vault does so at the worst surface of that window, so that moving it gains nothing. A slice that nobody
+        has posted for two hours may have moved meanwhile: from then on the window grows at the speed of a day, for a day.
 
         First slices. That of a new expiry is measured from the interpolation of its neighbours' total variance in time, which
         it must lie near; it takes over their windows, their speeds and their past. The first of an underlying has nothing to
@@ -53,14 +56,14 @@ struct Bounds:
 
 # @dev What a post is measured from: log-moneyness of the control points, volatilities there, half-spread and carry, WAD.
 struct Reference:
-    points: int256[5]
-    vols: int256[5]
+    points: int256[9]
+    vols: int256[9]
     half_spread: int256
     carry: int256
 
 
-# @dev From a reference to a new slice, WAD: what its bid volatilities rise and its ask volatilities fall at most, the largest
-#      change of a volatility with that of the half-spread, and what carry rises or falls.
+# @dev From a reference to a new slice, WAD, at any strike: what its bid volatilities rise and its ask volatilities fall at
+#      most, the largest change of a volatility with that of the half-spread, and what carry rises or falls.
 struct Move:
     up: uint256
     down: uint256
@@ -97,12 +100,15 @@ _WEEK: constant(uint256) = 7 * 86400
 _FRIDAY_0800: constant(uint256) = 86400 + 8 * 3600  # the epoch began on a Thursday
 _MAX_TENOR: constant(uint256) = 90 * 86400
 _MAX_EXPIRIES: constant(uint256) = 16  # more than there are weeks in the longest tenor
-_POINTS: constant(int256[5]) = [-2, -1, 0, 1, 2]
-_AT_THE_MONEY: constant(uint256) = 2
+_POINTS: constant(int256[9]) = [-4, -3, -2, -1, 0, 1, 2, 3, 4]  # halves of a standard deviation
+_AT_THE_MONEY: constant(uint256) = 4
+_MAX_RHO: constant(int256) = 9 * 10**17
+_FRESH: constant(uint256) = 2 * 3600
 _FIRST_GAP: constant(uint256) = 3 * 10**16  # of a new expiry from its neighbours
 _MAX_SPEED: constant(uint256) = 5 * 10**17  # a lane of modules/trailing.vy holds 0.655
 _SAMPLES: constant(uint256) = 7
 _SAMPLE_UNIT: constant(int256) = 10**14
+_MAX_VOL: constant(uint256) = (2**16 - 1) * 10**14  # a sample's lane holds no more
 
 # units of the packed slice: theta 64 bits 1e-18 | phi 64 bits 1e-12 | rho 32 bits 1e-9 | carry 32 bits 1e-9 |
 # half-spread 32 bits 1e-9 | time 32 bits
@@ -164,7 +170,7 @@ def post(
     assert expiry > block.timestamp, "vol: expired"
     packed: uint256 = self._pack(theta, rho, phi, carry, half_spread)
     new: IVolOracle.Slice = self._unpack(packed)
-    assert abs(new.rho) < _W, "vol: rho out of bounds"
+    assert abs(new.rho) <= _MAX_RHO, "vol: rho out of bounds"
     assert essvi._is_free_of_butterflies(new), "vol: butterfly arbitrage"
 
     was: Reference = empty(Reference)
@@ -196,14 +202,20 @@ def post(
 @view
 def posted(underlying: uint256, expiry: uint256) -> (IVolOracle.Slice, IVolOracle.Window):
     """
-    @notice The slice in force and how far it has moved lately.
+    @notice The slice in force and how far it has moved lately, or may have since it was posted.
     """
+    found: IVolOracle.Slice = self._slice(underlying, expiry)
     window: IVolOracle.Window = empty(IVolOracle.Window)
     moves: uint256 = self._pasts[underlying][expiry].window
     window.up, window.down = trailing._sums(moves, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
     carries: uint256 = self._pasts[underlying][expiry].carries
     window.carry_up, window.carry_down = trailing._sums(carries, trailing.FOUR_HOURS, trailing.FOUR_HOURS)
-    return self._slice(underlying, expiry), window
+    age: uint256 = block.timestamp - found.posted_at
+    if age > _FRESH:
+        unseen: uint256 = self.bounds.vol_per_day * min(age - _FRESH, 86400) // 86400
+        window.up += unseen
+        window.down += unseen
+    return found, window
 
 
 @external
@@ -235,7 +247,7 @@ def room(underlying: uint256, expiry: uint256) -> (uint256, uint256):
 
 @internal
 def _set_bounds(bounds: Bounds):
-    assert bounds.min_vol > 0 and bounds.min_vol < bounds.max_vol, "vol: bounds"
+    assert bounds.min_vol > 0 and bounds.min_vol < bounds.max_vol and bounds.max_vol <= _MAX_VOL, "vol: bounds"
     assert bounds.min_half_spread <= bounds.max_half_spread, "vol: bounds"
     assert max(bounds.vol_per_hour, max(bounds.vol_per_day, bounds.carry_per_day)) <= _MAX_SPEED, "vol: bounds"
     self.bounds = bounds
@@ -299,7 +311,7 @@ def _reference(underlying: uint256, expiry: uint256) -> Reference:
 def _at_control_points(posted: IVolOracle.Slice, expiry: uint256) -> Reference:
     r: Reference = empty(Reference)
     r.points = self._points(essvi._vol(posted, expiry, 0), expiry)
-    for i: uint256 in range(5):
+    for i: uint256 in range(9):
         r.vols[i] = essvi._vol(posted, expiry, r.points[i])
     r.half_spread = convert(posted.half_spread, int256)
     r.carry = posted.carry
@@ -308,15 +320,15 @@ def _at_control_points(posted: IVolOracle.Slice, expiry: uint256) -> Reference:
 
 @internal
 @view
-def _points(at_the_money: int256, expiry: uint256) -> int256[5]:
+def _points(at_the_money: int256, expiry: uint256) -> int256[9]:
     """
     @return Log-moneyness at -2 to 2 standard deviations.
     """
     tenor: uint256 = (expiry - block.timestamp) * 10**36 // _YEAR
     deviation: int256 = at_the_money * convert(isqrt(tenor), int256) // _W
-    points: int256[5] = empty(int256[5])
-    for i: uint256 in range(5):
-        points[i] = _POINTS[i] * deviation
+    points: int256[9] = empty(int256[9])
+    for i: uint256 in range(9):
+        points[i] = _POINTS[i] * deviation // 2
     return points
 
 
@@ -335,7 +347,7 @@ def _between(underlying: uint256, earlier: uint256, later: uint256, expiry: uint
         first: int256 = convert(earlier - block.timestamp, int256)
         last: int256 = convert(later - block.timestamp, int256)
         own: int256 = convert(expiry - block.timestamp, int256)
-        for i: uint256 in range(5):
+        for i: uint256 in range(9):
             weighted: int256 = r.vols[i] * r.vols[i] * first * ahead + beyond.vols[i] * beyond.vols[i] * last * behind
             r.vols[i] = convert(isqrt(convert(weighted // (own * (ahead + behind)), uint256)), int256)
         r.half_spread = (r.half_spread * ahead + beyond.half_spread * behind) // (ahead + behind)
@@ -348,18 +360,22 @@ def _between(underlying: uint256, earlier: uint256, later: uint256, expiry: uint
 @pure
 def _move(was: Reference, new: IVolOracle.Slice, expiry: uint256) -> Move:
     widening: int256 = convert(new.half_spread, int256) - was.half_spread
-    up: int256 = 0
-    down: int256 = 0
-    largest: int256 = 0
-    for i: uint256 in range(5):
-        change: int256 = essvi._vol(new, expiry, was.points[i]) - was.vols[i]
-        up = max(up, change - widening)
-        down = max(down, -change - widening)
-        largest = max(largest, abs(change))
+    changes: int256[9] = empty(int256[9])
+    highest: int256 = min_value(int256)
+    lowest: int256 = max_value(int256)
+    bend: int256 = 0
+    for i: uint256 in range(9):
+        changes[i] = essvi._vol(new, expiry, was.points[i]) - was.vols[i]
+        highest = max(highest, changes[i])
+        lowest = min(lowest, changes[i])
+        if i > 1:
+            bend = max(bend, abs(changes[i] - 2 * changes[i - 1] + changes[i - 2]) // 2)
+    highest += bend  # between the points it may be that much more
+    lowest -= bend
     return Move(
-        up=convert(up, uint256),
-        down=convert(down, uint256),
-        size=convert(largest + abs(widening), uint256),
+        up=convert(max(highest - widening, 0), uint256),
+        down=convert(max(-lowest - widening, 0), uint256),
+        size=convert(max(highest, -lowest) + abs(widening), uint256),
         carry_up=convert(max(new.carry - was.carry, 0), uint256),
         carry_down=convert(max(was.carry - new.carry, 0), uint256),
     )

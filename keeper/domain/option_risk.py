@@ -13,6 +13,7 @@ class OptionRisk:
     twap: int
     doubt: bool
     unfixed: bool
+    stale: bool
     bid: int
     mid: int
     ask: int

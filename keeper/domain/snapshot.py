@@ -161,6 +161,7 @@ class Assessment:
     vega: tuple[int, int]
     doubt: bool
     unfixed: bool
+    stale: bool
     venue_failed: bool
 
 

@@ -13,7 +13,7 @@ from math import isqrt
 from keeper.domain.option_risk import Marks, OptionRisk
 from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import Assessment, Reading, Surface, VenueState, VolSlice
-from keeper.domain.units import DAY, WAD, YEAR
+from keeper.domain.units import DAY, HOUR, WAD, YEAR
 from keeper.pricing import fixed_point as fp
 from keeper.pricing.errors import PricingError
 from keeper.pricing.fixed_point import tdiv
@@ -31,6 +31,7 @@ from keeper.risk.grid import (
 _MIN_SIGMA = 10**16
 _MAX_FORWARD = 2**128
 _MARK_SHIFT = 5 * 10**15
+_FRESH = 2 * HOUR
 _CONTINGENCY = 2 * 10**16
 _INITIAL = 125 * 10**16
 _DOUBT = 150 * 10**16
@@ -73,7 +74,7 @@ def option_risk(
     ln_spots = [fp.wad_ln(r.price_wad) for r in readings]
     sums = [[0] * 7 for _ in readings]
     cells = [[0] * CELLS for _ in readings]
-    unfixed = [False for _ in readings]
+    unfixed, stale = [False for _ in readings], [False for _ in readings]
     for position in book:
         if position.size_wad == 0:
             continue
@@ -83,21 +84,25 @@ def option_risk(
             unfixed[u] = True
         if readings[u].price_wad == 0:
             raise PricingError("pricer: no price")
-        terms = _terms(surface.slice_of(u, series.expiry), series.expiry, timestamp)
+        posted = surface.slice_of(u, series.expiry)
+        if series.expiry > timestamp and timestamp - posted.posted_at > _FRESH:
+            stale[u] = True
+        terms = _terms(posted, series.expiry, timestamp)
         point = _point(series, readings[u].price_wad, ln_spots[u], terms)
         scalars, pnl = _one_series(point, terms, readings[u].price_wad, position.size_wad, series.is_call)
         sums[u] = [a + b for a, b in zip(sums[u], scalars, strict=True)]
         cells[u] = [a + b for a, b in zip(cells[u], pnl, strict=True)]
-    return tuple(_total(*columns) for columns in zip(readings, sums, cells, unfixed, strict=True))
+    return tuple(_total(*columns) for columns in zip(readings, sums, cells, unfixed, stale, strict=True))
 
 
-def _total(reading: Reading, sums: Sequence[int], cells: Sequence[int], unfixed: bool) -> OptionRisk:
+def _total(reading: Reading, sums: Sequence[int], cells: Sequence[int], unfixed: bool, stale: bool) -> OptionRisk:
     bid, mid, ask, delta, gamma, vega, short_notional = sums
     return OptionRisk(
         spot=reading.price_wad,
         twap=reading.twap_wad,
         doubt=reading.doubt,
         unfixed=unfixed,
+        stale=stale,
         bid=bid,
         mid=mid,
         ask=ask,
@@ -179,6 +184,7 @@ def assess(options: Sequence[OptionRisk], venues: Sequence[VenueState], cash: in
         vega=_pair([o.vega for o in options]),
         doubt=doubt,
         unfixed=any(o.unfixed for o in options),
+        stale=any(o.stale for o in options),
         venue_failed=False,  # a snapshot has every venue's answer
     )
 

@@ -4,7 +4,7 @@ import boa
 import pytest
 from boa.contracts.base_evm_contract import BoaError
 
-from tests.contracts.chain import DAY, WAD
+from tests.contracts.chain import DAY, HOUR, WAD
 from tests.contracts.properties.shares import act
 from tests.contracts.protocol import Thresholds
 
@@ -38,6 +38,10 @@ def under_water(live):
 
 def dead_oracle(live):
     live.market.pass_time(2 * DAY)
+
+
+def old_surface(live):
+    live.market.wait(14 * HOUR)
 
 
 def unfixed_expiry(live):
@@ -79,6 +83,7 @@ STATES = [
     under_water,
     dead_oracle,
     unfixed_expiry,
+    old_surface,
     flows_bind,
     flows_are_used_up,
     utilisation_binds,

@@ -127,7 +127,7 @@ snapshots = st.builds(
         **dict.fromkeys(("nav_bid", "nav_mid", "nav_ask", "maintenance", "initial", "gap_headroom"), ints),
         **dict.fromkeys(("gross", "short_notional"), ints),
         **dict.fromkeys(("spot", "twap", "delta", "gamma", "vega"), pairs),
-        **dict.fromkeys(("doubt", "unfixed", "venue_failed"), st.booleans()),
+        **dict.fromkeys(("doubt", "unfixed", "stale", "venue_failed"), st.booleans()),
     ),
 )
 

@@ -35,6 +35,7 @@ CALM = Assessment(
     vega=(-10_000 * WAD, -10_000 * WAD),
     doubt=False,
     unfixed=False,
+    stale=False,
     venue_failed=False,
 )
 near_limits = st.sampled_from([0, 1, 10, 11, 50, 95, 100, 105, 120])

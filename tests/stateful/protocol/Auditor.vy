@@ -187,9 +187,9 @@ def everything(
     seen.series = self._book()
     seen.settled = self._settled(settled)
     seen.lent = staticcall lending.supplied()
-    response: Bytes[672] = b""
+    response: Bytes[704] = b""
     seen.is_known, response = raw_call(
-        VAULT.address, method_id("assessment()"), max_outsize=672, is_static_call=True, revert_on_failure=False
+        VAULT.address, method_id("assessment()"), max_outsize=704, is_static_call=True, revert_on_failure=False
     )
     if seen.is_known:
         seen.assessment = abi_decode(response, IRiskEngine.Assessment)

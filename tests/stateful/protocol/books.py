@@ -62,7 +62,7 @@ class Books:
         a = self.assessment
         if a is None or not self.accounts.accepts_risk:
             return False
-        return bool(a.nav_bid >= a.initial and not a.venue_failed and not a.unfixed)
+        return bool(a.nav_bid >= a.initial and not a.venue_failed and not a.unfixed and not a.stale)
 
     def is_healthy(self, slack: int = 0) -> bool:
         """By initial margin. Gap solvency is a condition of trades, not of exits. ``slack``: as for `price`."""

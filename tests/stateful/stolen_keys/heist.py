@@ -50,7 +50,7 @@ class Seen(NamedTuple):
 @dataclass
 class Heist:
     """24 hours. ``losses`` are USDC by channel, ``nav`` the true worth of the vault when the keys were stolen,
-    ``posted`` the thief's surface: volatility, carry and half-spread by expiry.
+    ``posted`` the thief's surface: volatility, carry and half-spread by expiry, ``smiles`` its rho and phi.
 
     ``victims`` hold the honest shares; ``volatility`` is the market's and the posted one at the theft, at every strike.
     """
@@ -62,15 +62,17 @@ class Heist:
     refusals: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     last_refusal: str = ""
+    smiles: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.market = self.protocol.market
         self.victims = self.victims or (self.protocol.depositor,)
-        self.truth = Truth(spots=[self.market.price, 90_000.0], at_theft=[self.volatility] * 2)
+        self.truth = Truth(spots=[self.market.price, 90_000.0], at_theft=[self.volatility] * 2, smiles=self.smiles)
         self.ranges = {"volatility": (0.0, 0.0), "carry": (0.0, 0.0)}
         self.error = 0.0
         self.started = self.market.now
         self.posted: dict[int, tuple[float, float, float]] = {}
+        self.smiles = dict(self.truth.smiles)
         self.posted_at: dict[int, int] = {}
         for expiry in self.protocol.vol_oracle.expiries(ETH):
             if expiry > self.started:
@@ -305,18 +307,33 @@ class Heist:
 
     # ------------------------------------------------------------------ the vol poster's key
 
-    def post(self, expiry: int, vol: float, carry: float = 0.0, half_spread: float = 0.02) -> bool:
-        """A slice without skew."""
-        if not self.attempt(lambda: self.protocol.post_slice(expiry, vol=vol, carry=carry, half_spread=half_spread)):
+    def post(
+        self,
+        expiry: int,
+        vol: float,
+        carry: float = 0.0,
+        half_spread: float = 0.02,
+        smile: tuple[float, float] | None = None,
+    ) -> bool:
+        """A slice with any rho and phi; by default those that are there."""
+        rho, phi = smile or self.smiles.get(expiry, (0.0, 0.0))
+        shape = {"carry": carry, "half_spread": half_spread, "rho": rho, "phi": phi}
+        if not self.attempt(lambda: self.protocol.post_slice(expiry, vol=vol, **shape)):
             return False
         self.posted[expiry] = (vol, carry, half_spread)
+        self.smiles[expiry] = (rho, phi)
         self.posted_at[expiry] = self.market.now
         return True
 
     def _refresh(self, expiry: int) -> None:
-        """Post the same slice again when it is too old for fills."""
+        """Post the same slice again when it is too old for fills and deposits, and exits would be paid less."""
         if self.market.now - self.posted_at.get(expiry, 0) > SURFACE_AGE:
             self.post(expiry, *self.posted[expiry])
+
+    def _refresh_all(self) -> None:
+        for expiry in self.posted:
+            if expiry > self.market.now:
+                self._refresh(expiry)
 
     # ------------------------------------------------------------------ the quoter's key
 
@@ -387,6 +404,7 @@ class Heist:
         def cheapness() -> float:
             return -float(self.protocol.vault.assessment().nav_ask)
 
+        self._refresh_all()
         self.feed(self._best_feed(cheapness))
         return self.largest(usdc, lambda size: self._charge(SHARES, lambda: self._deposit(size)))
 
@@ -395,6 +413,7 @@ class Heist:
 
     def redeem(self, part: float) -> float:
         """As much as is let through of a part of his shares, while Chainlink makes them dearest."""
+        self._refresh_all()
         self.feed(self._best_feed(lambda: float(self.protocol.vault.assessment().nav_bid)))
         shares = self.protocol.vault.balanceOf(THIEF) * part
         if shares == 0:
@@ -411,5 +430,6 @@ class Heist:
 
     def settle_queue(self) -> bool:
         """While Chainlink makes the queue's shares dearest."""
+        self._refresh_all()
         self.feed(self._best_feed(lambda: float(self.protocol.vault.assessment().nav_bid)))
         return self._charge(SHARES, lambda: self.protocol.queue.settle_epoch(sender=THIEF))

@@ -4,6 +4,7 @@ was anything; None when there was nothing to try.
 
 from collections.abc import Callable
 
+from keeper.domain.units import YEAR
 from tests.contracts.chain import HOUR
 from tests.stateful.stolen_keys.heist import CARRY_MOVE, FEED_ERROR, NO_WORSE, VOL_MOVE, WORST, Heist, Price
 from tests.stateful.stolen_keys.strangers import de_risk, is_in_breach, wait_for_the_public
@@ -14,6 +15,7 @@ _AWAY = 0.16  # share of NAV: more than the bucket of turnover lets through at o
 _ROUND_TRIP = 0.08
 _FILL = 0.2  # share of NAV per fill: the limit on a series
 _VOL_STEP, _CARRY_STEP, _HALF_SPREAD = 0.05, 0.10, 0.05
+_BEND, _TILT = 0.5, 0.5
 _SPOT_STEP = 0.02
 _LEAST = 0.1  # units of options worth a fill
 _HALF_AN_HOUR = 30 * 60
@@ -181,6 +183,38 @@ def widen(heist: Heist, size: float) -> bool | None:
     return _post_all(heist, half_spread=_HALF_SPREAD * size)
 
 
+def bend(heist: Heist, size: float) -> bool | None:
+    """Wings up, as far as is let through; at the money nothing moves."""
+    return _post_smiles(heist, 0.0, _BEND * size)
+
+
+def straighten(heist: Heist, size: float) -> bool | None:
+    return _post_smiles(heist, 0.0, -_BEND * size)
+
+
+def tilt_left(heist: Heist, size: float) -> bool | None:
+    """One wing up, the other one down."""
+    return _post_smiles(heist, -_TILT * size, 0.0)
+
+
+def tilt_right(heist: Heist, size: float) -> bool | None:
+    return _post_smiles(heist, _TILT * size, 0.0)
+
+
+def _post_smiles(heist: Heist, rho: float, bend: float) -> bool | None:
+    """Change rho, and phi by ``bend`` standard deviations."""
+
+    def move(expiry: int, part: float) -> bool:
+        was_rho, was_phi = heist.smiles.get(expiry, (0.0, 0.0))
+        deviation = heist.posted[expiry][0] * ((expiry - heist.market.now) / YEAR) ** 0.5
+        smile = (max(-0.9, min(0.9, was_rho + part * rho)), max(was_phi + part * bend / deviation, 0.0))
+        return smile != (was_rho, was_phi) and heist.post(expiry, *heist.posted[expiry], smile)
+
+    expiries = [expiry for expiry in heist.posted if expiry > heist.market.now + HOUR]
+    moved = [heist.largest(1.0, lambda part, at=expiry: move(at, part)) > 0 for expiry in expiries]
+    return any(moved) if expiries else None
+
+
 # ---------------------------------------------------------------- strangers' hands
 
 
@@ -279,6 +313,10 @@ SET_UPS: tuple[Play, ...] = (
     carry_falls,
     market_rises,
     market_falls,
+    bend,
+    straighten,
+    tilt_left,
+    tilt_right,
     queue,
 )
 COMBINATIONS: tuple[tuple[Play, ...], ...] = (
@@ -296,6 +334,8 @@ COMBINATIONS: tuple[tuple[Play, ...], ...] = (
     (post_down, sell_options),
     (post_carry_down, sell_options),
     (post_up, write_options_at_the_middle),
+    (bend, write_options),
+    (tilt_right, sell_options),
     (post_up, neutralise),
     (list_shortest, sell_options, de_risk_dearly),
 )

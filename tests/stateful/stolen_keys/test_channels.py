@@ -5,8 +5,9 @@ A channel must give most of its published share, or the search would prove nothi
 
 import pytest
 
-from tests.contracts.chain import HOUR
-from tests.contracts.protocol import WEEK, wad
+from keeper.domain.units import YEAR
+from tests.contracts.chain import HOUR, USDC
+from tests.contracts.protocol import WEEK, Protocol, wad
 from tests.stateful.stolen_keys.bound import ROUNDING, bound, excess
 from tests.stateful.stolen_keys.heist import (
     AWAY,
@@ -207,6 +208,44 @@ def test_marks_that_he_moves_himself_gain_him_nothing(new_vault, vol, carry, vau
             heist.fill(series, 12.0, vault_sells, writes=not vault_sells)
 
     assert heist.done[OPTIONS] == 2
+    assert heist.losses[OPTIONS] < 0
+
+
+# rho and phi sigma sqrt(T), and the volatility at the money that goes with it
+_BENT = ((-0.9, 1.2, 0.9), (-0.9, 1.45, 0.8))
+
+
+@pytest.mark.parametrize(("old", "new"), [_BENT, _BENT[::-1]])
+def test_smiles_that_he_bends_between_the_points_gain_him_nothing(market, old, new):
+    """In a market of steep smiles he posts one that falls or rises most between the points where a post is measured, as
+    far as he may in a day, and trades at these strikes: the worst surface of the day counts there, too.
+    """
+    protocol = Protocol(market)
+    protocol.deposit(1_000_000 * USDC)
+    expiry = protocol.expiry(50)
+    phi = [bend / (vol * ((expiry - market.now) / YEAR) ** 0.5) for _, bend, vol in (old, new)]
+    protocol.post_slice(expiry, vol=old[2], rho=old[0], phi=phi[0])
+    heist = Heist(protocol, volatility=old[2], smiles={expiry: (old[0], phi[0])})
+    _list(heist, (3_300, 3_400, 3_500, 3_600, 3_700), expiry)
+
+    part = 0.0
+    for _ in range(2):
+        step = heist.largest(
+            1.0 - part,
+            lambda more, part=part: heist.post(
+                expiry,
+                old[2] + (part + more) * (new[2] - old[2]),
+                smile=(old[0], phi[0] + (part + more) * (phi[1] - phi[0])),
+            ),
+        )
+        part += step
+        for series in heist.live():
+            for vault_sells in (True, False):
+                heist.fill(series, 3.0, vault_sells, writes=not vault_sells)
+        heist.wait(75 * 60)
+
+    assert part > 0.2
+    assert heist.done[OPTIONS] > 20
     assert heist.losses[OPTIONS] < 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from keeper.domain.series import Position, Series
 from tests.contracts.chain import WAD
-from tests.contracts.protocol import Protocol
+from tests.contracts.protocol import ETH, Protocol
 
 _YEAR = 365 * 86_400
 _ROOT_2 = sqrt(2.0)
@@ -31,22 +31,30 @@ def black(spot: float, strike: float, sigma: float, years: float, is_call: bool,
 class Truth:
     """The market: spots in USDC; volatilities and carry in parallel motion, at the theft equal to the posted ones.
 
-    ``at_theft`` has the volatility of every underlying then, at any strike and expiry; carry was zero.
+    ``at_theft`` has the volatility of every underlying then, at any expiry; carry was zero. ``smiles`` has the rho and
+    phi of expiries of ETH whose volatility is not the same at any strike: eSSVI, as posted at the theft.
     """
 
     spots: list[float]
     at_theft: list[float]
+    smiles: dict[int, tuple[float, float]]
     shift: float = 0.0
     carry: float = 0.0
 
-    def volatility(self, underlying: int) -> float:
-        return self.at_theft[underlying] + self.shift
+    def volatility(self, series: Series, years: float) -> float:
+        """Of a series, ``years`` before it expires."""
+        at_the_money = self.at_theft[series.underlying]
+        rho, phi = self.smiles.get(series.expiry, (0.0, 0.0)) if series.underlying == ETH else (0.0, 0.0)
+        forward = self.spots[series.underlying] * exp(self.carry * years)
+        x = phi * log(series.strike / forward)
+        smile = (1.0 + rho * x + sqrt((x + rho) ** 2 + 1.0 - rho**2)) / 2.0
+        return at_the_money * sqrt(max(smile, 0.0)) + self.shift
 
     def option(self, series: Series, now: int) -> float:
         """One option, USDC."""
         years = max(series.expiry - now, 0) / _YEAR
         u = series.underlying
-        return black(self.spots[u], series.strike, self.volatility(u), years, series.is_call, self.carry)
+        return black(self.spots[u], series.strike, self.volatility(series, years), years, series.is_call, self.carry)
 
     def options(self, protocol: Protocol) -> float:
         """The vault's options, USDC."""

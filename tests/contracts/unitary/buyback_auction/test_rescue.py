@@ -4,7 +4,7 @@ import boa
 import pytest
 
 from tests.contracts.chain import DAY, USDC, WAD, account, events, reverts
-from tests.contracts.protocol import LOOSE, SPOT, wad
+from tests.contracts.protocol import ETH, LOOSE, SPOT, wad
 from tests.contracts.unitary.buyback_auction.conftest import MINUTE, unwinding
 
 STAYS = 300_000  # shares of one who does not wait
@@ -208,6 +208,9 @@ def test_it_can_be_closed_by_anyone_once_the_queue_can_be_paid(opened):
 def test_costs_have_a_bucket_of_the_pools_worth(opened):
     """Invariant 37."""
     opened.market.wait(15 * MINUTE)
+    for expiry in opened.vol_oracle.expiries(ETH):
+        if expiry > opened.market.now:
+            opened.post_slice(expiry)
     worth = opened.vault.previewRedeem(opened.queue.pooled()) * 10**12
 
     bid(opened, 10 * WAD)

@@ -174,8 +174,10 @@ def test_days_later_the_surface_counts_alone_again(funded, sold):
     expiry = funded.expiry()
     funded.post_slice(expiry, vol=0.64)
     funded.market.wait(DAY)
+    funded.post_slice(expiry, vol=0.64)
     still = sides(funded)
     funded.market.wait(LONGEST_DAY - DAY)
+    funded.post_slice(expiry, vol=0.64)
 
     bid, mid, ask = sides(funded)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.contracts.chain import USDC, WAD, events, reverts
+from tests.contracts.chain import HOUR, USDC, WAD, events, reverts
 from tests.contracts.protocol import replace_code
 
 pytestmark = pytest.mark.usefixtures("protocol")
@@ -101,6 +101,35 @@ def test_refused_while_an_expired_series_is_unfixed(funded, sold):
 
     with reverts("vault: settle the expired series first"):
         funded.vault.deposit(1_000 * USDC, funded.stranger, sender=funded.stranger)
+
+
+def test_refused_while_the_surface_is_older_than_two_hours(funded, sold):
+    """Nobody knows what shares are worth. Exits go on, at the worst that it may be."""
+    funded.post_slice()
+    funded.fund(funded.stranger, 2_000 * USDC)
+    funded.market.wait(2 * HOUR)
+    funded.vault.deposit(1_000 * USDC, funded.stranger, sender=funded.stranger)
+    funded.market.wait(12 * HOUR)
+
+    with reverts("vault: surface too old"):
+        funded.vault.deposit(1_000 * USDC, funded.stranger, sender=funded.stranger)
+    assert funded.vault.maxDeposit(funded.stranger) == 0
+    a = funded.vault.assessment()
+    assert a.nav_mid - a.nav_bid == pytest.approx(-a.vega[0] * (0.02 + 0.05), rel=0.1)
+    funded.vault.redeem(
+        funded.vault.maxRedeem(funded.stranger), funded.stranger, funded.stranger, sender=funded.stranger
+    )
+
+    funded.post_slice()
+    funded.vault.deposit(1_000 * USDC, funded.stranger, sender=funded.stranger)
+
+
+def test_without_options_the_age_of_the_surface_is_nothing(funded):
+    funded.open_series()
+    funded.fund(funded.stranger, 1_000 * USDC)
+    funded.market.wait(9 * HOUR)
+
+    assert funded.vault.deposit(1_000 * USDC, funded.stranger, sender=funded.stranger) > 0
 
 
 def test_refused_while_a_share_is_worth_under_a_tenth_of_its_first_price(funded):

@@ -30,6 +30,7 @@ def test_setting_bounds_refuses_others(protocol, role):
     [
         Bounds(min_vol=0),
         Bounds(min_vol=3 * WAD),
+        Bounds(max_vol=wad(6.5536)),  # more than a sample of the week can hold
         Bounds(min_half_spread=wad(0.3)),
         Bounds(vol_per_day=wad(0.51)),
         Bounds(vol_per_hour=wad(0.51)),

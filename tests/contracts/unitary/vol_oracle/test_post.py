@@ -120,7 +120,7 @@ def test_half_spread_has_bounds(protocol, half_spread):
         protocol.post_slice(half_spread=half_spread)
 
 
-@pytest.mark.parametrize("rho", [1.0, -1.0, 1.5])
+@pytest.mark.parametrize("rho", [0.901, -0.901, 1.0, -1.0, 1.5])
 def test_rho_has_bounds(protocol, rho):
     with reverts("vol: rho out of bounds"):
         protocol.post_slice(rho=rho)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.contracts.chain import DAY, HOUR, WAD, reverts
-from tests.contracts.protocol import BTC, ETH
+from tests.contracts.chain import DAY, HOUR, WAD, reason, reverts
+from tests.contracts.protocol import BTC, ETH, wad
 
 LONGEST_HOUR, LONGEST_DAY = 70 * 60, 28 * HOUR  # what the clock's spans make of them
 
@@ -72,6 +72,65 @@ def test_the_wings_are_limited_too(protocol):
 
     with reverts("vol: too fast"):
         protocol.post_slice(expiry, vol=0.6, rho=-0.9, phi=2)
+
+
+# At-the-money volatility, rho and phi * sigma * sqrt(T): smiles whose largest change lies between whole deviations
+BENT = [
+    ((0.9, -0.9, 1.20), (0.85, -0.9, 1.45)),
+    ((1.4, 0.8, 1.20), (1.35, 0.8, 1.49)),
+    ((0.5, -0.9, 0.60), (0.46, -0.9, 1.10)),
+    ((0.7, 0.62, 1.57), (0.69, 0.62, 1.40)),
+    ((0.4, -0.3, 0.00), (0.40, 0.9, 1.30)),
+    ((0.4, -0.3, 1.30), (0.44, 0.9, 0.20)),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), BENT + [(b, a) for a, b in BENT])
+def test_no_volatility_between_the_points_moves_more_than_is_charged(protocol, first, second):
+    """As far towards the second smile as one post may go: what the window and the speed have seen is the largest change
+    of any strike within two deviations.
+    """
+    expiry = protocol.expiry(28)
+    strikes = [round(n / 16 * first[0] * _root(protocol, expiry) * WAD) for n in range(-32, 33)]
+    _post_smile(protocol, expiry, first)
+    before = [protocol.vol_oracle.vol(ETH, expiry, k) for k in strikes]
+
+    part = 1.0
+    while not _post_smile(protocol, expiry, tuple(a + part * (b - a) for a, b in zip(first, second, strict=True))):
+        part *= 0.8
+
+    changes = [protocol.vol_oracle.vol(ETH, expiry, k) - was for k, was in zip(strikes, before, strict=True)]
+    _, window = protocol.vol_oracle.posted(ETH, expiry)
+    left, _ = protocol.vol_oracle.room(ETH, expiry)
+    assert part > 0.01
+    assert window.up >= max(changes)
+    assert window.down >= -min(changes)
+    assert wad(0.05) - left >= max(map(abs, changes))
+
+
+def test_the_same_smile_again_moves_nothing(protocol):
+    expiry = protocol.expiry(28)
+    for _ in range(20):
+        assert _post_smile(protocol, expiry, (0.6, -0.4, 0.8))
+        protocol.market.pass_time(60)
+
+    _, window = protocol.vol_oracle.posted(ETH, expiry)
+    assert max(window) <= wad(0.0004)
+
+
+def _root(protocol, expiry):
+    return ((expiry - protocol.market.now) / (365 * DAY)) ** 0.5
+
+
+def _post_smile(protocol, expiry, smile):
+    vol, rho, bend = smile
+    try:
+        protocol.post_slice(expiry, vol=vol, rho=rho, phi=bend / (vol * _root(protocol, expiry)))
+    except boa.BoaError as error:
+        if reason(error) != "vol: too fast":
+            raise
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.02, 0.0701), (0.08, 0.0299)])
