@@ -214,7 +214,7 @@ def test_below_maintenance_margin_emergencies_refill_faster(funded, sold):
 
 
 def test_the_faster_refill_begins_with_the_record_of_distress(funded, sold):
-    """A day at 5 bp in better times is not one at 1 %."""
+    """A day without refill in better times is not one at 1 %."""
     funded.loosen(**EMPTY, emergency_capacity=wad(0.0009), emergency_per_day=0)
     funded.overwrite("idle", 20_000 * USDC)
     funded.rebalance(funded.leg(SPOT, 0.5))
@@ -224,6 +224,7 @@ def test_the_faster_refill_begins_with_the_record_of_distress(funded, sold):
     a = funded.vault.assessment()
     funded.overwrite("idle", funded.vault.idle() - (a.nav_bid - a.maintenance * 9 // 10) // 10**12)
 
+    funded.hedger.record_breach(sender=funded.stranger)
     with reverts("budget: exhausted"):
         funded.rebalance(funded.leg(SPOT, 0.7))
     funded.last(3_600)
