@@ -63,7 +63,7 @@ mutants: setup ## take each guard out of the contracts once and see its test fai
 
 coverage: setup ## statements and branches of contracts/ that the tests reach; fails below 97 % (ONLY=vault adds one folder's)
 	$(if $(ONLY),,@rm -rf out/coverage)
-	KEEL_COVERAGE=out/coverage $(BIN)/pytest -p no:ape_test -n $(WORKERS) -q \
+	KEEL_COVERAGE=out/coverage $(BIN)/pytest -p no:ape_test -n $(WORKERS) -q --timeout 1800 \
 		$(if $(ONLY),tests/contracts/unitary/$(ONLY),$(COVERING))
 	@$(BIN)/python tests/coverage out/coverage
 
