@@ -67,7 +67,7 @@ def test_nothing_is_minted_or_sold(silenced):
 
     with reverts("vault: reduce-only"):
         silenced.vault.deposit(1_000 * USDC, silenced.stranger, sender=silenced.stranger)
-    with reverts("risk: a venue does not answer"):
+    with reverts("vault: reduce-only"):
         silenced.sell(silenced.book.live_book()[0] >> 87 << 87)
 
 
