@@ -121,6 +121,12 @@ def test_the_old_phase_still_proves_an_expiry_before_the_change(protocol, expiry
     assert protocol.price_oracle.fix(ETH, expiry, *proof) == 3_010 * WAD
 
 
+def test_a_new_phase_without_a_round_is_not_in_force_yet(protocol, expiry, proof):
+    protocol.market.replace_aggregator()
+
+    assert protocol.price_oracle.fix(ETH, expiry, *proof) == 3_010 * WAD
+
+
 def test_the_first_round_of_a_new_phase_is_refused_when_the_old_one_has_the_answer(protocol, expiry, proof):
     protocol.market.replace_aggregator()
     round_id = protocol.market.submit(4_000)

@@ -94,6 +94,18 @@ def test_so_does_what_expires_in_two_days_in_the_money(hedged):
     assert after - before == pytest.approx(2_000 * WAD, rel=1e-2)
 
 
+def test_puts_in_the_money_count_in_the_buffer_too(funded):
+    funded.loosen()
+    funded.sell(funded.open_series(3_100, is_call=False), 10 * WAD)
+    book = funded.book.live_book()
+    before = funded.risk.liquidity_buffer(book, funded.vault.assessment())
+
+    funded.market.wait(funded.expiry() - funded.market.now - 2 * DAY)
+
+    a = funded.vault.assessment()
+    assert funded.risk.liquidity_buffer(book, a) - before == pytest.approx(10 * 100 * WAD, rel=0.02)
+
+
 def test_what_is_owed_is_not_lent(hedged):
     hedged.list_lending()
     hedged.settle(expiry_of(hedged), 3_500)
