@@ -50,7 +50,6 @@ class Runs(Depositors, Disasters):
         for of in self.underlyings:
             terms = Terms(of, round(of.price / of.step) * of.step, draw.random() < 0.5, expiry)
             if terms not in self.terms.values() and len(self.books.series) < 10 and self.is_calm:
-                self.post(of, expiry, 0.6)
                 self.list_terms(terms)
             for id in [id for id in self.tradable() if self.terms[id] == terms]:
                 self.buy(id, draw)

@@ -144,12 +144,16 @@ class World:
         terms = Terms(underlying, strike, draw.random() < 0.5, expiry)
         if terms in self.terms.values():
             return
-        live = [when for of, when in self.vols if of == underlying.index and when > self.now]
-        nearest = min(live, key=lambda when: abs(when - expiry), default=None)
-        self.post(underlying, expiry, 0.6 if nearest is None else self.vols[underlying.index, nearest])
         self.list_terms(terms)
 
     def list_terms(self, terms: Terms) -> None:
+        """With a slice at the volatility of the nearest expiry; without a slice there is no series."""
+        of, expiry = terms.underlying, terms.expiry
+        live = [when for index, when in self.vols if index == of.index and when > self.now]
+        nearest = min(live, key=lambda when: abs(when - expiry), default=None)
+        self.post(of, expiry, 0.6 if nearest is None else self.vols[of.index, nearest])
+        if (of.index, expiry) not in self.vols:
+            return
         listed: list[int] = []
         call = (terms.strike, terms.is_call, terms.expiry, terms.underlying.index)
         what = f"{terms.underlying.token} {terms.strike} {'call' if terms.is_call else 'put'}"
