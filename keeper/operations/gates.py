@@ -9,7 +9,7 @@ from keeper.chain.abi import function, signature
 from keeper.chain.multicall import Answer, Batch
 from keeper.chain.rpc import Connection
 from keeper.domain.series import UNDERLYINGS, Position
-from keeper.domain.snapshot import Mode, VenueKind
+from keeper.domain.snapshot import Assessment, Mode, VenueKind
 from keeper.domain.times import utc_second
 from keeper.domain.units import HOUR, USDC, WAD, WAD_PER_USDC_UNIT
 from keeper.market.reader import CONTRACTS, MODES
@@ -46,6 +46,7 @@ class Gates:
     Attributes:
         because: Why it is in that mode; empty where that is normal.
         settle_first: An expired series has its price and is not settled: nobody comes or goes before it is.
+        surface_too_old: Of an option that is held or owed: nobody comes.
         free: What is idle or can be had from the lending venue at once (``withdrawable``), less what is owed.
         exits: What each limit on instant exits allows, by its name; the least of them is what can leave.
         deposits: What can be deposited; None also where there is no limit.
@@ -61,6 +62,7 @@ class Gates:
     mode: Mode
     because: tuple[str, ...]
     settle_first: bool
+    surface_too_old: bool
     idle: float
     owed: float
     free: float
@@ -126,6 +128,7 @@ def read_gates(connection: Connection, deployment: Deployment, block: Header | N
     due_shares, due_since = ask("RedemptionQueue", "shares_due"), ask("RedemptionQueue", "due_since")
     book, vega_left = ask("OptionBook", "live_book"), ask("OptionBook", "vega_budget")
     vega = ask("OptionBook", "budgets")
+    unplaced = [ask("OptionBook", "unplaced", u) for u in range(len(UNDERLYINGS))]
     funded, shortfall = ask("ClearingHouse", "funded"), ask("ClearingHouse", "shortfall")
     short_since = ask("ClearingHouse", "short_since")
     tokens = [ask("ClearingHouse", "tokens", u, optional=True) for u in range(len(UNDERLYINGS))]
@@ -146,9 +149,10 @@ def read_gates(connection: Connection, deployment: Deployment, block: Header | N
     escrow = _escrow(connection, deployment, block, [("USDC", usdc.value), *listed])
     lent = sum(answer.value or 0 for answer in withdrawable)
     free = max(0, idle.value + lent - owed.value)
-    t, a = thresholds.value, assessment.value
+    t = thresholds.value
+    a = None if assessment.value is None else Assessment(*assessment.value)
     price, _, known_at = last_good.value
-    counts = a is None or a[6] > 0 or any(Position.from_slot(slot).size_wad for slot in book.value)
+    counts = a is None or a.gross > 0 or any(Position.from_slot(slot).size_wad for slot in book.value)
     exits = None
     if a is not None and supply.value is not None:
         exits = _exits(a, free, due_shares.value, supply.value + _VIRTUAL, t[2], exit_left.value if counts else None)
@@ -163,10 +167,12 @@ def read_gates(connection: Connection, deployment: Deployment, block: Header | N
         because += [*unpriced, *(f"{venue} does not answer" for venue in silent)] or [assessment.reason]
     if latched.value:
         because.append("latched by the guardian, or by a fall of the share price; the governor unlatches")
-    if a is not None and a[15]:
+    if a is not None and a.venue_failed:
         because.append(f"a venue does not answer: {', '.join(silent) or 'unknown'}")
-    if a is not None and a[0] < a[4]:
-        because.append(f"NAV at bid is {(a[4] - a[0]) / WAD:,.2f} USDC below initial margin")
+    if any(units.value for units in unplaced):
+        because.append("makers have lost collateral that no venue holds yet; anyone calls `place` once one can")
+    if a is not None and a.nav_bid < a.initial:
+        because.append(f"NAV at bid is {(a.initial - a.nav_bid) / WAD:,.2f} USDC below initial margin")
     if is_overdue:
         because.append(f"the queue's shares of the close at {utc_second(since)} are not paid after 48 hours")
     if not latched.value and a is not None and fallen * WAD > t[0]:
@@ -174,7 +180,8 @@ def read_gates(connection: Connection, deployment: Deployment, block: Header | N
     return Gates(
         mode=MODES[mode.value],
         because=tuple(because),
-        settle_first=a is not None and bool(a[14]),
+        settle_first=a is not None and a.unfixed,
+        surface_too_old=a is not None and a.stale,
         idle=idle.value / USDC,
         owed=owed.value / USDC,
         free=free / USDC,
@@ -183,7 +190,7 @@ def read_gates(connection: Connection, deployment: Deployment, block: Header | N
         exit_flow=Flow(exit_left.value / WAD, t[5] / WAD, t[6] / WAD, counts),
         deposits=None if a is None or deposits.value == _UNLIMITED else deposits.value / USDC,
         deposit_flow=Flow(deposit_left.value / WAD, t[3] / WAD, t[4] / WAD, counts),
-        utilisation=None if a is None or a[0] <= 0 else a[4] / a[0],
+        utilisation=None if a is None or a.nav_bid <= 0 else a.initial / a.nav_bid,
         max_utilisation=t[2] / WAD,
         due_shares=due_shares.value / WAD,
         due_since=since or None,
@@ -205,9 +212,9 @@ def gates_of(w3: Web3, deployment: Deployment) -> Gates:
     return read_gates(Connection(str(w3.provider.endpoint_uri)), deployment)  # type: ignore[attr-defined]
 
 
-def _exits(a: Any, free: int, due: int, shares: int, most: int, flow_left: int | None) -> dict[str, float]:
+def _exits(a: Assessment, free: int, due: int, shares: int, most: int, flow_left: int | None) -> dict[str, float]:
     """What each limit of CircuitBreaker.exit_limit allows, USDC. ``flow_left`` is None where a day is not limited."""
-    nav_bid, initial = a[0], a[4]
+    nav_bid, initial = a.nav_bid, a.initial
     margin = _to_usdc(nav_bid - initial)
     worth = -(-due * (_to_usdc(nav_bid) + 1) // shares)
     before_queue = min(free, margin)
@@ -296,6 +303,8 @@ def _leaving(gates: Gates) -> str:
 def _depositing(gates: Gates) -> str:
     if gates.mode is not Mode.NORMAL or gates.settle_first:
         return "closed"
+    if gates.surface_too_old:
+        return "closed: a volatility surface is older than two hours"
     if gates.deposits is None:
         return "no limit while no option and no hedge is open"
     if not gates.deposits:

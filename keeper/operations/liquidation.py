@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from keeper.chain.rpc import bounded
 from keeper.domain.decision import Leg
+from keeper.domain.option_risk import OptionRisk
 from keeper.domain.series import Position, Series
 from keeper.domain.times import utc_second
 from keeper.domain.units import DAY, WAD
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _NOTHING: Final = "Nothing was sent."
 _NEVER: Final = 2**256 - 1
-_DELTA: Final = 7  # in IOptionPricer.OptionRisk
 _PARTS: Final = (1, 2, 4, 8, 16)  # of the largest step: the largest that the emergency budget and cash can pay for
 RESCUE_AFTER: Final = 7 * DAY
 _ENOUGH: Final = 0.9  # of a step of de_risk: somebody's dust is no reason to wait
@@ -236,7 +236,8 @@ def bid(
         )
     snapshot = read_snapshot(connection, deployment, sender.address)
     one = series.id | 10**9  # a position of one unit
-    unit = bind(sender.w3, deployment, "OptionPricer").functions.option_risk([one]).call()[series.underlying][_DELTA]
+    risks = bind(sender.w3, deployment, "OptionPricer").functions.option_risk([one]).call()
+    unit = OptionRisk(*risks[series.underlying]).delta
     before = snapshot.assessment.delta[series.underlying]
     change = unit * size // WAD
     closer = min(abs(change), abs(before)) if before * change < 0 else 0

@@ -110,6 +110,8 @@ def _no_deposit(gates: Gates, assets: int) -> KeelError:
     why = closed_reason(gates)
     if not why and gates.mode is not Mode.NORMAL:
         why = f"it is {gates.mode}, {'; '.join(gates.because)}"
+    elif not why and gates.surface_too_old:
+        why = "a volatility surface is older than two hours"
     return KeelError(
         f"The vault takes no deposits now: {why or 'nothing is left of a day, or a share is worth too little'}.",
         kept="Nothing was sent.",

@@ -128,6 +128,17 @@ def test_a_deposit_beyond_a_days_flow_says_how_much_goes(vault):
     assert shares_of(vault, "stranger") > 0
 
 
+def test_an_old_surface_lets_nobody_in(vault, keel):
+    newcomer = account_of("stranger").address
+    vault.market.fund_usdc(newcomer, 1_000 * USDC)
+
+    later(vault, 3 * HOUR)
+
+    with pytest.raises(KeelError, match="a volatility surface is older than two hours"):
+        deposit(vault.sender("stranger"), vault.deployment, 1_000 * USDC)
+    assert "closed: a volatility surface is older than two hours" in keel("status").output
+
+
 def test_an_expired_series_is_settled_before_anybody_leaves(vault):
     expiry = min(Position.from_slot(slot).series.expiry for slot in vault.read("OptionBook", "live_book"))
     vault.market.step(SPOT, timestamp=expiry - 60)
