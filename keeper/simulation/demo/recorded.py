@@ -24,13 +24,13 @@ from keeper.domain.series import EXPIRY_HOUR, UNDERLYINGS
 from keeper.domain.times import parse_utc, utc_minute
 from keeper.domain.units import DAY, HOUR, YEAR
 from keeper.domain.valuation import FloatArray
+from keeper.forecast.ewma import LAMBDA, ewma
 from keeper.simulation.demo.candles import NOT_STARTED, Candles, RecordingError, read
 from keeper.simulation.demo.path import BETAS, EXPIRY_WITHIN, START_VOLS, MarketPath, MarketStep, base_fee
 
 LONGEST_DAYS: Final = 14
 _SHORTEST_CANDLE: Final = 60  # seconds; the chain needs a few blocks for the keeper's answer
 _WARM_UP: Final = 7 * DAY  # of returns before the window
-_DECAY: Final = 0.94  # an hour, RiskMetrics' λ: half of the weight is on the last 11 hours
 _VOL_RANGE: Final = (0.30, 3.00)  # below, no option market has quoted ETH for long; above, VolOracle takes nothing
 _VOL_AGE: Final = DAY  # of the newest volatility that still counts
 _POINTS: Final = (5.0, 500.0)  # what a volatility index in points may read
@@ -227,8 +227,7 @@ def _window(candles: Candles, grid: _Grid) -> Candles:
 def _ewma(candles: Candles, grid: _Grid, start_vol: float) -> FloatArray:
     """Annualised volatility at the beginning and after each step by the candles that have closed, shape (steps + 1,).
 
-    J.P. Morgan/Reuters, RiskMetrics (1996), 5.2: σ² ← λσ² + (1 - λ)r², with λ per hour whatever the candles' width.
-    It begins with ``start_vol``, a week before the window where there are candles.
+    RiskMetrics' λ is per hour here, whatever the candles' width: half of the weight is on the last 11. It begins with ``start_vol``, a week before the window where there are candles.
     """
     window = _window(candles, grid)
     begin = int(window.times[0])
@@ -238,11 +237,9 @@ def _ewma(candles: Candles, grid: _Grid, start_vol: float) -> FloatArray:
     times = np.concatenate((before.times, window.times)) + candles.spacing
     seconds = np.diff(times, prepend=times[0] - candles.spacing)
     squares = np.diff(np.log(closes)) ** 2 * YEAR / seconds
-    variances = [start_vol**2]
-    for square, weight in zip(squares, _DECAY ** (seconds / HOUR), strict=True):
-        variances.append(weight * variances[-1] + (1 - weight) * square)
+    variances = ewma(squares, LAMBDA ** (seconds / HOUR), start_vol**2)
     known = np.searchsorted(times, grid.times, side="right")  # how many candles have closed by then
-    return np.asarray(np.sqrt(np.array(variances)[known]))
+    return np.asarray(np.sqrt(variances[known]))
 
 
 def _index(index: Candles, grid: _Grid) -> FloatArray:
