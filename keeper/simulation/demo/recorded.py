@@ -227,7 +227,8 @@ def _window(candles: Candles, grid: _Grid) -> Candles:
 def _ewma(candles: Candles, grid: _Grid, start_vol: float) -> FloatArray:
     """Annualised volatility at the beginning and after each step by the candles that have closed, shape (steps + 1,).
 
-    RiskMetrics' λ is per hour here, whatever the candles' width: half of the weight is on the last 11. It begins with ``start_vol``, a week before the window where there are candles.
+    RiskMetrics' λ is per hour here, whatever the candles' width: half of the weight is on the last 11. It begins with
+    ``start_vol``, a week before the window where there are candles.
     """
     window = _window(candles, grid)
     begin = int(window.times[0])
