@@ -15,7 +15,9 @@ from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
 from keeper.hedging.problem import Book, book_of, build
-from keeper.hedging.program import Array, Program, Solution, SolverError, solve
+from keeper.hedging.program import Array, Program, Solution, SolverError
+from keeper.hedging.second_opinion import second_opinion
+from keeper.hedging.solver import solve
 from keeper.risk.limits import excesses
 from keeper.risk.margin import margins
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
@@ -36,7 +38,7 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
 
     Pure and deterministic. Nothing is traded when the snapshot cannot be valued, when the keeper's margin and the
     chain's differ (`Policy.margin_tolerance`), when a venue was read without what it takes to trade in it, or when the
-    solver's answer does not check out: the action is REFUSE.
+    solver's answer does not check out or another solver's differs: the action is REFUSE.
     """
     try:
         valuation = value(snapshot)
@@ -75,6 +77,11 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     aave = _what_aave_refuses(snapshot, deltas)
     if not legs:
         return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached) + aave, deltas)
+    if trades:
+        try:
+            second_opinion(program, solution)
+        except SolverError as error:
+            return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
     costs = _costs(trades, gas)
     risk_before = _variance_cost(book, policy, [change.before for change in deltas])
     risk_after = _variance_cost(book, policy, [change.after for change in deltas])

@@ -1,10 +1,10 @@
-"""A convex program and its solution by HiGHS.
+"""The form of the hedge problem that the solvers know, and the certificate that makes a candidate a solution.
 
-    min  c'z + sum_k weight_k / 2 * (v_k'z + offset_k)^2   subject to   lower <= A z <= upper,   0 <= z <= bound
+    min  c'z + sum_k weight_k / 2 * (v_k'z + offset_k)^2 + weight * CVaR_level(-(base + pnl' trades z))
+    subject to   lower <= A z <= upper,   0 <= z <= bound
 
-The squares are few and each is of one linear form, so they are solved as linear programs with cutting planes (Kelley
-1960): each square is held up by tangents, and where the last solution lies above them one more is added, warm, until
-objective and lower bound meet. HiGHS's own active-set method for quadratic programs cycles on degenerate books.
+The problem is convex, so prices prove a solution: given those of the rows and the weights of the scenarios, whatever
+the solver was, the objective exceeds its minimum by no more than price times slack, summed (`certify`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-
-_FEASIBILITY = 1e-6
-_GAP = 1e-9
-_TOLERANCE = 1e-10  # of HiGHS for each row: so far its solution may lie under each square's tangents
-_MAX_ROUNDS = 60
-_TIME_LIMIT_SECONDS = 2.0
 
 
 class SolverError(Exception):
@@ -45,6 +39,55 @@ class Square:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """``weight`` times the mean of the worst 1 - ``level`` of the losses (Rockafellar and Uryasev 2000).
+
+    Attributes:
+        base: P&L without trades per scenario, (S,).
+        pnl: P&L of one unit of each instrument, (i, S).
+        trades: Units of each instrument per variable, (i, n).
+    """
+
+    weight: float
+    level: float
+    base: Array
+    pnl: Array
+    trades: Array
+
+    @property
+    def cap(self) -> float:
+        """The most that one scenario weighs."""
+        return self.weight / ((1.0 - self.level) * len(self.base))
+
+    @property
+    def worst(self) -> int:
+        """How many scenarios the tail reaches, the last perhaps in part."""
+        return min(len(self.base), int(np.ceil((1.0 - self.level) * len(self.base) - 1e-9)))
+
+    def losses(self, z: Array) -> Array:
+        """Loss per scenario at ``z``, (S,)."""
+        return -(self.base + (self.trades @ z) @ self.pnl)
+
+    def weights(self, losses: Array) -> Array:
+        """What each scenario weighs where these are the losses: the cap in the tail, the rest on its edge, (S,)."""
+        order = np.argpartition(losses, len(losses) - self.worst)[len(losses) - self.worst :]
+        weights = np.zeros(len(losses))
+        weights[order] = self.cap
+        edge = order[np.argmin(losses[order])]
+        weights[edge] = self.weight - self.cap * (self.worst - 1)
+        return weights
+
+    def at(self, z: Array) -> float:
+        """Value at ``z``."""
+        losses = self.losses(z)
+        return float(self.weights(losses) @ losses)
+
+    def slope(self, weights: Array) -> Array:
+        """Derivative by the variables where the scenarios weigh ``weights``, (n,)."""
+        return -(self.pnl @ weights) @ self.trades
+
+
+@dataclass(frozen=True)
 class Program:
     """Arrays: ``linear`` and ``bound`` (n,), ``rows`` (m, n), ``lower``, ``upper`` and ``names`` (m,)."""
 
@@ -55,10 +98,12 @@ class Program:
     upper: Array
     bound: Array
     names: tuple[str, ...]
+    tail: Tail | None = None
 
     def objective(self, z: Array) -> float:
         """Value of the objective at ``z``."""
-        return float(self.linear @ z) + sum(square.at(z) for square in self.squares)
+        tail = self.tail.at(z) if self.tail is not None else 0.0
+        return float(self.linear @ z) + sum(square.at(z) for square in self.squares) + tail
 
     def violation(self, z: Array) -> float:
         """Largest violation of a row or a bound at ``z``."""
@@ -69,70 +114,69 @@ class Program:
 
 @dataclass(frozen=True)
 class Solution:
-    """``z`` (n,), the rows' shadow prices (m,), the objective, and the lower bound that proves it."""
+    """``z`` (n,), the rows' shadow prices (m,) (positive: the lower limit holds), the objective, the lower bound that
+    proves it, and the KKT residual: the largest violation, slope that nothing holds, or price times slack."""
 
     z: Array
     shadow_prices: Array
     objective: float
     lower_bound: float
+    residual: float
 
 
-def solve(program: Program) -> Solution:
-    """Solve to a gap of 1e-9, relative to the objective where that is large, and HiGHS's tolerance for each square.
-
-    Raises:
-        SolverError: infeasible, unbounded, not finite, not converged, or the answer violates a row when checked.
+def check_finite(program: Program) -> None:
     """
-    import highspy  # here, so that commands which solve nothing start fast
-
-    n, k = len(program.linear), len(program.squares)
+    Raises:
+        SolverError: some number is not finite, a limit is NaN, or a square or the tail is not convex.
+    """
+    finite = [program.linear, program.rows, *(square.direction for square in program.squares)]
+    finite.append(np.array([number for square in program.squares for number in (square.weight, square.offset)]))
+    if program.tail is not None:
+        tail = program.tail
+        finite += [tail.base, tail.pnl, tail.trades, np.array([tail.weight, tail.level])]
     limits = (program.lower, program.upper, program.bound)
-    if not all(np.all(np.isfinite(a)) for a in (program.linear, program.rows)) or any(
-        np.isnan(a).any() for a in limits
-    ):
+    if not all(np.isfinite(a).all() for a in finite) or any(np.isnan(a).any() for a in limits):
         raise SolverError("the program has numbers that are not finite")
-    highs = highspy.Highs()  # type: ignore[no-untyped-call]
-    highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("time_limit", _TIME_LIMIT_SECONDS)
-    highs.setOptionValue("threads", 1)
-    for tolerance in ("primal_feasibility_tolerance", "dual_feasibility_tolerance"):
-        highs.setOptionValue(tolerance, _TOLERANCE)
-    columns = np.arange(n, dtype=np.int32)
-    nothing = np.array([], dtype=np.int32)
-    for cost, bound in zip(program.linear, program.bound, strict=True):
-        highs.addCol(float(cost), 0.0, float(bound), 0, nothing, np.array([]))
-    for _ in program.squares:
-        highs.addCol(1.0, 0.0, highspy.kHighsInf, 0, nothing, np.array([]))
-    for row, low, high in zip(program.rows, program.lower, program.upper, strict=True):
-        highs.addRow(float(low), float(high), n, columns, row)
+    if any(square.weight < 0 for square in program.squares):
+        raise SolverError("the program is not convex: a square has a negative weight")
+    if program.tail is not None and not (program.tail.weight >= 0 and 0 < program.tail.level < 1):
+        raise SolverError("the tail needs a weight that is not negative and a level between 0 and 1")
 
-    for _ in range(_MAX_ROUNDS):
-        highs.run()
-        if highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
-            highs.clearSolver()  # once more from the beginning: a warm start can lead into a corner
-            highs.run()
-        status = highs.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise SolverError(f"HiGHS says {highs.modelStatusToString(status)}")
-        values = np.array(highs.getSolution().col_value)
-        z, held_up = np.clip(values[:n], 0.0, program.bound), values[n : n + k]
-        objective = program.objective(z)
-        lower_bound = float(highs.getInfo().objective_function_value)
-        if objective - lower_bound <= _GAP * max(1.0, abs(objective)) + _TOLERANCE * k:
-            break
-        for i, square in enumerate(program.squares):
-            if square.at(z) - held_up[i] > _GAP / (2 * k):
-                # e >= weight * y * (v'z + offset) - weight * y^2 / 2, the tangent at y
-                y = square.point(z)
-                slope = square.weight * y
-                row = np.append(-slope * square.direction, 1.0)
-                where = np.append(columns, np.int32(n + i))
-                highs.addRow(slope * (square.offset - y / 2), highspy.kHighsInf, n + 1, where, row)
-    else:
-        raise SolverError(f"the cutting planes have not met after {_MAX_ROUNDS} rounds")
 
-    violation = program.violation(z)
-    if not violation <= _FEASIBILITY:
-        raise SolverError(f"HiGHS gave a solution that violates a limit by {violation:.1e}")
-    shadow_prices = np.array(highs.getSolution().row_dual)[: len(program.names)]
-    return Solution(z, shadow_prices, objective, lower_bound)
+def certify(program: Program, z: Array, prices: Array, scenario_weights: Array) -> Solution:
+    """What a candidate is worth: nothing of the solver is trusted.
+
+    Every convex function lies above its tangent, so for any feasible x the objective at x is at least that at z plus
+    slope'(x - z); minimised over the box and the rows that is the objective less price times slack, summed.
+
+    Args:
+        prices: Of the rows, (m,).
+        scenario_weights: Of the tail, (S,) or empty.
+    """
+    z = np.clip(z, 0.0, program.bound)
+    slope = program.linear - prices @ program.rows
+    for square in program.squares:
+        slope = slope + (square.weight * square.point(z)) * square.direction
+    products, objective = [], float(program.linear @ z) + sum(square.at(z) for square in program.squares)
+    tail = program.tail
+    if tail is not None:
+        losses = tail.losses(z)
+        value = float(tail.weights(losses) @ losses)
+        weights = np.clip(scenario_weights, 0.0, tail.cap)
+        weights = weights * (tail.weight / (weights.sum() or 1.0))
+        unbalanced = float(np.max(weights - tail.cap, initial=0.0))
+        slope = slope + tail.slope(weights)
+        products.append(np.array([abs(value - float(weights @ losses)), unbalanced]))
+        objective += value
+    activity = program.rows @ z
+    for price, room in (
+        (slope, z),
+        (-slope, program.bound - z),
+        (prices, activity - program.lower),
+        (-prices, program.upper - activity),
+    ):
+        held = np.maximum(price, 0.0)
+        products.append(held * np.where(np.isfinite(room), np.abs(room), 1.0))  # no limit there: nothing may be held
+    together = np.concatenate(products)
+    residual = max(float(together.max(initial=0.0)), program.violation(z))
+    return Solution(z, prices, objective, objective - float(together.sum()), residual)
