@@ -32,11 +32,12 @@ class ValuationError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Book:
-    """Positions as columns, shape (n,) each; ``s`` = σ√T and ``x`` = ln(F/K).
+class Book:
+    """Positions as columns, shape (n,) each; ``x`` = ln(F/K).
 
     The worst surfaces of the window are ``above`` and ``below`` the present one in volatility, half-spread included;
-    logarithms of their forwards are ``over`` and ``under`` the present ones.
+    logarithms of their forwards are ``over`` and ``under`` the present ones. ``theta``, ``rho`` and ``phi`` are the
+    slices', of total variance over ``posted_years``.
     """
 
     is_call: FloatArray
@@ -52,6 +53,10 @@ class _Book:
     forward: FloatArray
     x: FloatArray
     vol: FloatArray
+    theta: FloatArray
+    rho: FloatArray
+    phi: FloatArray
+    posted_years: FloatArray
 
 
 def value(snapshot: Snapshot) -> Valuation:
@@ -63,7 +68,7 @@ def value(snapshot: Snapshot) -> Valuation:
         ValuationError: a position without a slice or a price.
     """
     positions = tuple(p for p in snapshot.book if p.size_wad != 0)
-    book = _columns(snapshot, positions)
+    book = columns_of(snapshot, positions)
     lines = _lines(book, positions)
     pnl = _scenarios(book)
     options = tuple(_totals(u, r, positions, lines, pnl) for u, r in enumerate(snapshot.readings))
@@ -118,7 +123,12 @@ def _is_unfixed(position: Position, snapshot: Snapshot) -> bool:
     return expiry <= snapshot.timestamp and snapshot.readings[position.series.underlying].updated_at >= expiry
 
 
-def _columns(snapshot: Snapshot, positions: Sequence[Position]) -> _Book:
+def columns_of(snapshot: Snapshot, positions: Sequence[Position]) -> Book:
+    """Positions with what the snapshot says of their series.
+
+    Raises:
+        ValuationError: a position without a slice or a price.
+    """
     try:
         slices = [snapshot.surface.slice_of(p.series.underlying, p.series.expiry) for p in positions]
     except KeyError as error:
@@ -140,14 +150,9 @@ def _columns(snapshot: Snapshot, positions: Sequence[Position]) -> _Book:
     forward = spot * np.exp(carry * years)
     # Not log(forward / strike): the slot's logarithm of the strike is the one that the chain uses.
     x = np.log(spot) + carry * years - column([p.series.ln_strike_wad / WAD for p in positions])
-    variance = total_variance(
-        column([v.theta / WAD for v in slices]),
-        column([v.rho / WAD for v in slices]),
-        column([v.phi / WAD for v in slices]),
-        -x,
-    )
+    theta, rho, phi = (column([getattr(v, name) / WAD for v in slices]) for name in ("theta", "rho", "phi"))
     posted_years = column([(p.series.expiry - v.posted_at) / YEAR for p, v in zip(positions, slices, strict=True)])
-    return _Book(
+    return Book(
         is_call=np.array([p.series.is_call for p in positions], dtype=bool),
         size=column([p.size_wad / WAD for p in positions]),
         spot=spot,
@@ -160,12 +165,16 @@ def _columns(snapshot: Snapshot, positions: Sequence[Position]) -> _Book:
         years=years,
         forward=forward,
         x=x,
-        vol=np.sqrt(variance / posted_years),
+        vol=np.sqrt(total_variance(theta, rho, phi, -x) / posted_years),
+        theta=theta,
+        rho=rho,
+        phi=phi,
+        posted_years=posted_years,
     )
 
 
 def _prices(
-    book: _Book, s: FloatArray, call_drift: FloatArray | float = 0.0, put_drift: FloatArray | float = 0.0
+    book: Book, s: FloatArray, call_drift: FloatArray | float = 0.0, put_drift: FloatArray | float = 0.0
 ) -> FloatArray:
     """Undiscounted prices with the contracts' floor under ``s``, at forwards whose logarithms are higher by a drift."""
     drift = np.where(book.is_call, call_drift, put_drift)
@@ -175,7 +184,7 @@ def _prices(
     return np.asarray(value + np.maximum(intrinsic, 0.0))
 
 
-def _lines(book: _Book, positions: Sequence[Position]) -> tuple[PositionValue, ...]:
+def _lines(book: Book, positions: Sequence[Position]) -> tuple[PositionValue, ...]:
     root_t = np.sqrt(book.years)
     s = book.vol * root_t
     bid = _prices(book, np.maximum(book.vol - book.below, MIN_VOL) * root_t, -book.under, book.over)
@@ -217,7 +226,7 @@ def vol_shocks(years: FloatArray) -> FloatArray:
     return np.stack([1.0 - 0.3 * m, np.ones_like(m), 1.0 + 0.6 * m], axis=1)
 
 
-def _scenarios(book: _Book) -> FloatArray:
+def _scenarios(book: Book) -> FloatArray:
     """P&L of every position in every cell, USDC, shape (n, 36)."""
     base = np.maximum(book.vol * np.sqrt(book.years), MIN_S)
     s = np.maximum((book.vol * np.sqrt(book.years))[:, None] * vol_shocks(book.years), MIN_S)[:, :, None]
