@@ -7,18 +7,21 @@ index is ETH's; BTC's volatility is the demo's share of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from keeper.domain.series import EXPIRY_HOUR, UNDERLYINGS, next_expiry
-from keeper.domain.snapshot import Snapshot, VolSlice
+from keeper.domain.snapshot import Snapshot, Venue, VenueKind, VolSlice
 from keeper.domain.units import DAY, HOUR
 from keeper.domain.valuation import FloatArray
 from keeper.operations.options import Smile
+from keeper.risk.revaluation import revalue
 from keeper.risk.scenarios import Scenarios
+from keeper.risk.tail import tail_risk
 from keeper.risk.valuation import value
 from keeper.simulation.demo.cast import EXPIRIES, PURCHASES, affordable
 from keeper.simulation.demo.path import START_VOLS
@@ -26,6 +29,8 @@ from keeper.simulation.paths import data_dir
 from tests.keeper.risk.books import hedge, option, reading, snapshot_of
 
 ONE_DAY = 1.0 / 365.0
+A_YEAR = 365
+Model = Callable[[Scenarios], Scenarios]
 _FIRST_EXPIRY = 31 * HOUR  # at least so far ahead when the demo sells
 _SHARE = tuple(vol / START_VOLS[0] for vol in START_VOLS)
 
@@ -95,9 +100,30 @@ def demo_book(begin: int, prices: FloatArray, index: float, *, hedged: bool = Tr
     bare = snapshot_of(book, surface, readings, timestamp=begin)
     if not hedged:
         return bare
-    deltas = value(bare).deltas
-    hedges = [hedge(u, -delta, float(prices[u])) for u, delta in enumerate(deltas)]
-    return snapshot_of(book, surface, readings, hedges, timestamp=begin)
+    hedges = (hedge(u, -delta, float(prices[u])) for u, delta in enumerate(value(bare).deltas))
+    venues = (Venue(i, VenueKind.UNISWAP_V3_SPOT, f"0x{i:040x}", state, ()) for i, state in enumerate(hedges))
+    return replace(bare, venues=tuple(venues))  # the assessment stays that of the options alone
+
+
+@dataclass(frozen=True)
+class WalkForward:
+    """Of every day from the 366th on: what the book won or lost, and value at risk as it was known when the day
+    began, (n,)."""
+
+    begins: tuple[int, ...]
+    pnl: FloatArray
+    var: FloatArray
+
+
+def walk_forward(days: Days, model: Model, level: float, *, hedged: bool = True) -> WalkForward:
+    """``model`` makes a day's scenarios from the moves of the days before, of which there is a year at least."""
+    tested = range(A_YEAR, len(days.begins))
+    pnl, var = [], []
+    for day in tested:
+        snapshot = demo_book(days.begins[day], days.prices[day], float(days.index[day]), hedged=hedged)
+        var.append(tail_risk(revalue(snapshot, model(days.before(day))).total, level).var)
+        pnl.append(revalue(snapshot, days.move(day)).total[0])
+    return WalkForward(tuple(days.begins[day] for day in tested), np.array(pnl), np.array(var))
 
 
 def _slice(vol: float, expiry: int, begin: int) -> VolSlice:

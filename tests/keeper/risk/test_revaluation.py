@@ -128,8 +128,8 @@ def test_tenors_of_the_recorded_chains_move_as_the_powers_say():
     daily = {recorded.time.date(): recorded for path in recordings() for recorded in snapshots(path)}  # each day's last
     vols = [calibrate(recorded.quotes).surface.atm_vol(tenors / 365.0) for recorded in daily.values()]
     logs = pd.DataFrame(np.log(vols), index=[recorded.time for recorded in daily.values()], columns=tenors)
-    a_day = np.abs(np.diff(logs.index) / np.timedelta64(1, "h") - 24.0) < 4.0
-    moves = logs.diff().iloc[1:][a_day]
+    hours = logs.index.to_series().diff() / pd.Timedelta("1h")
+    moves = logs.diff()[(hours - 24.0).abs() < 4.0]
 
     assert len(moves) > 80
     for days_to_expiry, power in ((7.0, SHORT_POWER), (14.0, SHORT_POWER), (60.0, LONG_POWER), (90.0, LONG_POWER)):
