@@ -77,8 +77,10 @@ def _weekday_factors(variance: FloatArray, weekday: npt.NDArray[np.int64]) -> Fl
     """Each weekday's geometric mean of variance by that of all, Monday first, with arithmetic mean 1."""
     logs = np.log(np.maximum(variance, _TINY))
     known = np.isfinite(logs)
+    if not known.any():
+        raise ForecastError("No day is whole.", "Fetch the candles.")
     ours = [logs[known & (weekday == day)] for day in range(7)]
-    means = np.array([one.mean() if one.size else 0.0 for one in ours])
+    means = np.array([one.mean() if one.size else logs[known].mean() for one in ours])
     factors = np.exp(means - means.mean())
     return np.asarray(factors / factors.mean())
 

@@ -12,7 +12,7 @@ from keeper.forecast import har
 from keeper.forecast.errors import ForecastError
 from keeper.forecast.evaluation import diebold_mariano, mincer_zarnowitz, qlike, walk_forward
 from keeper.forecast.realised import Days, mean_ahead
-from keeper.forecast.volatility import MODELS, forecast_vol, in_use, naive
+from keeper.forecast.volatility import MODELS, forecast_vol, in_use
 from tests.keeper.forecast.conftest import wandering
 from tests.keeper.forecast.recordings import UNDERLYINGS, has_candles, recorded_days
 
@@ -93,6 +93,13 @@ def test_a_steady_market_goes_on(name: str, horizon: int) -> None:
     assert MODELS[name](days, horizon)(days) == pytest.approx(0.36, rel=1e-9)
 
 
+def test_a_market_that_knows_one_weekday_only_has_no_weekend() -> None:
+    days = wandering(500, 1, weekend=1.0)
+    timeless = Days(np.zeros(500, dtype=np.int64), days.squared, days.ranged, days.change)
+
+    assert forecast_vol(timeless, 7) == pytest.approx(forecast_vol(days, 7), rel=0.05)
+
+
 @pytest.mark.parametrize("last", range(7))
 def test_weekends_are_foreseen(last: int) -> None:
     days = steady(490 + last + 1, weekend=0.4)  # its last day is weekday number ``last``
@@ -152,8 +159,9 @@ def test_a_past_without_a_whole_day_is_refused() -> None:
     nothing = np.full(10, np.nan)
     days = Days(np.arange(10) % 7, nothing, nothing, nothing)
 
-    with pytest.raises(ForecastError, match="No day is whole"):
-        naive(days, 1)(days)
+    for model in MODELS.values():
+        with pytest.raises(ForecastError, match="No day is whole"):
+            model(days, 1)(days)
 
 
 # ---------------------------------------------------------------- losses
