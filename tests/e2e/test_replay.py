@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from keeper.risk.performance import max_drawdown
 from keeper.simulation.demo.record import DemoRecord
 from keeper.simulation.demo.recorded import recorded
-from keeper.simulation.demo.report.measures import max_drawdown, performance
+from keeper.simulation.demo.report.measures import performance
 from keeper.simulation.demo.run import DemoSettings, run_demo
 
 pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine

@@ -8,9 +8,10 @@ from keeper.domain.decision import Action
 from keeper.execution.journal import Journal
 from keeper.execution.records import Kind
 from keeper.risk.attribution import Attribution
+from keeper.risk.performance import max_drawdown
 from keeper.simulation.demo.path import built_in
 from keeper.simulation.demo.record import DemoRecord
-from keeper.simulation.demo.report.measures import max_drawdown, performance
+from keeper.simulation.demo.report.measures import performance
 from keeper.simulation.demo.run import DemoSettings, run_demo
 
 pytestmark = pytest.mark.timeout(3_600)  # a story takes minutes on a busy machine

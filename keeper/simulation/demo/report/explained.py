@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keeper.risk.attribution import Attribution, HedgingError
+from keeper.risk.performance import max_drawdown
 from keeper.simulation.demo.record import DemoRecord, PoolCost
 from keeper.simulation.demo.report import figures
-from keeper.simulation.demo.report.measures import attribution, max_drawdown, performance, pool_cost
+from keeper.simulation.demo.report.measures import attribution, performance, pool_cost
 
 _COSTS = "paid for hedging"
 _NEVER = "no step began outside it"

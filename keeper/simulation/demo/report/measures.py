@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from keeper.risk.attribution import Attribution
@@ -59,16 +59,6 @@ def performance(record: DemoRecord) -> Performance:
         hedged=tuple(adjusted(step.nav_mid, i) for i, step in enumerate(record.steps)),
         unhedged=tuple(adjusted(step.nav_unhedged, i) for i, step in enumerate(record.steps)),
     )
-
-
-def max_drawdown(values: Sequence[float]) -> float:
-    """The deepest fall from an earlier peak, in the values' own unit; 0 if they never fall. NaNs are skipped."""
-    peak, deepest = -math.inf, 0.0
-    for x in values:
-        if not math.isnan(x):
-            peak = max(peak, x)
-            deepest = max(deepest, peak - x)
-    return deepest
 
 
 def in_band(delta: DeltaMove) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from keeper.risk.performance import max_drawdown
 from keeper.simulation.demo.record import DemoRecord
 from keeper.simulation.demo.report import figures
 from keeper.simulation.demo.report.charts import WIDTHS, draw, readings
@@ -21,7 +22,6 @@ from keeper.simulation.demo.report.measures import (
     highest_vol,
     in_band,
     lowest_price,
-    max_drawdown,
     performance,
     trade_cost,
 )

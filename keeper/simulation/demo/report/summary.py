@@ -14,6 +14,7 @@ from rich.table import Table
 
 from keeper.domain.units import HOUR
 from keeper.risk.attribution import Attribution
+from keeper.risk.performance import max_drawdown
 from keeper.simulation.demo.record import DemoRecord, RedemptionRecord, StepRecord
 from keeper.simulation.demo.report import figures
 from keeper.simulation.demo.report.explained import by_cause
@@ -26,7 +27,6 @@ from keeper.simulation.demo.report.measures import (
     highest_vol,
     idleness,
     lowest_price,
-    max_drawdown,
     performance,
 )
 

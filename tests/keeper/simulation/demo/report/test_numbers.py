@@ -14,7 +14,7 @@ from keeper.simulation.demo.record import BookCheck
 from keeper.simulation.demo.report import figures
 from keeper.simulation.demo.report.charts import Chart, Lane, draw, readings, ticks
 from keeper.simulation.demo.report.explained import Row, alternatives, by_cause, by_source, in_words
-from keeper.simulation.demo.report.measures import active, attribution, costs, idleness, max_drawdown, performance
+from keeper.simulation.demo.report.measures import active, attribution, costs, idleness, performance
 from keeper.simulation.demo.report.page import bars
 from keeper.simulation.demo.report.pictures import terms
 from keeper.simulation.demo.report.schema import DESCRIPTIONS
@@ -96,20 +96,6 @@ def test_nav_before_the_first_deposit_is_left_out(tiny):
 def test_a_record_without_value_is_refused(tiny):
     with pytest.raises(ValueError, match="no step at which the vault owns anything"):
         summarise(replace(tiny, steps=()))
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ((1.0, 2.0, 3.0), 0.0),
-        ((3.0, 2.0, 1.0), 2.0),
-        ((5.0, 3.0, 9.0, 6.5, 8.0), 2.5),
-        ((float("nan"), 4.0, 1.0), 3.0),
-        ((), 0.0),
-    ],
-)
-def test_drawdown_is_the_deepest_fall_from_an_earlier_peak(values, expected):
-    assert max_drawdown(values) == expected
 
 
 def test_reasons_that_differ_only_in_their_numbers_are_one_kind():
