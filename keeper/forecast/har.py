@@ -13,6 +13,7 @@ from keeper.forecast.errors import ForecastError
 from keeper.forecast.realised import Days, mean_ahead, mean_back
 
 LOOK_BACKS: Final = (1, 7, 30)  # days: Corsi's day, week and month, in a market that never closes
+HALF_LIFE: Final = 730.0  # days of memory: the market grew up, and its early years say too much variance
 LEAST_DAYS: Final = 180  # of the past, for five parameters and seven weekdays
 _TINY: Final = 1e-8  # annual variance, 0.01 % of volatility: a market that stood still has a logarithm too
 
@@ -49,7 +50,7 @@ class Har:
 
 
 def fit(past: Days, horizon: int) -> Har:
-    """Ordinary least squares over all of the past: only days whose horizon has ended.
+    """Least squares over the past, days of HALF_LIFE ago with half of the weight: only days whose horizon has ended.
 
     The variance is that of range-based estimates (as informative as returns every few minutes); what it is a forecast
     of is the variance of returns.
@@ -68,9 +69,11 @@ def fit(past: Days, horizon: int) -> Har:
             f"{np.count_nonzero(known)} days have a month before and {horizon} days after; {LEAST_DAYS} are needed.",
             "Fetch more candles.",
         )
-    coefficients = np.linalg.lstsq(regressors[known], future[known], rcond=None)[0]
+    weights = 0.5 ** ((len(past) - np.flatnonzero(known)) / HALF_LIFE)
+    roots = np.sqrt(weights)
+    coefficients = np.linalg.lstsq(regressors[known] * roots[:, None], future[known] * roots, rcond=None)[0]
     errors = future[known] - regressors[known] @ coefficients
-    return Har(horizon, coefficients, factors, float(np.exp(errors).mean()))
+    return Har(horizon, coefficients, factors, float(np.average(np.exp(errors), weights=weights)))
 
 
 def _weekday_factors(variance: FloatArray, weekday: npt.NDArray[np.int64]) -> FloatArray:

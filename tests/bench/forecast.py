@@ -18,7 +18,14 @@ from keeper.forecast.tails import fit_tail
 from keeper.forecast.volatility import MODELS, Model, forecast_vol, in_use, naive
 from keeper.simulation.demo.candles import Candles
 from tests.bench.results import Row, medians, row
-from tests.keeper.forecast.recordings import UNDERLYINGS, candles_of, days_of_candles, has_candles, recorded_days
+from tests.keeper.forecast.recordings import (
+    UNDERLYINGS,
+    candles_of,
+    days_of_candles,
+    has_candles,
+    recorded_days,
+    storms,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -33,6 +40,7 @@ def run() -> list[Row]:
         return []
     rows = _candidates()
     _ingredients()
+    _regimes()
     return [*rows, *_speed()]
 
 
@@ -115,6 +123,17 @@ def _ingredients() -> None:
             common = _common(realised, forecast)
             lines[name].append(f"{qlike(realised[common], forecast[common]).mean():.3f}")
     _print("HAR", lines)
+
+
+def _regimes() -> None:
+    print("\n| regime | share in storm | variance of the week after, by calm | R² of its logarithm | changes a year |")
+    print("|---|---|---|---|---|")
+    for underlying in UNDERLYINGS:
+        storm, variance = storms(recorded_days(underlying))
+        ratio = variance[storm].mean() / variance[~storm].mean()
+        r2 = np.corrcoef(storm, np.log(variance))[0, 1] ** 2
+        changes = np.count_nonzero(np.diff(storm)) / len(storm) * DAYS_PER_YEAR
+        print(f"| {underlying} | {100 * storm.mean():.0f} % | {ratio:.1f} | {r2:.2f} | {changes:.0f} |")
 
 
 def _ranged(days: Days, candles: Candles, variances: Array) -> Days:

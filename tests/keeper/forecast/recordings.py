@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from keeper.forecast.realised import Days, days_of
+import numpy as np
+import numpy.typing as npt
+
+from keeper.forecast.realised import Days, days_of, mean_ahead
+from keeper.forecast.regime import WEEK, Regime, regime
+from keeper.forecast.volatility import in_use
 from keeper.simulation.demo.candles import Candles, read
 from keeper.simulation.paths import data_dir
 
@@ -35,3 +40,18 @@ def recorded_days(underlying: str) -> Days:
     candles = candles_of(underlying, "1h")
     assert candles is not None, "ask has_candles first"
     return days_of_candles(candles)
+
+
+def storms(days: Days, start: int = 730, refit: int = 91) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Whether each day from number ``start`` on was in a storm by what was known then, and the next week's variance."""
+    following = mean_ahead(days.squared, WEEK)
+    state, states, variances = Regime.CALM, [], []
+    for learnt in range(start, len(days), refit):
+        forecast = in_use(days.part(0, learnt), WEEK)
+        for today in range(learnt, min(learnt + refit, len(days))):
+            if np.isfinite(following[today]) and np.isfinite(days.squared[today - 29 : today + 1]).all():
+                past = days.part(0, today + 1)
+                state = regime(past, forecast(past), state)
+                states.append(state is Regime.STORM)
+                variances.append(following[today])
+    return np.array(states), np.array(variances)

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from keeper.forecast.errors import ForecastError
-from keeper.forecast.realised import Days, mean_ahead
+from keeper.forecast.realised import Days
 from keeper.forecast.regime import Regime, regime
-from keeper.forecast.volatility import in_use
-from tests.keeper.forecast.recordings import UNDERLYINGS, has_candles, recorded_days
+from tests.keeper.forecast.recordings import UNDERLYINGS, has_candles, recorded_days, storms
 
 
 def days_with(variance: np.ndarray) -> Days:
@@ -37,20 +36,8 @@ def test_without_a_past_there_is_no_regime(rising) -> None:
 @pytest.mark.skipif(not has_candles(), reason="no recorded candles (KEEL_DATA)")
 @pytest.mark.parametrize("underlying", UNDERLYINGS)
 def test_storms_are_followed_by_twice_the_variance_and_last_weeks(underlying: str) -> None:
-    days = recorded_days(underlying)
-    following = mean_ahead(days.squared, 7)
-    state = Regime.CALM
-    states, variances = [], []
-    for learnt in range(730, len(days), 91):
-        forecast = in_use(days.part(0, learnt), 7)
-        for today in range(learnt, min(learnt + 91, len(days))):
-            if np.isfinite(following[today]) and np.isfinite(days.squared[today - 29 : today + 1]).all():
-                past = days.part(0, today + 1)
-                state = regime(past, forecast(past), state)
-                states.append(state is Regime.STORM)
-                variances.append(following[today])
+    storm, variance = storms(recorded_days(underlying))
 
-    storm, variance = np.array(states), np.array(variances)
     assert 0.15 < storm.mean() < 0.5
     assert variance[storm].mean() > 2.0 * variance[~storm].mean()
     assert np.count_nonzero(np.diff(storm)) / len(storm) * 365 < 20  # a year

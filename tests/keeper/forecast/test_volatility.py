@@ -110,20 +110,44 @@ def test_weekends_are_foreseen(last: int) -> None:
         assert forecast_vol(days, horizon) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_coefficients_of_a_har_process_are_found() -> None:
-    """A process that is a HAR in logarithms: yesterday .4, the week .3, the month .2, of means."""
+def har_process(error: float) -> Days:
+    """Tomorrow's variance from ranges that wander by themselves: constant -.1, day .4, week .3, month .2."""
     rng = np.random.default_rng(5)
-    variance = np.full(6000, 0.36)
-    for day in range(30, len(variance)):
-        means = [variance[day - back : day].mean() for back in har.LOOK_BACKS]
+    log_range = np.zeros(3000)
+    for day in range(1, len(log_range)):
+        log_range[day] = 0.9 * log_range[day - 1] + 0.4 * rng.standard_normal()
+    ranged = np.exp(log_range)
+    squared = np.ones(len(ranged))
+    for day in range(30, len(ranged)):
+        means = [ranged[day - back : day].mean() for back in har.LOOK_BACKS]
         level = -0.1 + np.array([0.4, 0.3, 0.2]) @ np.log(means)
-        variance[day] = np.exp(level + 0.3 * rng.standard_normal())
-    days = Days(np.arange(len(variance)) % 7, variance, variance, np.zeros(len(variance)))
+        squared[day] = np.exp(level + error * rng.standard_normal())
+    return Days(np.zeros(len(ranged), dtype=np.int64), squared, ranged, np.zeros(len(ranged)))
 
-    found = har.fit(days, 1)
 
-    np.testing.assert_allclose(found.coefficients[1:], [0.4, 0.3, 0.2], atol=0.1)
-    assert found.smear == pytest.approx(math.exp(0.3**2 / 2), rel=0.01)
+def test_the_coefficients_of_a_har_process_are_found() -> None:
+    found = har.fit(har_process(error=0.0), 1)
+
+    np.testing.assert_allclose(found.coefficients, [-0.1, 0.4, 0.3, 0.2], rtol=1e-9)
+    assert found.smear == pytest.approx(1.0)
+
+
+def test_what_is_forecast_is_the_mean_and_not_the_median() -> None:
+    found = har.fit(har_process(error=0.6), 1)
+
+    assert found.smear == pytest.approx(math.exp(0.6**2 / 2), rel=0.05)
+
+
+def test_what_is_long_ago_counts_less() -> None:
+    """A market whose variance was four times as high until three half-lives ago."""
+    days = har_process(error=0.0)
+    recent = len(days) - round(3 * har.HALF_LIFE)
+    early = np.where(np.arange(len(days)) < recent, 4.0, 1.0)
+    changed = Days(days.weekday, early * days.squared, days.ranged, days.change)
+
+    excess = forecast_vol(changed, 1) / forecast_vol(days, 1) - 1.0
+
+    assert 0.0 < excess < 0.15  # every day alike, a quarter of days at twice the volatility would make it a quarter
 
 
 def test_volatility_scales_with_the_market() -> None:
