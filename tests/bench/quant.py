@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.bench import delta, forecast, hedging, pricing, surface
+from tests.bench import delta, forecast, hedging, pricing, risk, surface
 from tests.bench.results import Row
 
 
 def run() -> list[Row]:
     """All rows."""
-    return [*pricing.run(), *surface.run(), *forecast.run(), *delta.run(), *hedging.run()]
+    return [*pricing.run(), *surface.run(), *forecast.run(), *delta.run(), *hedging.run(), *risk.run()]

@@ -44,6 +44,11 @@ def flat_slice(vol: float, expiry: int, carry: float = 0.0, half_spread: float =
     return VolSlice(theta, 0, 0, int(carry * WAD), int(half_spread * WAD), NOW)
 
 
+def smile(theta: float, rho: float = -0.3, curvature: float = 0.7, carry: float = 0.04, at: int = NOW) -> VolSlice:
+    """A slice of at-the-money total variance ``theta`` with ψ = curvature·√θ, posted ``at`` that time."""
+    return VolSlice(*(int(x * WAD) for x in (theta, rho, curvature / theta**0.5, carry, 0.02)), at)
+
+
 def reading(price: float, doubt: bool = False, updated_at: int = NOW) -> Reading:
     """A price in USDC with a TWAP that agrees."""
     return Reading(int(price * WAD), int(price * WAD), updated_at, doubt)

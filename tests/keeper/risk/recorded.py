@@ -7,7 +7,7 @@ index is ETH's; BTC's volatility is the demo's share of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -107,23 +107,23 @@ def demo_book(begin: int, prices: FloatArray, index: float, *, hedged: bool = Tr
 
 @dataclass(frozen=True)
 class WalkForward:
-    """Of every day from the 366th on: what the book won or lost, and value at risk as it was known when the day
+    """Of every day from the 366th on: what the book won or lost, and value at risk as each model knew it when the day
     began, (n,)."""
 
-    begins: tuple[int, ...]
     pnl: FloatArray
-    var: FloatArray
+    var: dict[str, FloatArray]
 
 
-def walk_forward(days: Days, model: Model, level: float, *, hedged: bool = True) -> WalkForward:
-    """``model`` makes a day's scenarios from the moves of the days before, of which there is a year at least."""
-    tested = range(A_YEAR, len(days.begins))
-    pnl, var = [], []
-    for day in tested:
+def walk_forward(days: Days, models: Mapping[str, Model], level: float, *, hedged: bool = True) -> WalkForward:
+    """A model makes a day's scenarios from the moves of the days before, of which there is a year at least."""
+    pnl: list[float] = []
+    var: dict[str, list[float]] = {name: [] for name in models}
+    for day in range(A_YEAR, len(days.begins)):
         snapshot = demo_book(days.begins[day], days.prices[day], float(days.index[day]), hedged=hedged)
-        var.append(tail_risk(revalue(snapshot, model(days.before(day))).total, level).var)
-        pnl.append(revalue(snapshot, days.move(day)).total[0])
-    return WalkForward(tuple(days.begins[day] for day in tested), np.array(pnl), np.array(var))
+        for name, model in models.items():
+            var[name].append(tail_risk(revalue(snapshot, model(days.before(day))).total, level).var)
+        pnl.append(float(revalue(snapshot, days.move(day)).total[0]))
+    return WalkForward(np.array(pnl), {name: np.array(values) for name, values in var.items()})
 
 
 def _slice(vol: float, expiry: int, begin: int) -> VolSlice:

@@ -14,7 +14,7 @@ from keeper.risk.revaluation import LONG_POWER, SHORT_POWER, revalue, tenor_powe
 from keeper.risk.scenarios import Scenarios
 from keeper.risk.valuation import value
 from tests.keeper.pricing.chains import recordings, snapshots
-from tests.keeper.risk.books import DAY, NOW, hedge, option, reading, snapshot_of
+from tests.keeper.risk.books import DAY, NOW, hedge, option, reading, smile, snapshot_of
 
 ETH, BTC = 0, 1
 A_DAY = 1.0 / 365.0
@@ -36,9 +36,7 @@ def slices(shift=(0.0, 0.0)):
         for days in terms:
             theta = 0.36 * days / 365.0
             growth = np.exp(2.0 * shift[u] * float(tenor_power(np.array(days / 365.0))))
-            phi = to_wad(0.7 / np.sqrt(theta))
-            posted = VolSlice(to_wad(theta * growth), to_wad(-0.3), phi, to_wad(0.04), to_wad(0.02), NOW)
-            found.append((u, NOW + days * DAY, posted))
+            found.append((u, NOW + days * DAY, replace(smile(theta), theta=to_wad(theta * growth))))
     return found
 
 

@@ -8,14 +8,15 @@ from keeper.risk.scenarios import Scenarios, filtered_historical
 from tests.keeper.risk.recorded import A_YEAR, ONE_DAY, Days, recorded_days, walk_forward
 
 DAYS = recorded_days()
+IN_USE = {"filtered history": filtered_historical}
 pytestmark = pytest.mark.skipif(DAYS is None, reason="no recorded data: KEEL_DATA has no prices")
 
 
 @pytest.mark.slow
 def test_99_percent_of_filtered_history_is_exceeded_on_one_day_in_a_hundred_and_not_in_a_row():
-    found = walk_forward(DAYS, filtered_historical, 0.99)
+    found = walk_forward(DAYS, IN_USE, 0.99)
 
-    result = backtest(found.pnl, found.var, 0.99)
+    result = backtest(found.pnl, found.var["filtered history"], 0.99)
     assert result.days > 900
     assert result.passes(0.05), result
 
@@ -24,7 +25,8 @@ def test_a_forecast_knows_only_the_days_before():
     changed = A_YEAR + 5
     recorded = first(DAYS, A_YEAR + 10)
 
-    one, other = (walk_forward(d, filtered_historical, 0.99).var for d in (recorded, wilder_from(recorded, changed)))
+    both = [walk_forward(d, IN_USE, 0.99).var for d in (recorded, wilder_from(recorded, changed))]
+    one, other = (var["filtered history"] for var in both)
 
     assert np.array_equal(one[:6], other[:6]), "the forecast for the first changed day was made before it"
     assert (one[6:] != other[6:]).all()
