@@ -14,7 +14,7 @@ from keeper.forecast.realised import Days, mean_ahead, mean_back
 
 LOOK_BACKS: Final = (1, 7, 30)  # days: Corsi's day, week and month, in a market that never closes
 HALF_LIFE: Final = 730.0  # days of memory: the market grew up, and its early years say too much variance
-LEAST_DAYS: Final = 180  # of the past, for five parameters and seven weekdays
+LEAST_DAYS: Final = 180  # of the past, for four coefficients and seven weekdays
 _TINY: Final = 1e-8  # annual variance, 0.01 % of volatility: a market that stood still has a logarithm too
 
 

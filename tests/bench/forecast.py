@@ -23,6 +23,7 @@ from tests.keeper.forecast.recordings import (
     candles_of,
     days_of_candles,
     has_candles,
+    implied_index,
     recorded_days,
     storms,
 )
@@ -32,6 +33,7 @@ Array = npt.NDArray[np.float64]
 _CASES = [(underlying, horizon) for underlying in UNDERLYINGS for horizon in (1, 7, 30)]
 _START, _REFIT = 730, 30  # days to learn from at first, and between lessons
 _HOURS = 24
+_DAY = 86_400
 
 
 def run() -> list[Row]:
@@ -41,6 +43,7 @@ def run() -> list[Row]:
     rows = _candidates()
     _ingredients()
     _regimes()
+    _premium()
     return [*rows, *_speed()]
 
 
@@ -136,6 +139,29 @@ def _regimes() -> None:
         print(f"| {underlying} | {100 * storm.mean():.0f} % | {ratio:.1f} | {r2:.2f} | {changes:.0f} |")
 
 
+def _premium() -> None:
+    """Deribit's index of implied volatility (30 days) as a forecast of ETH's, and what its premium foretold."""
+    hourly, index = candles_of("ETH", "1h"), implied_index()
+    if hourly is None or index is None:
+        return
+    days = recorded_days("ETH")
+    ends = hourly.span[1] - _DAY * np.arange(len(days))[::-1]
+    rows = np.searchsorted(index.times + index.spacing, ends, side="right") - 1
+    known = (rows >= 0) & (ends - (index.times[rows] + index.spacing) <= _DAY)
+    implied = np.where(known, np.square(index.close[rows] / 100), np.nan)
+    print("\n| ETH | days | QLIKE, HAR | QLIKE, index | t | implied - realised variance, by thirds of implied - HAR |")
+    print("|---|---|---|---|---|---|")
+    for horizon in (7, 30):
+        realised, ours = mean_ahead(days.squared, horizon), _forecast(in_use, days, horizon)
+        both = _common(realised, ours, implied)
+        v, f, i = realised[both], ours[both], implied[both]
+        losses = qlike(v, f), qlike(v, i)
+        thirds = np.array_split(np.argsort(i - f), 3)
+        earned = ", ".join(f"{(i - v)[third].mean():.3f}" for third in thirds)
+        t = diebold_mariano(losses[1], losses[0], horizon)
+        print(f"| {horizon} d | {len(v)} | {losses[0].mean():.3f} | {losses[1].mean():.3f} | {t:.1f} | {earned} |")
+
+
 def _ranged(days: Days, candles: Candles, variances: Array) -> Days:
     """With the sum of other estimates per candle; what jumps there were between candles stays out."""
     totals = np.bincount(_day_of(days, candles), variances, minlength=len(days))
@@ -154,7 +180,7 @@ def _yang_zhang(days: Days, candles: Candles) -> Array:
 
 
 def _day_of(days: Days, candles: Candles) -> npt.NDArray[np.int64]:
-    return len(days) - 1 - (candles.span[1] - 1 - candles.times) // 86_400
+    return len(days) - 1 - (candles.span[1] - 1 - candles.times) // _DAY
 
 
 def _speed() -> list[Row]:

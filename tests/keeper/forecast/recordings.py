@@ -24,6 +24,13 @@ def candles_of(underlying: str, width: str) -> Candles | None:
     return read(file) if file and file.is_file() else None
 
 
+def implied_index() -> Candles | None:
+    """Deribit's index of ETH's implied volatility over 30 days, hourly, in points; None where it is not recorded."""
+    folder = data_dir()
+    file = folder / "vol" / "eth_dvol_1h.parquet" if folder else None
+    return read(file) if file and file.is_file() else None
+
+
 def days_of_candles(candles: Candles) -> Days:
     """The days of a recording."""
     return days_of(candles.times, candles.open, candles.high, candles.low, candles.close, candles.spacing)
