@@ -31,6 +31,7 @@ _DEFAULTS: Final = Policy()
 _BOUNDS: Final[dict[str, Any]] = {
     "risk_aversion": Field(gt=0),
     "risk_horizon_days": Field(gt=0, le=365),
+    "tail_level": Field(ge=0.5, le=0.999),
     "capital_charge": Field(ge=0, le=10),
     "default_vol": Field(gt=0, le=5),
     "band_use": Field(gt=0, le=1),

@@ -53,8 +53,8 @@ class DeltaChange:
 class Decision:
     """One block's decision: pure function of a snapshot and a policy.
 
-    ``risk_before`` and ``risk_after`` are the objective's variance terms in USDC; ``binding`` names the limits that
-    stopped the solver from going further, with their shadow prices in USDC per unit of the row.
+    ``risk_before`` and ``risk_after`` are the objective's terms of variance and CVaR in USDC; ``binding`` names the
+    limits that stopped the solver from going further, with their shadow prices in USDC per unit of the row.
     """
 
     block_number: int

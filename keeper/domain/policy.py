@@ -11,6 +11,8 @@ class Policy:
 
     Attributes:
         risk_aversion: Weight of variance: a P&L variance v (USDC^2 over the horizon) costs risk_aversion / NAV * v / 2.
+        tail_aversion: Weight of CVaR, USDC per USDC: for who has scenarios; they are of the horizon too.
+        tail_level: Of that CVaR: 0.95 is the mean of the worst twentieth.
         risk_horizon_days: How long an unhedged delta is assumed to stay.
         capital_charge: Annual cost of idle cash that a hedge ties up: it is what depositors leave with.
         default_vol: Annualised volatility that is assumed without options on the book.
@@ -25,6 +27,8 @@ class Policy:
     """
 
     risk_aversion: float = 30.0
+    tail_aversion: float = 0.02
+    tail_level: float = 0.95
     risk_horizon_days: float = 1.0
     capital_charge: float = 0.15
     default_vol: float = 0.6

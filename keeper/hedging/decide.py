@@ -14,12 +14,13 @@ from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
-from keeper.hedging.problem import Book, book_of, build
+from keeper.hedging.problem import Book, Scenarios, book_of, build
 from keeper.hedging.program import Array, Program, Solution, SolverError
 from keeper.hedging.second_opinion import second_opinion
 from keeper.hedging.solver import solve
 from keeper.risk.limits import excesses
 from keeper.risk.margin import margins
+from keeper.risk.tail import tail_weights
 from keeper.risk.valuation import ValuationError, margin_mismatch, value
 from keeper.venues.aave_v3 import held_up, short_instruments
 from keeper.venues.instrument import Instrument, Reference, VenueError
@@ -33,8 +34,10 @@ _BANDS = tuple(f"{greek} of {name}" for name in UNDERLYINGS for greek in ("delta
 _LIMITS = ("initial margin", "gap solvency", "gross leverage", *_BANDS)  # entries as in keeper/risk/limits.REASONS
 
 
-def decide(snapshot: Snapshot, policy: Policy) -> Decision:
+def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = None) -> Decision:
     """The cheapest trades that keep the book neutral inside every limit, or the reason why not to trade.
+
+    With ``scenarios`` what stays unhedged costs by its CVaR as well as by its variance.
 
     Pure and deterministic. Nothing is traded when the snapshot cannot be valued, when the keeper's margin and the
     chain's differ (`Policy.margin_tolerance`), when a venue was read without what it takes to trade in it, or when the
@@ -54,7 +57,7 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
     book = book_of(snapshot, valuation, policy)
     try:
         instruments = instruments_of(snapshot)
-        program = build(book, instruments, policy)
+        program = build(book, instruments, policy, scenarios)
         solution = solve(program)
     except (VenueError, SolverError) as error:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
@@ -83,8 +86,8 @@ def decide(snapshot: Snapshot, policy: Policy) -> Decision:
         except SolverError as error:
             return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
     costs = _costs(trades, gas)
-    risk_before = _variance_cost(book, policy, [change.before for change in deltas])
-    risk_after = _variance_cost(book, policy, [change.after for change in deltas])
+    unchanged = tuple(replace(change, after=change.before) for change in deltas)
+    risk_before, risk_after = (_risk(book, policy, scenarios, changes) for changes in (unchanged, deltas))
     return Decision(
         block_number=snapshot.block_number,
         block_hash=snapshot.block_hash,
@@ -167,13 +170,17 @@ def _costs(trades: tuple[Trade, ...], gas: float) -> Costs:
     return Costs(fee=fee, impact=impact, gas=gas, carry=carry)
 
 
-def _variance_cost(book: Book, policy: Policy, deltas: list[float]) -> float:
-    """The objective's variance term, USDC."""
+def _risk(book: Book, policy: Policy, scenarios: Scenarios | None, changes: tuple[DeltaChange, ...]) -> float:
+    """The objective's terms of variance and CVaR after ``changes``, USDC."""
     horizon = policy.risk_horizon_days / 365.0
     total = 0.0
-    for delta, exposure in zip(deltas, book.exposures, strict=True):
-        total += exposure.sigma**2 * horizon * (delta * exposure.spot) ** 2
-    return policy.risk_aversion / book.nav * total / 2
+    for change, exposure in zip(changes, book.exposures, strict=True):
+        total += exposure.sigma**2 * horizon * (change.after * exposure.spot) ** 2
+    variance = policy.risk_aversion / book.nav * total / 2
+    if scenarios is None:
+        return variance
+    pnl = scenarios.book + scenarios.moves @ np.array([change.after - change.before for change in changes])
+    return variance - policy.tail_aversion * float(tail_weights(pnl, policy.tail_level) @ pnl)
 
 
 def _binding(program: Program, solution: Solution) -> tuple[tuple[str, float], ...]:

@@ -7,6 +7,7 @@ underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t
         + sum_i (fee_i + carry_i + capital_charge cash_i) (b_i + s_i)                  what trading and holding costs
         + sum_pools impact_p ((sum b_i)^2 + (sum s_i)^2)                               what moving a pool's price costs
         + penalty * sum_u t_u
+        + tail_aversion CVaR(-(P&L_s + sum_u move_su sum_i (b_i - s_i)))               where scenarios are given
 
 subject to the limits that the contracts check after a rebalance, each "inside, or no farther than before":
 
@@ -42,7 +43,7 @@ from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VaultState
 from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
-from keeper.hedging.program import Array, Program, Square
+from keeper.hedging.program import Array, Program, Square, Tail
 from keeper.risk.grid import DAMPING_FACTORS, HALF, MULTIPLIERS, ONE_AND_A_HALF, VOLS
 from keeper.risk.margin import gap_rows, initial_factor, margin_rows
 from keeper.venues.aave_v3 import spare_collateral
@@ -100,6 +101,19 @@ class Book:
     turnover_budget: float
     hedging_budget: float
     exposures: tuple[Exposure, ...]
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """Equally likely futures at the policy's horizon.
+
+    Attributes:
+        book: P&L of the book as it stands, options revalued in full, USDC, (S,).
+        moves: P&L of holding a unit of each underlying, USDC, (S, underlyings).
+    """
+
+    book: Array
+    moves: Array
 
 
 def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
@@ -220,7 +234,9 @@ class _Trading:
     squares: tuple[Square, ...]
 
 
-def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Program:
+def build(
+    book: Book, instruments: tuple[Instrument, ...], policy: Policy, scenarios: Scenarios | None = None
+) -> Program:
     """The program for ``book``; variables in the order b, s, w, g, t."""
     at = _Layout(len(instruments), len(book.exposures))
     net = np.zeros((at.m, at.size))  # delta that the trades add, per underlying
@@ -252,7 +268,13 @@ def build(book: Book, instruments: tuple[Instrument, ...], policy: Policy) -> Pr
         np.array(rows.upper),
         trading.bound,
         tuple(rows.names),
+        _tail(book, scenarios, policy, net) if scenarios is not None and policy.tail_aversion > 0 else None,
     )
+
+
+def _tail(book: Book, scenarios: Scenarios, policy: Policy, net: Array) -> Tail:
+    spots = np.array([[exposure.spot] for exposure in book.exposures])
+    return Tail(policy.tail_aversion, policy.tail_level, scenarios.book / book.nav, scenarios.moves.T / spots, net)
 
 
 def _trading(book: Book, instruments: tuple[Instrument, ...], policy: Policy, at: _Layout) -> _Trading:

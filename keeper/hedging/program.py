@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from keeper.risk.tail import tail_rank, tail_weights
+
 Array = npt.NDArray[np.float64]
 
 
@@ -62,7 +64,7 @@ class Tail:
     @property
     def worst(self) -> int:
         """How many scenarios the tail reaches, the last perhaps in part."""
-        return min(len(self.base), int(np.ceil((1.0 - self.level) * len(self.base) - 1e-9)))
+        return len(self.base) + 1 - tail_rank(len(self.base), self.level)
 
     def losses(self, z: Array) -> Array:
         """Loss per scenario at ``z``, (S,)."""
@@ -70,12 +72,7 @@ class Tail:
 
     def weights(self, losses: Array) -> Array:
         """What each scenario weighs where these are the losses: the cap in the tail, the rest on its edge, (S,)."""
-        order = np.argpartition(losses, len(losses) - self.worst)[len(losses) - self.worst :]
-        weights = np.zeros(len(losses))
-        weights[order] = self.cap
-        edge = order[np.argmin(losses[order])]
-        weights[edge] = self.weight - self.cap * (self.worst - 1)
-        return weights
+        return self.weight * tail_weights(-losses, self.level)
 
     def at(self, z: Array) -> float:
         """Value at ``z``."""
@@ -131,16 +128,16 @@ def check_finite(program: Program) -> None:
     """
     finite = [program.linear, program.rows, *(square.direction for square in program.squares)]
     finite.append(np.array([number for square in program.squares for number in (square.weight, square.offset)]))
-    if program.tail is not None:
-        tail = program.tail
+    tail = program.tail
+    if tail is not None:
         finite += [tail.base, tail.pnl, tail.trades, np.array([tail.weight, tail.level])]
     limits = (program.lower, program.upper, program.bound)
     if not all(np.isfinite(a).all() for a in finite) or any(np.isnan(a).any() for a in limits):
         raise SolverError("the program has numbers that are not finite")
     if any(square.weight < 0 for square in program.squares):
         raise SolverError("the program is not convex: a square has a negative weight")
-    if program.tail is not None and not (program.tail.weight >= 0 and 0 < program.tail.level < 1):
-        raise SolverError("the tail needs a weight that is not negative and a level between 0 and 1")
+    if tail is not None and not (tail.weight > 0 and 0 < tail.level < 1 and tail.cap <= tail.weight * (1 + 1e-9)):
+        raise SolverError("the tail needs a positive weight, a level between 0 and 1, and a scenario in it")
 
 
 def certify(program: Program, z: Array, prices: Array, scenario_weights: Array) -> Solution:

@@ -43,7 +43,7 @@ def tail_risk(pnl: FloatArray, level: float) -> TailRisk:
     size = len(pnl)
     weights = tail_weights(pnl, level)
     losses = np.sort(-pnl)
-    rank = _rank(size, level)
+    rank = tail_rank(size, level)
     var = float(losses[rank - 1])
     cvar = float(-weights @ pnl)
     grid = betainc(rank, size - rank + 1, np.arange(size + 1) / size)
@@ -79,7 +79,7 @@ def tail_weights(pnl: FloatArray, level: float) -> FloatArray:
             kept="Nothing was measured.",
             todo="Check the moves that the scenarios were made from.",
         )
-    rank = _rank(size, level)
+    rank = tail_rank(size, level)
     order = np.argpartition(-pnl, rank - 1)
     weights = np.zeros(size)
     each = 1.0 / ((1.0 - level) * size)
@@ -99,6 +99,6 @@ def components(pnl: FloatArray, level: float) -> FloatArray:
     return np.asarray(-tail_weights(pnl.sum(axis=1), level) @ pnl)
 
 
-def _rank(size: int, level: float) -> int:
-    """⌈βS⌉, at least 1; the rounding of β·S does not count."""
+def tail_rank(size: int, level: float) -> int:
+    """Which loss in rising order is VaR: ⌈βS⌉, at least 1; the rounding of β·S does not count."""
     return max(1, int(np.ceil(level * size - 1e-9)))

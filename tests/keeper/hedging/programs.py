@@ -82,7 +82,7 @@ def degenerate(seed: int) -> Program:
         s, i = int(rng.integers(5, 60)), int(rng.integers(1, 4))
         pnl = np.tile(rng.normal(size=(i, s)), 2)
         tail = Tail(
-            float(rng.uniform(0, 2)), float(rng.choice([0.5, 0.9, 0.99])), np.tile(rng.normal(size=s), 2), pnl,
+            float(rng.uniform(0.1, 2)), float(rng.choice([0.5, 0.9])), np.tile(rng.normal(size=s), 2), pnl,
             rng.integers(-1, 2, size=(i, n)).astype(float),
         )  # fmt: skip
     return Program(

@@ -170,8 +170,9 @@ def test_starting_near_the_last_solution_gives_the_same() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=50), st.floats(0.01, 0.99))
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=50), st.floats(0.01, 0.99))
 def test_a_tail_is_the_mean_of_the_worst_losses(pnl: list[float], level: float) -> None:
+    level = min(level, 1 - 1 / len(pnl))
     it = Tail(1.0, level, np.array(pnl), np.zeros((0, len(pnl))), np.zeros((0, 1)))
 
     losses = np.sort(-np.array(pnl))[::-1]
@@ -213,7 +214,9 @@ def test_an_unbounded_program_is_an_error() -> None:
         solve(program([], [-1.0], [], [], bound=math.inf))
 
 
-@pytest.mark.parametrize("change", [{"weight": -1.0}, {"level": 1.0}, {"base": np.array([math.nan] * 40)}])
+@pytest.mark.parametrize(
+    "change", [{"weight": -1.0}, {"weight": 0.0}, {"level": 1.0}, {"level": 0.99}, {"base": np.array([math.nan] * 40)}]
+)
 def test_a_tail_that_means_nothing_is_an_error(change: dict[str, Any]) -> None:
     it = tail_hedge(0, 40, 2)
     assert it.tail is not None
