@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.bench import delta, forecast, hedging, pricing, risk, surface
+from tests.bench import delta, forecast, frontier, hedging, pricing, risk, surface
 from tests.bench.results import Row
 
 
 def run() -> list[Row]:
     """All rows."""
-    return [*pricing.run(), *surface.run(), *forecast.run(), *delta.run(), *hedging.run(), *risk.run()]
+    groups = (pricing, surface, forecast, delta, hedging, frontier, risk)
+    return [entry for group in groups for entry in group.run()]

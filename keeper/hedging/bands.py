@@ -1,0 +1,140 @@
+"""How far delta may stray from neutral before trading pays: closed forms for one underlying and one kind of cost.
+
+Notation: ``gamma`` of the book in units per USDC (its sign does not matter but where said), ``spot`` in USDC, ``cost``
+λ a share of what is traded, ``fixed`` k USDC per trade, ``aversion`` γ of exponential utility per USDC, ``rate`` and
+``years`` to the horizon. Widths are in units of the underlying. Arguments of any shapes broadcast.
+
+The small-cost expansion behind all of them (Whalley and Wilmott 1997): at distance x from the neutral delta the book
+loses γe^{rτ}(σSx)²/2 a year, and Γ moves the neutral delta by Γ·dS. In V'(x) = Ax - Bx³ with B = γe^{rτ}/(3Γ²) the
+free A and the widths follow from where to trade (V' is the marginal cost) and what a trade saves (its cost).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+_NEWTON_STEPS = 60
+
+
+def leland_vol(
+    vol: npt.ArrayLike, cost: npt.ArrayLike, interval: npt.ArrayLike, *, is_short_gamma: bool = True
+) -> Array:
+    """Volatility whose delta pays for rebalancing every ``interval`` years at proportional ``cost`` (Leland 1985).
+
+    Too costly a hedge of long gamma has none: zero.
+    """
+    vol, cost, interval = _arrays(vol, cost, interval)
+    change = np.sqrt(2.0 / np.pi) * 2.0 * cost / (vol * np.sqrt(interval))
+    return np.asarray(vol * np.sqrt(np.maximum(1.0 + change if is_short_gamma else 1.0 - change, 0.0)))
+
+
+def whalley_wilmott(
+    gamma: npt.ArrayLike,
+    spot: npt.ArrayLike,
+    cost: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+    rate: npt.ArrayLike = 0.0,
+    years: npt.ArrayLike = 0.0,
+) -> Array:
+    """Half-width of the band, traded back to its edge: (3λS e^{-rτ}Γ²/(2γ))^{1/3} (Whalley and Wilmott 1997)."""
+    return np.asarray(np.cbrt(1.5 * np.multiply(cost, spot) / (3.0 * _curvature(gamma, aversion, rate, years))))
+
+
+def fixed_cost(
+    gamma: npt.ArrayLike,
+    fixed: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+    rate: npt.ArrayLike = 0.0,
+    years: npt.ArrayLike = 0.0,
+) -> Array:
+    """Half-width of the band under a cost per trade, traded back to its centre: (12k e^{-rτ}Γ²/γ)^{1/4}."""
+    return np.asarray((np.multiply(4.0, fixed) / _curvature(gamma, aversion, rate, years)) ** 0.25)
+
+
+def fixed_and_proportional(
+    gamma: npt.ArrayLike,
+    spot: npt.ArrayLike,
+    cost: npt.ArrayLike,
+    fixed: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+    rate: npt.ArrayLike = 0.0,
+    years: npt.ArrayLike = 0.0,
+) -> tuple[Array, Array]:
+    """Where a trade ends and where it begins, (l, h): from ±h to ±l.
+
+    V'(l) = V'(h) = λS and V(h) - V(l) = k + λS(h - l) are, in the sum s and the difference d of h and l,
+    B s d³ = 4k and B s (s² - d²) = 4λS: one equation in s, s³ - (4k/B)^{2/3} s^{1/3} = 4λS/B.
+    """
+    b = _curvature(gamma, aversion, rate, years)
+    from_fixed, from_cost = np.broadcast_arrays(np.multiply(4.0, fixed) / b, 4.0 * np.multiply(cost, spot) / b)
+    # In u = s^{1/3}: u^9 - f u = c, convex and increasing from where Newton starts, so that it never overshoots.
+    f = np.cbrt(from_fixed) ** 2
+    u = f**0.125 + from_cost ** (1.0 / 9.0)
+    for _ in range(_NEWTON_STEPS):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            step = (u**9 - f * u - from_cost) / (9.0 * u**8 - f)
+        u = u - np.nan_to_num(step)
+    total = u**3
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = np.minimum(np.nan_to_num(np.cbrt(from_fixed / total)), total)
+    return (total - difference) / 2.0, (total + difference) / 2.0
+
+
+def zakamouline_widths(
+    gamma: npt.ArrayLike,
+    spot: npt.ArrayLike,
+    vol: npt.ArrayLike,
+    cost: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+    rate: npt.ArrayLike,
+    years: npt.ArrayLike,
+) -> tuple[Array, Array]:
+    """H0 and H1: the band reaches H0 + H1 to either side of the delta at `zakamouline_vol` (Zakamouline 2006)."""
+    gamma, spot, vol, cost, aversion, rate, years = _arrays(gamma, spot, vol, cost, aversion, rate, years)
+    without_options = cost / (aversion * spot * vol**2 * years)
+    of_options = 1.12 * cost**0.31 * years**0.05 * (np.exp(-rate * years) / vol) ** 0.25
+    return without_options, of_options * np.sqrt(np.abs(gamma) / aversion)
+
+
+def zakamouline_vol(
+    gamma: npt.ArrayLike,
+    spot: npt.ArrayLike,
+    vol: npt.ArrayLike,
+    cost: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+    rate: npt.ArrayLike,
+    years: npt.ArrayLike,
+) -> Array:
+    """Volatility of the delta in the centre of Zakamouline's band: higher for short gamma (< 0), lower for long."""
+    gamma, spot, vol, cost, aversion, rate, years = _arrays(gamma, spot, vol, cost, aversion, rate, years)
+    change = zakamouline_change(gamma, spot, vol, cost, aversion, rate, years)
+    return np.asarray(vol * np.sqrt(np.maximum(1.0 - np.sign(gamma) * change, 0.0)))
+
+
+def zakamouline_change(
+    gamma: npt.ArrayLike,
+    spot: npt.ArrayLike,
+    vol: npt.ArrayLike,
+    cost: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+    rate: npt.ArrayLike,
+    years: npt.ArrayLike,
+) -> Array:
+    """K: by how much the variance of `zakamouline_vol` differs from the market's, as a share of it."""
+    gamma, spot, vol, cost, aversion, rate, years = _arrays(gamma, spot, vol, cost, aversion, rate, years)
+    discount = (np.exp(-rate * years) / vol) ** 0.25
+    return np.asarray(5.76 * cost**0.78 * years**-0.02 * discount * (aversion * spot**2 * np.abs(gamma)) ** 0.15)
+
+
+def _arrays(*values: npt.ArrayLike) -> list[Array]:
+    return np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values))
+
+
+def _curvature(gamma: npt.ArrayLike, aversion: npt.ArrayLike, rate: npt.ArrayLike, years: npt.ArrayLike) -> Array:
+    """B = γe^{rτ}/(3Γ²)."""
+    growth = np.exp(np.multiply(rate, years))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.asarray(aversion) * growth / (3.0 * np.square(gamma)))
