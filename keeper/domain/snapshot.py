@@ -83,7 +83,11 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """A Uniswap v3 pool of the underlying and USDC."""
+    """A Uniswap v3 pool of the underlying and USDC.
+
+    ``ticks`` are the initialised ticks around the price, rising, each with the liquidity that comes in there when the
+    price rises; empty where they were not read, and then the current range is all that is known.
+    """
 
     address: str
     fee_pips: int
@@ -92,6 +96,7 @@ class PoolState:
     tick: int
     usdc_is_token0: bool
     token_decimals: int
+    ticks: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def whalley_wilmott(
     years: npt.ArrayLike = 0.0,
 ) -> Array:
     """Half-width of the band, traded back to its edge: (3λS e^{-rτ}Γ²/(2γ))^{1/3} (Whalley and Wilmott 1997)."""
-    return np.asarray(np.cbrt(1.5 * np.multiply(cost, spot) / (3.0 * _curvature(gamma, aversion, rate, years))))
+    return np.asarray(np.cbrt(1.5 * np.multiply(cost, spot) * _flatness(gamma, aversion, rate, years) / 3.0))
 
 
 def fixed_cost(
@@ -51,7 +51,7 @@ def fixed_cost(
     years: npt.ArrayLike = 0.0,
 ) -> Array:
     """Half-width of the band under a cost per trade, traded back to its centre: (12k e^{-rτ}Γ²/γ)^{1/4}."""
-    return np.asarray((np.multiply(4.0, fixed) / _curvature(gamma, aversion, rate, years)) ** 0.25)
+    return np.asarray((np.multiply(4.0, fixed) * _flatness(gamma, aversion, rate, years)) ** 0.25)
 
 
 def fixed_and_proportional(
@@ -68,8 +68,8 @@ def fixed_and_proportional(
     V'(l) = V'(h) = λS and V(h) - V(l) = k + λS(h - l) are, in the sum s and the difference d of h and l,
     B s d³ = 4k and B s (s² - d²) = 4λS: one equation in s, s³ - (4k/B)^{2/3} s^{1/3} = 4λS/B.
     """
-    b = _curvature(gamma, aversion, rate, years)
-    from_fixed, from_cost = np.broadcast_arrays(np.multiply(4.0, fixed) / b, 4.0 * np.multiply(cost, spot) / b)
+    flat = _flatness(gamma, aversion, rate, years)
+    from_fixed, from_cost = np.broadcast_arrays(np.multiply(4.0, fixed) * flat, 4.0 * np.multiply(cost, spot) * flat)
     # In u = s^{1/3}: u^9 - f u = c, convex and increasing from where Newton starts, so that it never overshoots.
     f = np.cbrt(from_fixed) ** 2
     u = f**0.125 + from_cost ** (1.0 / 9.0)
@@ -133,8 +133,6 @@ def _arrays(*values: npt.ArrayLike) -> list[Array]:
     return np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in values))
 
 
-def _curvature(gamma: npt.ArrayLike, aversion: npt.ArrayLike, rate: npt.ArrayLike, years: npt.ArrayLike) -> Array:
-    """B = γe^{rτ}/(3Γ²)."""
-    growth = np.exp(np.multiply(rate, years))
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.asarray(aversion) * growth / (3.0 * np.square(gamma)))
+def _flatness(gamma: npt.ArrayLike, aversion: npt.ArrayLike, rate: npt.ArrayLike, years: npt.ArrayLike) -> Array:
+    """1/B = 3Γ²e^{-rτ}/γ."""
+    return np.asarray(3.0 * np.square(gamma) * np.exp(-np.multiply(rate, years)) / aversion)
