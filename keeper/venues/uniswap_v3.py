@@ -98,7 +98,7 @@ def sides(pool: PoolState, reference: Reference) -> tuple[Side, Side]:
 
 def _depth(pool: PoolState, buys: bool, first: float, worst: float) -> tuple[float, float]:
     """The largest trade whose average price, fee included, is no worse than ``worst``, and the impact up to it: the
-    least weight of a square that costs no less than the pool does, to a thousandth. ``first`` is the first unit's price.
+    least weight of a square that costs no less than the pool does, to a thousandth. ``first`` is of the first unit.
 
     From √p to √p' a range of liquidity L holds L|1/√p - 1/√p'| units and L|√p' - √p| USDC.
     """
