@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from keeper.domain.snapshot import VolSlice
 from keeper.domain.units import YEAR, to_wad
@@ -13,8 +15,9 @@ from keeper.risk.errors import RiskError
 from keeper.risk.revaluation import LONG_POWER, SHORT_POWER, revalue, tenor_power
 from keeper.risk.scenarios import Scenarios
 from keeper.risk.valuation import value
-from tests.keeper.pricing.chains import recordings, snapshots
-from tests.keeper.risk.books import DAY, NOW, hedge, option, reading, smile, snapshot_of
+from tests.keeper.pricing import chains
+from tests.keeper.pricing.chains import recordings
+from tests.keeper.risk.books import DAY, NOW, hedge, option, reading, smile, snapshot_of, snapshots
 
 ETH, BTC = 0, 1
 A_DAY = 1.0 / 365.0
@@ -54,6 +57,35 @@ def test_a_scenario_is_worth_what_the_valuation_says_when_it_has_happened():
     after = value(snapshot_of(BOOK, slices(vols), moved, timestamp=NOW + DAY))
     expected = [then.value - was.value for then, was in zip(after.positions, before.positions, strict=True)]
     assert found.options[0] == pytest.approx(expected, rel=1e-9, abs=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(snapshot=snapshots(), returns=st.tuples(st.floats(-1.0, 1.0), st.floats(-1.0, 1.0)))
+def test_any_book_is_worth_what_the_valuation_says_after_any_move_of_prices(snapshot, returns):
+    found = revalue(snapshot, Scenarios(0.0, np.array([returns]), np.zeros((1, 1))))
+
+    moved = tuple(
+        replace(r, price_wad=round(r.price_wad * float(np.exp(x))))
+        for r, x in zip(snapshot.readings, returns, strict=True)
+    )
+    before, after = value(snapshot).positions, value(replace(snapshot, readings=moved)).positions
+    for gain, was, then in zip(found.options[0], before, after, strict=True):
+        scale = abs(was.size) * max(was.forward, then.forward)
+        assert gain == pytest.approx(then.value - was.value, abs=2e-6 * scale)  # the contracts' floor under σ√T
+
+
+@settings(max_examples=15, deadline=None)
+@given(snapshot=snapshots(max_series=8), seed=st.integers(0, 1_000))
+def test_the_order_of_the_book_does_not_matter_and_positions_do_not_touch_each_other(snapshot, seed):
+    rng = np.random.default_rng(seed)
+    scenarios = Scenarios(A_DAY, 0.1 * rng.standard_normal((20, 2)), 0.1 * rng.standard_normal((20, 2)))
+
+    together = revalue(snapshot, scenarios).options
+    backwards = revalue(replace(snapshot, book=snapshot.book[::-1]), scenarios).options
+    alone = [revalue(replace(snapshot, book=(p,)), scenarios).options[:, 0] for p in snapshot.book if p.size_wad]
+
+    assert np.array_equal(backwards[:, ::-1], together)
+    assert np.array_equal(np.array(alone).reshape(-1, 20).T, together)
 
 
 def test_venues_gain_their_exposure_times_the_move():
@@ -123,7 +155,9 @@ def test_scenarios_of_other_underlyings_are_refused():
 @pytest.mark.skipif(not recordings(), reason="no recorded data: KEEL_DATA has no option chains")
 def test_tenors_of_the_recorded_chains_move_as_the_powers_say():
     tenors = np.array([7.0, 14.0, 30.0, 60.0, 90.0])
-    daily = {recorded.time.date(): recorded for path in recordings() for recorded in snapshots(path)}  # each day's last
+    daily = {
+        recorded.time.date(): recorded for path in recordings() for recorded in chains.snapshots(path)
+    }  # each day's last
     vols = [calibrate(recorded.quotes).surface.atm_vol(tenors / 365.0) for recorded in daily.values()]
     logs = pd.DataFrame(np.log(vols), index=[recorded.time for recorded in daily.values()], columns=tenors)
     hours = logs.index.to_series().diff() / pd.Timedelta("1h")

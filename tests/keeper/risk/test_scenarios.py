@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from keeper.forecast import garch
 from keeper.risk.errors import RiskError
 from keeper.risk.scenarios import Scenarios, ewma_variances, filtered, filtered_historical
 
@@ -57,6 +58,14 @@ def test_after_a_wild_week_the_scenarios_are_wider(history):
     wild = history.with_moves(np.concatenate([history.moves[:-7], 4.0 * history.moves[-7:]]))
 
     assert filtered_historical(wild).moves.std() > 1.5 * filtered_historical(history).moves.std()
+
+
+def test_garch_may_say_what_is_expected_of_a_day(history):
+    scenarios = filtered_historical(history, lambda moves: garch.fit(moves).variances(moves))
+
+    fitted = garch.fit(history.log_return[:, 0])
+    deviation = np.sqrt(fitted.variances(history.log_return[:, 0]))
+    assert scenarios.log_return[:, 0] == pytest.approx(history.log_return[:, 0] * deviation[-1] / deviation[:-1])
 
 
 def test_moves_of_one_day_stay_together(history):
