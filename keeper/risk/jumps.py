@@ -6,8 +6,9 @@ with correlated W_i, dZ_i = ρ_i dW_i + √(1 - ρ_i²) dZ, one Poisson process 
 underlying; `keeper.pricing.bates` prices options in it). Prices are martingales: no view of where they go. The variance
 is simulated by full truncation (Lord, Koekkoek and van Dijk 2010), which is never negative where it matters.
 
-The 30-day volatility of a scenario is the root of the variance that the model then expects of 30 days, jumps included;
-jumps move prices alone.
+The 30-day volatility of a scenario is the root of the variance that the model then expects of 30 days, jumps included.
+Bates' jumps move prices alone. On the recorded days that is not enough (docs/quant.md): with every jump of prices the
+logarithm of volatility may jump too, by a normal draw, as variance does in Duffie, Pan and Singleton (2000), section 4.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ _STEPS = 24  # of a horizon
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JointBates:
-    """One model for each underlying, all with the same intensity of jumps; correlations (U, U) of the W and of the
-    J."""
+    """One model for each underlying, all with the same intensity of jumps; correlations (U, U) of the W and of the J;
+    mean and deviation of what a jump adds to ln of all volatilities: none in Bates' own model."""
 
     models: tuple[Bates, ...]
     correlation: FloatArray
     jump_correlation: FloatArray
+    vol_jump_mean: float = 0.0
+    vol_jump_deviation: float = 0.0
 
     def __post_init__(self) -> None:
         """
@@ -62,10 +65,11 @@ class JointBates:
 def fit_bates(history: Scenarios) -> JointBates:
     """By moments of past moves, oldest first: crude, and with nothing to go astray.
 
-    A day on which any return exceeds three of the deviations expected of it is a jump; λ, μ, δ and the jumps'
-    correlation are those days'. Of the others: θ is the mean square return, ρ the correlation of return and volatility
-    move, ξ makes the 30-day volatility's moves as large as they were, κ is the reversion of the volatility index (from
-    its regression on its own level). v is the variance that is expected now, scaled to what is without jumps.
+    A day on which any return exceeds three of the deviations expected of it is a jump; λ, μ, δ, the jumps' correlation
+    and what they do to volatility are those days'. Of the others: θ is the mean square return, ρ the correlation of
+    return and volatility move, ξ makes the 30-day volatility's moves as large as they were, κ is the reversion of the
+    volatility index (from its regression on its own level). v is the variance that is expected now, scaled to what is
+    without jumps.
 
     Raises:
         RiskError: see `filtered`.
@@ -103,7 +107,14 @@ def fit_bates(history: Scenarios) -> JointBates:
             )
         )
     together = np.corrcoef(jumps.T) if count else np.eye(n)
-    return JointBates(tuple(models), np.atleast_2d(np.corrcoef(returns[calm].T)), np.atleast_2d(together))
+    of_vol = history.log_vol[jumped] if count else np.zeros(1)
+    return JointBates(
+        models=tuple(models),
+        correlation=np.atleast_2d(np.corrcoef(returns[calm].T)),
+        jump_correlation=np.atleast_2d(together),
+        vol_jump_mean=float(of_vol.mean()),
+        vol_jump_deviation=float(of_vol.std()),
+    )
 
 
 def bates(model: JointBates, horizon: float, size: int, rng: np.random.Generator, *, steps: int = _STEPS) -> Scenarios:
@@ -135,7 +146,8 @@ def bates(model: JointBates, horizon: float, size: int, rng: np.random.Generator
     jumps = intensity * (np.square(jump_mean) + np.square(jump_deviation))
     share = np.array([_weight(rate) for rate in reversion.tolist()])
     expected = [long_variance + (v - long_variance) * share + jumps for v in (np.maximum(variance, 0.0), start)]
-    return Scenarios(horizon, log_return, 0.5 * np.log(expected[0] / expected[1]))
+    vol_jump = count * model.vol_jump_mean + np.sqrt(count) * model.vol_jump_deviation * rng.standard_normal((size, 1))
+    return Scenarios(horizon, log_return, 0.5 * np.log(expected[0] / expected[1]) + vol_jump)
 
 
 def _weight(reversion: float) -> float:

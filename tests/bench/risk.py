@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,7 +20,7 @@ from keeper.pricing.surface import EssviSurface
 from keeper.risk.backtest import backtest
 from keeper.risk.copula import student_t_copula
 from keeper.risk.frontier import efficient_frontier
-from keeper.risk.jumps import bates, fit_bates
+from keeper.risk.jumps import JointBates, bates, fit_bates
 from keeper.risk.revaluation import revalue
 from keeper.risk.scenarios import Scenarios, filtered_historical
 from keeper.risk.tail import components, tail_risk
@@ -158,7 +159,8 @@ def _backtests() -> list[Row]:
         "filtered history, in use": filtered_historical,
         "history as it was": lambda past: past,
         "Student-t copula": lambda past: student_t_copula(past, _DRAWN, rng),
-        "joint Bates": lambda past: bates(fit_bates(past), ONE_DAY, _DRAWN, rng),
+        "joint Bates whose jumps move volatility": lambda past: bates(fit_bates(past), ONE_DAY, _DRAWN, rng),
+        "joint Bates": lambda past: bates(_of_prices_alone(fit_bates(past)), ONE_DAY, _DRAWN, rng),
     }
     found = walk_forward(days, models, _LEVEL)
     rows = []
@@ -171,6 +173,10 @@ def _backtests() -> list[Row]:
             goal, met = ("p >= 0.05", outcome.p_value >= 0.05) if "in use" in model else (None, None)
             rows.append(Row(f"{name}: {test}", outcome.p_value, None, None, "p", goal, met))
     return rows
+
+
+def _of_prices_alone(model: JointBates) -> JointBates:
+    return replace(model, vol_jump_mean=0.0, vol_jump_deviation=0.0)
 
 
 # ---------------------------------------------------------------- what a shift of two numbers leaves out

@@ -58,6 +58,33 @@ def test_underlyings_jump_together():
     assert jumped.any(axis=1).mean() == pytest.approx(1.0 - np.exp(-1.0), abs=0.03)  # one a month is expected
 
 
+def test_a_jump_may_move_volatility_too():
+    calm = tuple(replace(m, vol_of_variance=0.0, variance=m.long_variance) for m in JOINT.models)
+    model = replace(JOINT, models=calm, vol_jump_mean=0.2, vol_jump_deviation=0.05)
+
+    drawn = bates(model, 0.1, 20_000, np.random.default_rng(9))
+
+    jumps = 12.0 * 0.1  # expected; a compound Poisson sum has mean λμ and variance λ(μ² + δ²)
+    assert drawn.log_vol[:, 0].mean() == pytest.approx(jumps * 0.2, rel=0.03)
+    assert drawn.log_vol[:, 0].var() == pytest.approx(jumps * (0.2**2 + 0.05**2), rel=0.05)
+    assert np.array_equal(drawn.log_vol[:, 0], drawn.log_vol[:, 1])
+
+
+def test_the_fit_finds_what_jumps_do_to_volatility():
+    jumping = tuple(replace(m, jump_mean=-0.2, jump_deviation=0.02, variance=m.long_variance) for m in JOINT.models)
+    history = bates(
+        replace(JOINT, models=jumping, vol_jump_mean=0.15, vol_jump_deviation=0.05),
+        DAY,
+        8_000,
+        np.random.default_rng(10),
+    )
+
+    found = fit_bates(history)
+
+    assert found.vol_jump_mean == pytest.approx(0.15, abs=0.03)
+    assert found.vol_jump_deviation == pytest.approx(0.05, abs=0.03)
+
+
 def test_the_fit_finds_a_models_moments():
     model = replace(
         JOINT,
