@@ -23,7 +23,8 @@ class Policy:
         margin_tolerance: Largest difference of the keeper's margin from the chain's, per unit of notional.
         deadline_seconds: Life of a rebalance.
         max_loss_use: Share of the loss bucket, and of the turnover bucket, that one rebalance may use.
-        rebalance_gas: Gas of a rebalance, for its cost.
+        rebalance_gas: Gas of a rebalance of one leg, for its cost.
+        leg_gas: Gas of each leg beyond the first.
     """
 
     risk_aversion: float = 30.0
@@ -40,3 +41,4 @@ class Policy:
     deadline_seconds: int = 60
     max_loss_use: float = 0.5
     rebalance_gas: int = 1_500_000
+    leg_gas: int = 300_000

@@ -13,11 +13,11 @@ from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
+from keeper.hedging.few_legs import solve_by_legs
 from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
 from keeper.hedging.problem import Book, Scenarios, book_of, build
 from keeper.hedging.program import Array, Program, Solution, SolverError
 from keeper.hedging.second_opinion import second_opinion
-from keeper.hedging.solver import solve
 from keeper.risk.limits import excesses
 from keeper.risk.margin import margins
 from keeper.risk.tail import tail_weights
@@ -57,14 +57,17 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
     book = book_of(snapshot, valuation, policy)
     try:
         instruments = instruments_of(snapshot)
-        program = build(book, instruments, policy, scenarios)
-        solution = solve(program)
+        gas_price = snapshot.base_fee_wei / WAD * book.exposures[_ETHER].spot
+        bought_and_sold = [(i, len(instruments) + i) for i in range(len(instruments))]
+        leg_cost = policy.leg_gas * gas_price / book.nav
+        chosen = solve_by_legs(build(book, instruments, policy, scenarios), bought_and_sold, leg_cost, MAX_LEGS)
+        program, solution = chosen.program, chosen.solution
     except (VenueError, SolverError) as error:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
 
     planned = _trades(solution.z, instruments, book, policy)
     trades = executable(planned, snapshot)
-    gas = snapshot.base_fee_wei * policy.rebalance_gas / WAD * book.exposures[_ETHER].spot
+    gas = gas_price * (policy.rebalance_gas + policy.leg_gas * max(0, len(trades) - 1))
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
     breached = _breached(snapshot)
@@ -75,6 +78,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
     hopeless = stuck and set(breached) <= set(_BANDS)
     restoring = () if hopeless else restoring_legs(snapshot, trades)[:MAX_LEGS]
     trades = trades[: MAX_LEGS - len(restoring)]
+    gas = gas_price * (policy.rebalance_gas + policy.leg_gas * max(0, len(trades) + len(restoring) - 1))
     deltas = _deltas(valuation, book, trades)
     legs = (*restoring, *legs_of(trades, snapshot, policy))
     aave = _what_aave_refuses(snapshot, deltas)

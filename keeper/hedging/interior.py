@@ -37,8 +37,8 @@ def interior_point(
     run = _compiled()
     if run is None:
         return None
-    n, squares, tail = len(program.linear), program.squares, program.tail
-    weights = np.array([square.weight for square in squares])
+    n, tail = len(program.linear), program.tail
+    weights, directions, offsets = program.stacked
     kappa, cap, base, pnl, trades = 0.0, 0.0, np.zeros(0), np.zeros((0, 0)), np.zeros((0, n))
     if tail is not None:
         kept = slice(None) if scenarios is None else scenarios
@@ -48,8 +48,8 @@ def interior_point(
     z, prices, shares, converged = run(
         program.linear / scale,
         weights / scale,
-        np.array([square.direction for square in squares]).reshape(-1, n),
-        np.array([square.offset for square in squares]),
+        directions,
+        offsets,
         np.ascontiguousarray(program.rows),
         program.lower,
         program.upper,

@@ -15,7 +15,7 @@ _LOOSE: Final = 1e15  # a limit beyond this is none
 _TIGHT: Final = 1e-12  # limits closer than this are equal
 _PENALTY: Final = 1e5  # on rows with equal limits, in the scale of the objective
 _FIXED: Final = 1e40  # on the diagonal: the variable stays
-_TO_BOUNDARY: Final = 0.995
+_TO_BOUNDARY: Final = 0.9995
 _BLOCK: Final = 128  # scenarios that are summed at a time: what stays in the nearest cache
 _NEGLIGIBLE: Final = 1e-13  # of the largest scenario's weight in the matrix
 

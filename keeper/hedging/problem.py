@@ -8,6 +8,7 @@ underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t
         + sum_pools impact_p ((sum b_i)^2 + (sum s_i)^2)                               what moving a pool's price costs
         + penalty * sum_u t_u
         + tail_aversion CVaR(-(P&L_s + sum_u move_su sum_i (b_i - s_i)))               where scenarios are given
+        + gas of a leg * [b_i + s_i > 0]                                               in `solve_by_legs`
 
 subject to the limits that the contracts check after a rebalance, each "inside, or no farther than before":
 

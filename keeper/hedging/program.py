@@ -9,6 +9,7 @@ the solver was, the objective exceeds its minimum by no more than price times sl
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,16 +98,29 @@ class Program:
     names: tuple[str, ...]
     tail: Tail | None = None
 
+    @functools.cached_property
+    def stacked(self) -> tuple[Array, Array, Array]:
+        """The squares' weights (k,), directions (k, n) and offsets (k,)."""
+        directions = np.array([square.direction for square in self.squares]).reshape(-1, len(self.linear))
+        numbers = np.array([(square.weight, square.offset) for square in self.squares]).reshape(-1, 2)
+        return numbers[:, 0].copy(), directions, numbers[:, 1].copy()
+
     def objective(self, z: Array) -> float:
         """Value of the objective at ``z``."""
         tail = self.tail.at(z) if self.tail is not None else 0.0
-        return float(self.linear @ z) + sum(square.at(z) for square in self.squares) + tail
+        return float(self.linear @ z) + self.of_squares(z)[0] + tail
+
+    def of_squares(self, z: Array) -> tuple[float, Array]:
+        """Their value and slope at ``z``."""
+        weights, directions, offsets = self.stacked
+        points = directions @ z + offsets
+        return float(weights @ (points * points)) / 2, (weights * points) @ directions
 
     def violation(self, z: Array) -> float:
         """Largest violation of a row or a bound at ``z``."""
         activity = self.rows @ z
-        gaps = [self.lower - activity, activity - self.upper, -z, z - self.bound]
-        return max(float(np.max(gap, initial=0.0)) for gap in gaps)
+        over = np.concatenate([self.lower - activity, activity - self.upper, -z, z - self.bound])
+        return float(over.max(initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -126,15 +140,15 @@ def check_finite(program: Program) -> None:
     Raises:
         SolverError: some number is not finite, a limit is NaN, or a square or the tail is not convex.
     """
-    finite = [program.linear, program.rows, *(square.direction for square in program.squares)]
-    finite.append(np.array([number for square in program.squares for number in (square.weight, square.offset)]))
+    weights = program.stacked[0]
+    finite = [program.linear, program.rows, *program.stacked]
     tail = program.tail
     if tail is not None:
         finite += [tail.base, tail.pnl, tail.trades, np.array([tail.weight, tail.level])]
     limits = (program.lower, program.upper, program.bound)
     if not all(np.isfinite(a).all() for a in finite) or any(np.isnan(a).any() for a in limits):
         raise SolverError("the program has numbers that are not finite")
-    if any(square.weight < 0 for square in program.squares):
+    if weights.min(initial=0.0) < 0:
         raise SolverError("the program is not convex: a square has a negative weight")
     if tail is not None and not (tail.weight > 0 and 0 < tail.level < 1 and tail.cap <= tail.weight * (1 + 1e-9)):
         raise SolverError("the tail needs a positive weight, a level between 0 and 1, and a scenario in it")
@@ -151,29 +165,25 @@ def certify(program: Program, z: Array, prices: Array, scenario_weights: Array) 
         scenario_weights: Of the tail, (S,) or empty.
     """
     z = np.clip(z, 0.0, program.bound)
-    slope = program.linear - prices @ program.rows
-    for square in program.squares:
-        slope = slope + (square.weight * square.point(z)) * square.direction
-    products, objective = [], float(program.linear @ z) + sum(square.at(z) for square in program.squares)
+    value, slope = program.of_squares(z)
+    objective = float(program.linear @ z) + value
+    slope = slope + program.linear - prices @ program.rows
+    products = []
     tail = program.tail
     if tail is not None:
         losses = tail.losses(z)
-        value = float(tail.weights(losses) @ losses)
+        worst = float(tail.weights(losses) @ losses)
         weights = np.clip(scenario_weights, 0.0, tail.cap)
         weights = weights * (tail.weight / (weights.sum() or 1.0))
         unbalanced = float(np.max(weights - tail.cap, initial=0.0))
         slope = slope + tail.slope(weights)
-        products.append(np.array([abs(value - float(weights @ losses)), unbalanced]))
-        objective += value
+        products.append(np.array([abs(worst - float(weights @ losses)), unbalanced]))
+        objective += worst
     activity = program.rows @ z
-    for price, room in (
-        (slope, z),
-        (-slope, program.bound - z),
-        (prices, activity - program.lower),
-        (-prices, program.upper - activity),
-    ):
-        held = np.maximum(price, 0.0)
-        products.append(held * np.where(np.isfinite(room), np.abs(room), 1.0))  # no limit there: nothing may be held
+    held = np.concatenate([slope, -slope, prices, -prices])
+    room = np.concatenate([z, program.bound - z, activity - program.lower, program.upper - activity])
+    # Where there is no limit nothing may be held.
+    products.append(np.maximum(held, 0.0) * np.where(np.isfinite(room), np.abs(room), 1.0))
     together = np.concatenate(products)
-    residual = max(float(together.max(initial=0.0)), program.violation(z))
+    residual = max(float(together.max(initial=0.0)), -float(room.min(initial=0.0)))
     return Solution(z, prices, objective, objective - float(together.sum()), residual)

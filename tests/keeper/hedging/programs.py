@@ -2,6 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, milp
 
 from keeper.hedging.program import Program, Square, Tail
 
@@ -95,3 +97,36 @@ def degenerate(seed: int) -> Program:
         tuple(f"row {i}" for i in range(m + 1)),
         tail,
     )
+
+
+def mixed_integer(it: Program, gas: float, most: int) -> float:
+    """The minimum of a `tail_hedge` whose legs cost ``gas`` and are at most ``most``, by scipy.milp."""
+    tail = it.tail
+    assert tail is not None
+    instruments, scenarios = tail.pnl.shape
+    columns = 2 * instruments + 1 + scenarios + instruments
+    losses = sparse.hstack(
+        [-(tail.pnl.T @ tail.trades), -np.ones((scenarios, 1)), -sparse.identity(scenarios),
+         sparse.csr_matrix((scenarios, instruments))]
+    )  # fmt: skip
+    switches = np.zeros((instruments, columns))
+    for i in range(instruments):
+        switches[i, [i, instruments + i]] = 1 / it.bound[i]
+        switches[i, columns - instruments + i] = -1
+    number = np.zeros((1, columns))
+    number[0, -instruments:] = 1
+    found = milp(
+        np.concatenate([it.linear, [tail.weight], np.full(scenarios, tail.cap), np.full(instruments, gas)]),
+        integrality=np.concatenate([np.zeros(columns - instruments), np.ones(instruments)]),
+        bounds=Bounds(
+            np.concatenate([np.zeros(2 * instruments), [-np.inf], np.zeros(scenarios + instruments)]),
+            np.concatenate([it.bound, [np.inf], np.full(scenarios, np.inf), np.ones(instruments)]),
+        ),
+        constraints=[
+            LinearConstraint(losses, ub=tail.base),
+            LinearConstraint(switches, ub=0.0),
+            LinearConstraint(number, ub=most),
+        ],
+        options={"mip_rel_gap": 1e-7},
+    )
+    return float(found.fun)

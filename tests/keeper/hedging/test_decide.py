@@ -336,6 +336,24 @@ def test_no_more_legs_than_a_rebalance_takes(snapshot_of: SNAPSHOTS) -> None:
     )
 
 
+@pytest.mark.parametrize(("base_fee_gwei", "legs"), [(0.1, 2), (200.0, 1)])
+def test_a_hedge_is_split_over_two_pools_where_that_saves_more_than_gas(
+    snapshot_of: SNAPSHOTS, base_fee_gwei: float, legs: int
+) -> None:
+    """Half the trade through each pool moves its price half as far: worth about 50 USDC here, and a leg of gas."""
+    snapshot = snapshot_of((option(True, 3_000, -60),), base_fee_gwei=base_fee_gwei)
+    spot = snapshot.venues[SPOT]
+    pools = (*spot.pools, *_renamed(spot.pools))
+
+    decision = decide(replace(snapshot, venues=(replace(spot, pools=pools), snapshot.venues[SHORT])), POLICY)
+
+    assert [leg.venue for leg in decision.legs] == [SPOT] * legs
+    gas = POLICY.rebalance_gas + POLICY.leg_gas * (legs - 1)
+    assert decision.costs.gas == pytest.approx(gas * base_fee_gwei * 1e-9 * 3_000)
+    sizes = [leg.delta_change for leg in decision.legs]
+    assert max(sizes) == pytest.approx(min(sizes), rel=1e-4)
+
+
 def test_the_second_leg_through_a_pool_expects_the_price_that_the_first_leaves(snapshot_of: SNAPSHOTS) -> None:
     snapshot = snapshot_of((option(False, 3_000, -60),), held=15.0, idle=900_000, depth=80e6)
 
