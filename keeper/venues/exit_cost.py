@@ -1,16 +1,17 @@
 """What it costs to leave: hedges through the pools' depth, options at their bid or ask.
 
 A loss at mid is not yet the loss of one who must get out. Bangia, Diebold, Schuermann and Stroughair (1999) add half
-the spread; the hedges' part is endogenous here, from the pools' curve: buying q of what a pool's virtual reserve R
-holds costs p·q/(1 - q/R)/(1 - fee) (see `uniswap_v3`), and several pools share a trade so that all end at one marginal
-price.
+the spread; the hedges' part is endogenous here, from the pools' own liquidity: from √p to √p' a range of liquidity L
+holds L|1/√p - 1/√p'| units and L|√p' - √p| USDC (see `uniswap_v3`), and several pools share a trade so that all end at
+one marginal price, fee included.
 
-In a scenario the pools' prices move with the market and their liquidity L stays: the reserve L/√p falls as the price
-rises. Pools are as deep everywhere as they are in the current tick range.
+In a scenario the pools' prices move with the market and their liquidity stays at the prices where it is. Beyond the
+ticks that are known, it is what it is right behind the last of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,10 +25,11 @@ from keeper.risk.revaluation import revalue
 from keeper.risk.scenarios import Scenarios
 from keeper.risk.stress import LIBRARY, Stress, stress_scenarios
 from keeper.risk.valuation import value
-from keeper.venues.uniswap_v3 import fee_rate, pool_price, virtual_reserve
+from keeper.venues.uniswap_v3 import fee_rate, liquidity_behind, pool_price, ranges
 
-_HALVINGS = 60  # of the interval of marginal prices
+_HALVINGS = 50  # of the interval of marginal prices
 _DEAREST = 1e6  # times the price: beyond it nothing is bought
+_FAR = 1e3  # times √price: where the curves end
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,8 @@ def exit_cost(
             if closing:
                 units = sum(abs(venue.state.exposure) for venue in closing) / WAD
                 growth = np.exp(scenarios.log_return[:, u])
-                spot = reading.price_wad / WAD
-                cost = cost + spot * growth * _relative_cost(_pools(closing), sign * units, spot, growth, left)
+                curves = [_Curve.of(pool) for pool in _pools(closing)]
+                cost = cost + _closing(curves, sign * units, reading.price_wad / WAD * growth, growth, left)
     return np.asarray(cost, dtype=np.float64)
 
 
@@ -92,38 +94,73 @@ def _pools(venues: Sequence[Venue]) -> tuple[PoolState, ...]:
     return tuple(pool for pool in pools.values() if pool.sqrt_price_x96 > 0 and pool.liquidity > 0)
 
 
-def _relative_cost(
-    pools: Sequence[PoolState], units: float, spot: float, growth: FloatArray, depth: FloatArray
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curve:
+    """What a pool holds between prices: at √price ``root`` (k,), rising, ``usdc`` below it and, with a minus, ``units``
+    that it gives up to there; straight in √price and in 1/√price between."""
+
+    price: float
+    kept: float  # of what is paid in, after the fee
+    root: FloatArray
+    units: FloatArray
+    usdc: FloatArray
+
+    @classmethod
+    def of(cls, pool: PoolState) -> _Curve:
+        """Its ranges in order of price, and one more at either end."""
+        below = [(liquidity, end, start) for liquidity, start, end in ranges(pool, False)][::-1]
+        above = list(ranges(pool, True))
+        root = math.sqrt(pool_price(pool))
+        lowest, highest = below[0][1] if below else root, above[-1][2] if above else root
+        first = (liquidity_behind(pool, False), 0.0, lowest)
+        last = (liquidity_behind(pool, True), highest, math.inf)
+        liquidity, *ends = np.array([first, *below, *above, last]).T
+        low, high = (np.clip(end, root / _FAR, root * _FAR) for end in ends)
+        usdc, units = np.cumsum(liquidity * (high - low)), np.cumsum(liquidity * (1.0 / high - 1.0 / low))
+        return cls(
+            price=pool_price(pool),
+            kept=1.0 - fee_rate(pool),
+            root=np.stack([low, high], axis=1).ravel(),
+            units=np.stack([units - liquidity * (1.0 / high - 1.0 / low), units], axis=1).ravel(),
+            usdc=np.stack([usdc - liquidity * (high - low), usdc], axis=1).ravel(),
+        )
+
+    def units_traded(self, growth: FloatArray, marginal: FloatArray, *, buys: bool) -> FloatArray:
+        """Of a trade to a marginal price, fee included, from the pool's price times ``growth``."""
+        start, end = (1.0 / root for root in self._path(growth, marginal, buys))
+        by_rise = 1.0 / self.root[::-1], self.units[::-1]
+        moved = np.abs(np.interp(end, *by_rise) - np.interp(start, *by_rise))
+        return np.asarray(moved if buys else moved / self.kept)
+
+    def usdc_traded(self, growth: FloatArray, marginal: FloatArray, *, buys: bool) -> FloatArray:
+        """Paid or received in it."""
+        start, end = self._path(growth, marginal, buys)
+        moved = np.abs(np.interp(end, self.root, self.usdc) - np.interp(start, self.root, self.usdc))
+        return np.asarray(moved / self.kept if buys else moved)
+
+    def _path(self, growth: FloatArray, marginal: FloatArray, buys: bool) -> tuple[FloatArray, FloatArray]:
+        start = np.sqrt(self.price * growth)
+        worse = np.sqrt(marginal * self.kept if buys else marginal / self.kept)
+        return start, np.maximum(start, worse) if buys else np.minimum(start, worse)
+
+
+def _closing(
+    curves: Sequence[_Curve], units: float, mark: FloatArray, growth: FloatArray, depth: FloatArray
 ) -> FloatArray:
-    """Cost over the price of buying (``units`` > 0) or selling, in units of the underlying, (S,).
+    """USDC that buying (``units`` > 0) or selling costs against the mark, (S,); infinite where there is not so much."""
+    buys, wanted = units > 0, abs(units)
 
-    Up to a marginal price of m a pool at p sells R·(1 - √(p/((1 - f)·m))), and down to it takes
-    R/(1 - f)·(√(p(1 - f)/m) - 1); prices are over spot.
-    """
-    if not pools:
-        return np.full(growth.shape, np.inf)
-    price = np.array([pool_price(pool) / spot for pool in pools])
-    kept = 1.0 - np.array([fee_rate(pool) for pool in pools])
-    reserve = np.array([virtual_reserve(pool) for pool in pools]) * (depth / np.sqrt(growth))[:, None]
+    def units_to(log_price: FloatArray) -> FloatArray:
+        marginal = mark * np.exp(log_price)
+        return np.asarray(depth * sum(curve.units_traded(growth, marginal, buys=buys) for curve in curves))
 
-    def traded(log_price: FloatArray) -> FloatArray:
-        m = np.exp(log_price)[:, None]
-        if units > 0:
-            return np.asarray(reserve * np.maximum(1.0 - np.sqrt(price / (kept * m)), 0.0))
-        return np.asarray(reserve / kept * np.maximum(np.sqrt(price * kept / m) - 1.0, 0.0))
-
-    end = np.log(_DEAREST) * np.sign(units)
+    end = np.log(_DEAREST) if buys else -np.log(_DEAREST)
     near, far = np.full(growth.shape, -end), np.full(growth.shape, end)
     for _ in range(_HALVINGS):
         middle = 0.5 * (near + far)
-        enough = traded(middle).sum(axis=1) >= abs(units)
+        enough = units_to(middle) >= wanted
         near, far = np.where(enough, near, middle), np.where(enough, middle, far)
-    amounts = traded(far)
-    with np.errstate(divide="ignore"):
-        if units > 0:
-            paid = price * amounts / (1.0 - amounts / reserve) / kept
-            cost = paid.sum(axis=1) - amounts.sum(axis=1)
-        else:
-            got = price * amounts / (1.0 + amounts * kept / reserve) * kept
-            cost = amounts.sum(axis=1) - got.sum(axis=1)
-    return np.asarray(np.where(amounts.sum(axis=1) >= abs(units) * (1.0 - 1e-9), cost, np.inf))
+    total, marginal = units_to(far), mark * np.exp(far)
+    usdc = depth * sum(curve.usdc_traded(growth, marginal, buys=buys) for curve in curves)
+    cost = usdc - mark * total if buys else mark * total - usdc
+    return np.asarray(np.where(total >= wanted * (1.0 - 1e-9), cost, np.inf))

@@ -108,7 +108,7 @@ def _depth(pool: PoolState, buys: bool, first: float, worst: float) -> tuple[flo
     after_fee = 1 - fee_rate(pool)
     before = (0.0, 0.0)  # units and USDC that the ranges passed take
     largest = 0.0
-    for liquidity, start, end in _ranges(pool, buys):
+    for liquidity, start, end in ranges(pool, buys):
         good = start
         for part in range(1, _PARTS + 1):
             root = start + (end - start) * part / _PARTS
@@ -142,7 +142,7 @@ def _is_worse(price: float, limit: float, buys: bool) -> bool:
     return price > limit if buys else price < limit
 
 
-def _ranges(pool: PoolState, buys: bool) -> Iterator[tuple[float, float, float]]:
+def ranges(pool: PoolState, buys: bool) -> Iterator[tuple[float, float, float]]:
     """Liquidity and √price at both ends of the ranges that a trade goes through, in units and USDC."""
     scale = 10.0 ** ((pool.token_decimals + _USDC_DECIMALS) / 2)
     root, liquidity = math.sqrt(pool_price(pool)), pool.liquidity
@@ -155,6 +155,14 @@ def _ranges(pool: PoolState, buys: bool) -> Iterator[tuple[float, float, float]]
         if liquidity > 0 and end != root:
             yield liquidity / scale, root, end
         root, liquidity = end, liquidity - entering if falls else liquidity + entering
+
+
+def liquidity_behind(pool: PoolState, buys: bool) -> float:
+    """In units and USDC, where a trade has gone through all the ranges that are known."""
+    falls = buys == pool.usdc_is_token0
+    entering = sum(net for _, net in ahead(pool.tick, pool.ticks, falls))
+    scale: float = 10.0 ** ((pool.token_decimals + _USDC_DECIMALS) / 2)
+    return max(pool.liquidity - entering if falls else pool.liquidity + entering, 0) / scale
 
 
 def pool_instruments(

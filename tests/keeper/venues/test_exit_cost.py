@@ -32,6 +32,34 @@ def test_one_pool_costs_its_average_price(held, debt, units):
     assert found[0] > 0.0
 
 
+@pytest.mark.parametrize("units", [-600.0, -100.0, 60.0, 500.0])
+def test_across_ticks_a_pool_costs_what_its_contract_would_take(units):
+    thin = pool_at(SPOT, 40e6)
+    # Half of the liquidity lies within 2 % of the price, a quarter within 20 %, a quarter everywhere.
+    near = [(thin.tick // 10 * 10 + offset, net) for offset, net in ((-2_000, 1), (-200, 2), (200, -2), (2_000, -1))]
+    edges = [(-887_270, 1), *near, (887_270, -1)]
+    pool = replace(thin, ticks=tuple((tick, net * thin.liquidity // 4) for tick, net in edges))
+    snapshot = with_pools(make_snapshot(**({"held": -units} if units < 0 else {"debt": units})), pool)
+
+    found = exit_cost(snapshot, STILL)
+
+    assert found[0] == pytest.approx(average_price(pool, units) * units - SPOT * units, rel=1e-6)
+
+
+def test_a_price_that_has_left_the_liquidity_finds_little():
+    thin = pool_at(SPOT, 40e6)
+    edge = thin.tick // 10 * 10
+    pool = replace(thin, ticks=((edge - 2_000, thin.liquidity * 9 // 10), (edge + 2_000, -thin.liquidity * 9 // 10)))
+    snapshot = with_pools(make_snapshot(held=100.0), pool)
+    halved = Scenarios(0.0, np.log([[0.5]]), np.zeros((1, 1)))
+
+    found = exit_cost(snapshot, halved)[0]
+
+    # Beyond 20 % there is a tenth of the liquidity.
+    tenth = with_pools(snapshot, replace(thin, liquidity=thin.liquidity // 10))
+    assert found == pytest.approx(exit_cost(tenth, halved)[0], rel=1e-6)
+
+
 def test_two_equal_pools_cost_as_much_as_one_of_twice_the_depth():
     one = pool_at(SPOT, 20e6)
     snapshot = make_snapshot(held=300.0)
