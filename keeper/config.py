@@ -33,6 +33,7 @@ _BOUNDS: Final[dict[str, Any]] = {
     "risk_horizon_days": Field(gt=0, le=365),
     "tail_level": Field(ge=0.5, le=0.999),
     "capital_charge": Field(ge=0, le=10),
+    "correlation": Field(ge=-0.95, le=0.95),
     "default_vol": Field(gt=0, le=5),
     "band_use": Field(gt=0, le=1),
     "limit_slippage": Field(ge=0, le=0.05),

@@ -15,6 +15,7 @@ class Policy:
         tail_level: Of that CVaR: 0.95 is the mean of the worst twentieth.
         risk_horizon_days: How long an unhedged delta is assumed to stay.
         capital_charge: Annual cost of idle cash that a hedge ties up: it is what depositors leave with.
+        correlation: Of the underlyings' daily returns.
         default_vol: Annualised volatility that is assumed without options on the book.
         band_use: Share of the contracts' target delta band that a trade brings delta into.
         limit_slippage: Distance of a leg's limit price from the pool's expected average price.
@@ -32,6 +33,7 @@ class Policy:
     tail_level: float = 0.95
     risk_horizon_days: float = 1.0
     capital_charge: float = 0.15
+    correlation: float = 0.8
     default_vol: float = 0.6
     band_use: float = 0.5
     limit_slippage: float = 0.002

@@ -15,7 +15,7 @@ from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.few_legs import solve_by_legs
 from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
-from keeper.hedging.problem import Book, Scenarios, book_of, build
+from keeper.hedging.problem import Book, Scenarios, book_of, build, variance_factors
 from keeper.hedging.program import Array, Program, Solution, SolverError
 from keeper.hedging.second_opinion import second_opinion
 from keeper.risk.limits import excesses
@@ -176,11 +176,9 @@ def _costs(trades: tuple[Trade, ...], gas: float) -> Costs:
 
 def _risk(book: Book, policy: Policy, scenarios: Scenarios | None, changes: tuple[DeltaChange, ...]) -> float:
     """The objective's terms of variance and CVaR after ``changes``, USDC."""
-    horizon = policy.risk_horizon_days / 365.0
-    total = 0.0
-    for change, exposure in zip(changes, book.exposures, strict=True):
-        total += exposure.sigma**2 * horizon * (change.after * exposure.spot) ** 2
-    variance = policy.risk_aversion / book.nav * total / 2
+    deltas = np.array([change.after * exposure.spot for change, exposure in zip(changes, book.exposures, strict=True)])
+    moves = deltas @ variance_factors(book, policy)
+    variance = policy.risk_aversion / book.nav * float(moves @ moves) / 2
     if scenarios is None:
         return variance
     pnl = scenarios.book + scenarios.moves @ np.array([change.after - change.before for change in changes])

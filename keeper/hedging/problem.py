@@ -2,8 +2,9 @@
 
 Variables, all as shares of NAV: for each instrument i the amount bought b_i and sold s_i (units times spot); for each
 underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t_u of delta over the keeper's band.
+L L' is the covariance of returns over the horizon.
 
-    min   risk_aversion / 2 * sum_u sigma_u^2 h (d_u + sum_i (b_i - s_i))^2            variance of what stays unhedged
+    min   risk_aversion / 2 * |L' (d_u + sum_i (b_i - s_i))_u|^2                       variance of what stays unhedged
         + sum_i (fee_i + carry_i + capital_charge cash_i) (b_i + s_i)                  what trading and holding costs
         + sum_pools impact_p ((sum b_i)^2 + (sum s_i)^2)                               what moving a pool's price costs
         + penalty * sum_u t_u
@@ -248,12 +249,12 @@ def build(
     trading.linear[at.of("t")] = _BAND_PENALTY
 
     rows = _Rows()
-    squares = []
+    factors = variance_factors(book, policy)
+    starts = np.array([exposure.delta for exposure in book.exposures]) / book.nav
+    squares = [Square(policy.risk_aversion, column @ net, float(column @ starts)) for column in factors.T]
     own_band = policy.band_use * book.delta_band
     for u, exposure in enumerate(book.exposures):
         start = exposure.delta / book.nav
-        variance = exposure.sigma**2 * policy.risk_horizon_days / 365.0
-        squares.append(Square(policy.risk_aversion * variance, net[u], start))
         name = UNDERLYINGS[u]
         _add_scenarios(rows, name, exposure, net[u], at.unit("w", u), at.unit("g", u), book.nav)
         rows.add(f"{name} delta band", net[u] - at.unit("t", u), at_most=own_band - start)
@@ -271,6 +272,15 @@ def build(
         tuple(rows.names),
         _tail(book, scenarios, policy, net) if scenarios is not None and policy.tail_aversion > 0 else None,
     )
+
+
+def variance_factors(book: Book, policy: Policy) -> Array:
+    """L with L L' the covariance of the underlyings' returns over the horizon, all pairs correlated alike, (m, m)."""
+    sigmas = np.array([exposure.sigma for exposure in book.exposures])
+    correlation = np.full((len(sigmas), len(sigmas)), policy.correlation)
+    np.fill_diagonal(correlation, 1.0)
+    horizon = policy.risk_horizon_days / 365.0
+    return np.asarray(np.sqrt(horizon) * sigmas[:, None] * np.linalg.cholesky(correlation))
 
 
 def _tail(book: Book, scenarios: Scenarios, policy: Policy, net: Array) -> Tail:

@@ -103,6 +103,32 @@ def test_gas_is_paid_in_ether_whatever_is_traded(snapshot_of: SNAPSHOTS) -> None
     assert costs == pytest.approx([POLICY.rebalance_gas * 10e-9 * spot for spot in (3_000, 6_000)])
 
 
+@pytest.mark.parametrize("btc_is_call", [True, False])
+def test_the_risk_is_the_variance_of_correlated_moves(snapshot_of: SNAPSHOTS, btc_is_call: bool) -> None:
+    """Short calls on both are short both; with short puts on BTC the deltas offset each other, as far as both move."""
+    book = (option(True, 3_000, -60), option(btc_is_call, 90_000, -2, underlying=BTC))
+
+    decision = decide(snapshot_of(book, btc=Bitcoin()), POLICY)
+
+    eth, btc = (c.before * spot for c, spot in zip(decision.deltas, (3_000.0, 90_000.0), strict=True))
+    nav = snapshot_of(book, btc=Bitcoin()).assessment.nav_bid / WAD
+    daily = 0.6**2 / 365  # both slices are at 60 %
+    variance = daily * (eth**2 + btc**2 + 2 * POLICY.correlation * eth * btc)
+    assert decision.risk_before == pytest.approx(POLICY.risk_aversion / nav * variance / 2, rel=0.02)
+
+
+def test_deltas_that_offset_each_other_are_hedged_less(snapshot_of: SNAPSHOTS) -> None:
+    """Inside the bands, where only variance asks for a hedge."""
+    loose = replace(POLICY, band_use=1.0, risk_aversion=400.0)
+
+    def traded_of_eth(is_call: bool) -> float:
+        book = (option(True, 3_000, -12), option(is_call, 90_000, -0.2, underlying=BTC))
+        decision = decide(snapshot_of(book, btc=Bitcoin(depth=1.0)), loose)  # BTC itself cannot be traded
+        return abs(decision.deltas[ETH].after - decision.deltas[ETH].before)
+
+    assert traded_of_eth(is_call=False) < traded_of_eth(is_call=True)
+
+
 def test_the_cash_is_shared(snapshot_of: SNAPSHOTS) -> None:
     """Either alone could be hedged with it, not both."""
     book = (option(True, 3_000, -45), option(True, 90_000, -1.5, underlying=BTC))
