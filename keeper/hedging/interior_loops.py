@@ -9,7 +9,7 @@ import numpy as np
 from keeper.hedging.program import Array
 
 _MAX_STEPS: Final = 80
-_TARGET: Final = 1e-11  # of what is violated and of the gap, in the scale of NAV and of the objective
+_TARGET: Final = 1e-10  # of what is violated and of the gap, in the scale of NAV and of the objective
 _STATIONARY: Final = 1e-9  # of slopes, in the scale of the objective
 _LOOSE: Final = 1e15  # a limit beyond this is none
 _TIGHT: Final = 1e-12  # limits closer than this are equal

@@ -10,6 +10,7 @@ the solver was, the objective exceeds its minimum by no more than price times sl
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,7 +147,8 @@ def check_finite(program: Program) -> None:
     if tail is not None:
         finite += [tail.base, tail.pnl, tail.trades, np.array([tail.weight, tail.level])]
     limits = (program.lower, program.upper, program.bound)
-    if not all(np.isfinite(a).all() for a in finite) or any(np.isnan(a).any() for a in limits):
+    # A sum is finite only if its terms are; of limits, infinite on one side, it is NaN only if one of them is.
+    if not all(math.isfinite(a.sum()) for a in finite) or any(math.isnan(a.sum()) for a in limits):
         raise SolverError("the program has numbers that are not finite")
     if weights.min(initial=0.0) < 0:
         raise SolverError("the program is not convex: a square has a negative weight")
