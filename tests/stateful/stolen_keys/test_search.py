@@ -59,7 +59,7 @@ def _within(heist: Heist) -> None:
 def test_a_greedy_thief_stays_within_the_bound(vaults, vault):
     heist = Heist(vaults[vault])
 
-    story = greedy(heist, stops=5 if _LONG else 1, looks=150 if _LONG else 12, deep=_LONG, check=_within)
+    story = greedy(heist, stops=5 if _LONG else 1, looks=150 if _LONG else 48, deep=_LONG, check=_within)
 
     print("\n".join([*story, f"{heist.lost:.3%} of NAV lost, {published(heist.protocol):.3%} published"]))
     assert heist.lost <= published(heist.protocol)
