@@ -11,6 +11,8 @@ free A and the widths follow from where to trade (V' is the marginal cost) and w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -83,7 +85,24 @@ def fixed_and_proportional(
     return (total - difference) / 2.0, (total + difference) / 2.0
 
 
-def zakamouline_widths(
+@dataclass(frozen=True)
+class Zakamouline:
+    """The band reaches H0 + H1 to either side of the delta at ``vol``.
+
+    Attributes:
+        vol: Volatility of the delta in the centre: higher for short gamma (< 0), lower for long.
+        change: K: by how much its variance differs from the market's, as a share of it.
+        without_options: H0.
+        of_options: H1.
+    """
+
+    vol: Array
+    change: Array
+    without_options: Array
+    of_options: Array
+
+
+def zakamouline(
     gamma: npt.ArrayLike,
     spot: npt.ArrayLike,
     vol: npt.ArrayLike,
@@ -91,42 +110,17 @@ def zakamouline_widths(
     aversion: npt.ArrayLike,
     rate: npt.ArrayLike,
     years: npt.ArrayLike,
-) -> tuple[Array, Array]:
-    """H0 and H1: the band reaches H0 + H1 to either side of the delta at `zakamouline_vol` (Zakamouline 2006)."""
-    gamma, spot, vol, cost, aversion, rate, years = _arrays(gamma, spot, vol, cost, aversion, rate, years)
-    without_options = cost / (aversion * spot * vol**2 * years)
-    of_options = 1.12 * cost**0.31 * years**0.05 * (np.exp(-rate * years) / vol) ** 0.25
-    return without_options, of_options * np.sqrt(np.abs(gamma) / aversion)
-
-
-def zakamouline_vol(
-    gamma: npt.ArrayLike,
-    spot: npt.ArrayLike,
-    vol: npt.ArrayLike,
-    cost: npt.ArrayLike,
-    aversion: npt.ArrayLike,
-    rate: npt.ArrayLike,
-    years: npt.ArrayLike,
-) -> Array:
-    """Volatility of the delta in the centre of Zakamouline's band: higher for short gamma (< 0), lower for long."""
-    gamma, spot, vol, cost, aversion, rate, years = _arrays(gamma, spot, vol, cost, aversion, rate, years)
-    change = zakamouline_change(gamma, spot, vol, cost, aversion, rate, years)
-    return np.asarray(vol * np.sqrt(np.maximum(1.0 - np.sign(gamma) * change, 0.0)))
-
-
-def zakamouline_change(
-    gamma: npt.ArrayLike,
-    spot: npt.ArrayLike,
-    vol: npt.ArrayLike,
-    cost: npt.ArrayLike,
-    aversion: npt.ArrayLike,
-    rate: npt.ArrayLike,
-    years: npt.ArrayLike,
-) -> Array:
-    """K: by how much the variance of `zakamouline_vol` differs from the market's, as a share of it."""
+) -> Zakamouline:
+    """The band of Zakamouline (2006)."""
     gamma, spot, vol, cost, aversion, rate, years = _arrays(gamma, spot, vol, cost, aversion, rate, years)
     discount = (np.exp(-rate * years) / vol) ** 0.25
-    return np.asarray(5.76 * cost**0.78 * years**-0.02 * discount * (aversion * spot**2 * np.abs(gamma)) ** 0.15)
+    change = 5.76 * cost**0.78 * years**-0.02 * discount * (aversion * spot**2 * np.abs(gamma)) ** 0.15
+    return Zakamouline(
+        vol=np.asarray(vol * np.sqrt(np.maximum(1.0 - np.sign(gamma) * change, 0.0))),
+        change=np.asarray(change),
+        without_options=np.asarray(cost / (aversion * spot * vol**2 * years)),
+        of_options=np.asarray(1.12 * cost**0.31 * years**0.05 * discount * np.sqrt(np.abs(gamma) / aversion)),
+    )
 
 
 def _arrays(*values: npt.ArrayLike) -> list[Array]:

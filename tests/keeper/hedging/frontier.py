@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from keeper.hedging.bands import leland_vol, whalley_wilmott, zakamouline_vol, zakamouline_widths
+from keeper.hedging import bands
+from keeper.hedging.bands import leland_vol, whalley_wilmott
 from keeper.hedging.indifference import Market, Region, region
 from keeper.pricing.black76 import greeks
 
@@ -118,9 +119,9 @@ def zakamouline(aversion: float) -> Rule:
     def rule(elapsed: float, spot: Array, step: int) -> tuple[Array, Array]:
         years = MARKET.years - elapsed
         _, _, gamma = call(spot, MARKET.vol, years)
-        data = (-gamma, spot, MARKET.vol, MARKET.cost, aversion, MARKET.rate, years)
-        _, delta, _ = call(spot, zakamouline_vol(*data), years)
-        half = sum(zakamouline_widths(*data))
+        band = bands.zakamouline(-gamma, spot, MARKET.vol, MARKET.cost, aversion, MARKET.rate, years)
+        _, delta, _ = call(spot, band.vol, years)
+        half = band.without_options + band.of_options
         return delta - half, delta + half
 
     return rule

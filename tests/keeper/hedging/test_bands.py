@@ -13,9 +13,7 @@ from keeper.hedging.bands import (
     fixed_cost,
     leland_vol,
     whalley_wilmott,
-    zakamouline_change,
-    zakamouline_vol,
-    zakamouline_widths,
+    zakamouline,
 )
 from keeper.hedging.indifference import Market, region
 from keeper.pricing.black76 import greeks
@@ -29,15 +27,15 @@ def test_whalley_and_wilmotts_band() -> None:
 
 
 def test_zakamoulines_band() -> None:
-    free, of_options = zakamouline_widths(vol=0.2, **PUBLISHED)
+    band = zakamouline(vol=0.2, **PUBLISHED)
 
-    assert free == pytest.approx(1e-5)
-    assert of_options == pytest.approx(0.0209437, abs=5e-8)
-    assert zakamouline_change(vol=0.2, **PUBLISHED) == pytest.approx(0.1687518, abs=5e-8)
+    assert band.without_options == pytest.approx(1e-5)
+    assert band.of_options == pytest.approx(0.0209437, abs=5e-8)
+    assert band.change == pytest.approx(0.1687518, abs=5e-8)
 
 
 def test_short_gamma_is_hedged_at_a_higher_volatility_and_long_gamma_at_a_lower() -> None:
-    short, long = (zakamouline_vol(**{**PUBLISHED, "gamma": gamma}, vol=0.2) for gamma in (-0.02, 0.02))
+    short, long = (zakamouline(**{**PUBLISHED, "gamma": gamma}, vol=0.2).vol for gamma in (-0.02, 0.02))
 
     assert short == pytest.approx(0.2 * np.sqrt(1.1687518))
     assert long == pytest.approx(0.2 * np.sqrt(1 - 0.1687518))
