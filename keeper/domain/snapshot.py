@@ -86,7 +86,8 @@ class PoolState:
     """A Uniswap v3 pool of the underlying and USDC.
 
     ``ticks`` are the initialised ticks around the price, rising, each with the liquidity that comes in there when the
-    price rises; empty where they were not read, and then the current range is all that is known.
+    price rises; the first and the last, initialised or not, end what was read. Empty where they were not read, and then
+    the current range is all that is known.
     """
 
     address: str

@@ -10,7 +10,7 @@ from keeper.domain.policy import Policy
 from keeper.domain.snapshot import PoolState, Snapshot
 from keeper.domain.units import USDC, WAD
 from keeper.venues.aave_v3 import needs_restoring, spare_collateral
-from keeper.venues.instrument import Instrument
+from keeper.venues.instrument import Instrument, VenueError
 from keeper.venues.uniswap_v3 import average_price
 
 MAX_LEGS = 8  # of Hedger.rebalance
@@ -41,7 +41,10 @@ def executable(trades: Sequence[Trade], snapshot: Snapshot) -> tuple[Trade, ...]
         flow = (trade.instrument.pool_address, trade.units > 0)
         before = flows.get(flow, 0.0)
         spot = snapshot.readings[trade.instrument.underlying].price_wad / WAD
-        edge = _average_price_after(_pool_of(trade, snapshot), before, trade.units) / spot - 1
+        try:
+            edge = _average_price_after(_pool_of(trade, snapshot), before, trade.units) / spot - 1
+        except VenueError:
+            continue  # beyond the ticks that were read, which is beyond what the vault accepts
         if before == 0 or (edge if trade.units > 0 else -edge) <= slippage:
             flows[flow] = before + trade.units
             kept.append(trade)

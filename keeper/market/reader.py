@@ -1,9 +1,9 @@
-"""Chain to Snapshot: everything a decision depends on, in three requests, pinned to one block hash."""
+"""Chain to Snapshot: everything a decision depends on, in four requests, pinned to one block hash."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,7 +21,6 @@ from keeper.domain.snapshot import (
     Lending,
     Limits,
     Mode,
-    PoolState,
     Reading,
     Snapshot,
     Surface,
@@ -34,6 +33,7 @@ from keeper.domain.snapshot import (
 from keeper.domain.snapshot import Venue as VenueSeen
 from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import SnapshotError
+from keeper.market.depth import PoolNow, Ticks, ask_pool, ask_ticks
 from keeper.venues.aave_v3 import borrow_room, is_moving, supply_room
 
 _RAY: Final = 10**27
@@ -47,10 +47,6 @@ _ETH_BALANCE = signature("getEthBalance(address)(uint256)")
 _DECIMALS = signature("decimals()(uint8)")
 _BALANCE = signature("balanceOf(address)(uint256)")
 _SCALED_BALANCE = signature("scaledBalanceOf(address)(uint256)")
-_TOKEN0 = signature("token0()(address)")
-_FEE = signature("fee()(uint24)")
-_LIQUIDITY = signature("liquidity()(uint128)")
-_SLOT0 = signature("slot0()(uint160,int24,uint16,uint16,uint16,uint8,bool)")
 # Aave v3.0 to v3.6 agree on the first five words: configuration, liquidity index, liquidity rate, borrow index,
 # variable borrow rate; rates are annual, in ray.
 _RESERVE_DATA = signature("getReserveData(address)(uint256,uint128,uint128,uint128,uint128)")
@@ -82,6 +78,16 @@ def read_snapshot(
     slices = _ask_slices(second, deployment, book)
     venues = [_ask_venue(second, venue, readings[venue.deployed.underlying].price_wad) for venue in first.venues]
     second.run(connection, block)
+    slippage = first.slippage()
+    third = Batch()
+    ticks: dict[str, Ticks] = {}
+    for immutables, state in zip(first.venues, venues, strict=True):
+        spot = readings[immutables.deployed.underlying].price_wad / WAD
+        for pool in state.pools:
+            if pool.address not in ticks:
+                asked = pool.at(immutables.usdc.value, state.decimals.value)
+                ticks[pool.address] = ask_ticks(third, asked, pool.spacing.value, spot, slippage)
+    third.run(connection, block)
 
     return Snapshot(
         chain_id=deployment.chain_id,
@@ -95,7 +101,7 @@ def read_snapshot(
         readings=readings,
         book=book,
         surface=Surface(tuple((u, e, _slice(*a.value)) for u, e, a in slices if a.value is not None)),
-        venues=tuple(_venue(immutables, state) for immutables, state in zip(first.venues, venues, strict=True)),
+        venues=tuple(_venue(*both, ticks) for both in zip(first.venues, venues, strict=True)),
         assessment=Assessment(*first.assessment.value),
     )
 
@@ -155,6 +161,10 @@ class _FirstBatch:
             # As the Vault does: a lending venue that does not answer has nothing.
             withdrawable=sum(v.withdrawable.value or 0 for v in self.venues if v.withdrawable is not None),
         )
+
+    def slippage(self) -> float:
+        """Of a leg against the oracle price, a share."""
+        return Budgets(*self._hedger[-1].value).leg_slippage / WAD
 
     def _ask(self, contract: str, name: str, *args: Any, optional: bool = False) -> Answer:
         address = self._deployment.address(contract)
@@ -230,29 +240,13 @@ def _slice(posted: Any, window: Any) -> VolSlice:
 
 
 @dataclass(frozen=True, slots=True)
-class _PoolNow:
-    address: str
-    fee: Answer
-    slot0: Answer
-    liquidity: Answer
-    token0: Answer
-
-
-def _ask_pool(batch: Batch, pool: str) -> _PoolNow:
-    fee, slot0, liquidity, token0 = (
-        batch.add(f"pool {pool}", pool, view) for view in (_FEE, _SLOT0, _LIQUIDITY, _TOKEN0)
-    )
-    return _PoolNow(pool, fee, slot0, liquidity, token0)
-
-
-@dataclass(frozen=True, slots=True)
 class _VenueNow:
     """The second batch's part of one venue; `lending` is both reserves, USDC's configuration, two balances, and of both
     reserves what there is and what of it is used."""
 
     state: Answer
     decimals: Answer
-    pools: tuple[_PoolNow, ...]
+    pools: tuple[PoolNow, ...]
     lending: tuple[Answer, ...]
 
 
@@ -264,7 +258,7 @@ def _ask_venue(batch: Batch, venue: _VenueImmutables, spot_wad: int) -> _VenueNo
     decimals = batch.add("token", venue.token.value, _DECIMALS)
     # The list of pools ends where the first one fails.
     addresses = [to_checksum_address(a.value) for a in itertools.takewhile(lambda a: a.value is not None, venue.pools)]
-    pools = tuple(_ask_pool(batch, pool) for pool in addresses)
+    pools = tuple(ask_pool(batch, pool) for pool in addresses)
     lending: tuple[Answer, ...] = ()
     if venue.aave is not None and venue.collateral_token is not None and venue.debt_token is not None:
         aave, collateral = venue.aave.value, venue.collateral_token.value
@@ -282,21 +276,10 @@ def _ask_venue(batch: Batch, venue: _VenueImmutables, spot_wad: int) -> _VenueNo
     return _VenueNow(state, decimals, pools, lending)
 
 
-def _venue(immutables: _VenueImmutables, now: _VenueNow) -> VenueSeen:
-    usdc = immutables.usdc.value
+def _venue(immutables: _VenueImmutables, now: _VenueNow, ticks: Mapping[str, Ticks]) -> VenueSeen:
+    usdc, decimals = immutables.usdc.value, now.decimals.value
     state = VenueState(*now.state.value)
-    pools = tuple(
-        PoolState(
-            address=pool.address,
-            fee_pips=pool.fee.value,
-            sqrt_price_x96=pool.slot0.value[0],
-            liquidity=pool.liquidity.value,
-            tick=pool.slot0.value[1],
-            usdc_is_token0=pool.token0.value == usdc,
-            token_decimals=now.decimals.value,
-        )
-        for pool in now.pools
-    )
+    pools = tuple(replace(pool.at(usdc, decimals), ticks=ticks[pool.address].value()) for pool in now.pools)
     deployed = immutables.deployed
     lending = _lending(immutables, now, debt_wad=-state.exposure)
     return VenueSeen(deployed.index, deployed.kind, deployed.address, state, pools, lending)

@@ -21,6 +21,7 @@ _Q96 = 2**96
 _RANGE_USE = 0.25  # largest share of the virtual reserve that the quadratic is trusted with
 _HALVINGS = 30
 _PARTS = 4  # of a range, at whose ends the square is laid over the pool's cost
+_KNOWN_USE = 1 - 1e-6  # of what the known ticks hold: the integers of `swap` round, and so does a solver
 _SLIPPAGE_USE = 0.9  # of a leg's slippage: the price may move before the trade is mined
 
 
@@ -97,8 +98,9 @@ def sides(pool: PoolState, reference: Reference) -> tuple[Side, Side]:
 
 
 def _depth(pool: PoolState, buys: bool, first: float, worst: float) -> tuple[float, float]:
-    """The largest trade whose average price, fee included, is no worse than ``worst``, and the impact up to it: the
-    least weight of a square that costs no less than the pool does, to a thousandth. ``first`` is of the first unit.
+    """The largest trade in the known ranges whose average price, fee included, is no worse than ``worst``, and the
+    impact up to it: the least weight of a square that costs no less than the pool does, to a thousandth. ``first`` is
+    of the first unit.
 
     From √p to √p' a range of liquidity L holds L|1/√p - 1/√p'| units and L|√p' - √p| USDC.
     """
@@ -126,7 +128,7 @@ def _depth(pool: PoolState, buys: bool, first: float, worst: float) -> tuple[flo
                 return largest, impact
             good = root
         before = (before[0] + liquidity * abs(1 / start - 1 / end), before[1] + liquidity * abs(end - start))
-    return largest, impact
+    return _KNOWN_USE * largest, impact
 
 
 def _average(

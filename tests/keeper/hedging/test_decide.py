@@ -11,8 +11,8 @@ from keeper.domain.decision import Action, Decision, Leg
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import PoolState, Snapshot, Surface
 from keeper.domain.units import USDC, WAD, to_wad
-from keeper.hedging.decide import decide
-from keeper.hedging.legs import restoring_legs
+from keeper.hedging.decide import decide, instruments_of
+from keeper.hedging.legs import Trade, executable, restoring_legs
 from keeper.risk.limits import check_rebalance
 from keeper.venues.uniswap_v3 import average_price
 from tests.keeper.hedging.conftest import after_trades, make_snapshot, option
@@ -408,6 +408,20 @@ def test_two_shorts_are_restored_only_as_far_as_the_cash_goes(snapshot_of: SNAPS
 
     assert missing < 20_000 < 2 * missing
     assert [(leg.venue, leg.delta_change) for leg in legs] == [(SHORT, 0)]
+
+
+def test_trades_that_together_pass_the_ticks_that_were_read_are_not_sent_together(snapshot_of: SNAPSHOTS) -> None:
+    snapshot = snapshot_of(debt=60.0)
+    [pool] = snapshot.venues[SPOT].pools
+    narrow = (replace(pool, ticks=((pool.tick - 20, 0), (pool.tick + 20, 0))),)
+    snapshot = replace(snapshot, venues=tuple(replace(venue, pools=narrow) for venue in snapshot.venues))
+    spot, short = instruments_of(snapshot)
+    assert spot.pool_address == short.pool_address
+
+    trades = tuple(Trade(instrument, 0.6 * spot.buy.capacity) for instrument in (spot, short))
+
+    assert [executable((trade,), snapshot) for trade in trades] == [(trade,) for trade in trades]
+    assert executable(trades, snapshot) == trades[:1]
 
 
 def _renamed(pools: tuple[PoolState, ...]) -> tuple[PoolState, ...]:

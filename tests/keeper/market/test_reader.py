@@ -129,12 +129,12 @@ def test_the_snapshot_stays_with_its_block_while_the_chain_moves_on(vault):
     assert snapshot_of(vault).readings[0].price_wad == 2_700 * 10**18
 
 
-def test_everything_is_read_in_three_requests(vault):
+def test_everything_is_read_in_four_requests(vault):
     connection = CountingConnection(vault.url)
 
     read_snapshot(connection, vault.deployment, vault.keeper.address)
 
-    assert connection.requests == 3
+    assert connection.requests == 4
 
 
 @pytest.mark.parametrize("price", [3_000, 2_200, 3_900])
