@@ -16,15 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from keeper.domain.snapshot import VolSlice
-from keeper.domain.units import WAD
 from keeper.pricing.errors import PricingError
 from keeper.pricing.essvi import is_free_of_butterflies, total_variance
 
 FloatArray = npt.NDArray[np.float64]
 
 _LEE = 4.0 * (1.0 - 1e-6)  # ψ(1+|ρ|) stays below 4
-_PHI_UNIT, _UNIT = 10**6, 10**9  # what VolOracle keeps of φ, and of ρ, carry and half-spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,22 +69,6 @@ class EssviSurface:
         """b of each slice, F = S·exp(bT)."""
         return np.asarray(np.log(self.forward / spot) / self.years)
 
-    def slices(self, spot: float, half_spread: npt.ArrayLike, posted_at: int) -> tuple[VolSlice, ...]:
-        """What VolOracle stores, rounded to its units so that no condition of a slice is lost."""
-        columns = (self.theta, self.rho, self.psi / self.theta, self.carry(spot))
-        spread = np.broadcast_to(np.asarray(half_spread, dtype=np.float64), self.years.shape)
-        return tuple(
-            VolSlice(
-                theta=round(theta * WAD),
-                rho=_units(rho, _UNIT),
-                phi=int(phi * WAD) // _PHI_UNIT * _PHI_UNIT,
-                carry=_units(carry, _UNIT),
-                half_spread=_units(half, _UNIT),
-                posted_at=posted_at,
-            )
-            for theta, rho, phi, carry, half in zip(*(c.tolist() for c in columns), spread.tolist(), strict=True)
-        )
-
     def worst_density(self, k: FloatArray) -> float:
         """Smallest g(k) of all slices on a grid of log-moneyness: negative means butterfly arbitrage."""
         return min(
@@ -124,9 +105,3 @@ def essvi_derivatives(theta: float, rho: float, psi: float, k: FloatArray) -> tu
     root = np.sqrt(np.square(shifted) + theta * theta * (1.0 - rho * rho))
     w = 0.5 * (theta + rho * psi * k + root)
     return w, 0.5 * psi * (rho + shifted / root), 0.5 * psi * psi * theta * theta * (1.0 - rho * rho) / root**3
-
-
-def _units(value: float, unit: int) -> int:
-    """A WAD rounded towards zero to a multiple of ``unit``."""
-    wad = int(abs(value) * WAD) // unit * unit
-    return wad if value >= 0.0 else -wad

@@ -11,6 +11,7 @@ from keeper.pricing import fixed_point
 from keeper.pricing.calibration import surface_of
 from keeper.pricing.errors import PricingError
 from keeper.pricing.essvi import is_free_of_butterflies
+from keeper.pricing.posting import targets
 from keeper.pricing.surface import EssviSurface, durrleman, essvi_derivatives
 from tests.keeper.pricing.chains import ordinary_surface
 
@@ -109,10 +110,11 @@ def test_before_the_first_expiry_the_smile_stays_and_after_the_last_its_level_do
 
 @given(surfaces())
 def test_what_the_contract_stores_has_the_same_volatilities_and_keeps_the_conditions(surface: EssviSurface) -> None:
-    slices = surface.slices(3000.0, 0.02, POSTED_AT)
+    expiries = [POSTED_AT + round(years * YEAR) for years in surface.years]
 
-    for posted, years in zip(slices, surface.years, strict=True):
-        expiry = POSTED_AT + round(years * YEAR)
+    slices = targets(surface, 0.02, 3000.0, POSTED_AT, expiries)
+
+    for (expiry, posted), years in zip(slices.items(), surface.years, strict=True):
         for z in (-2, -1, 0, 1, 2):
             k = z * float(np.sqrt(posted.theta / WAD))
             onchain = fixed_point.essvi_vol(posted, expiry, int(k * WAD)) / WAD
