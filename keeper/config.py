@@ -43,6 +43,7 @@ _BOUNDS: Final[dict[str, Any]] = {
     "max_loss_use": Field(gt=0, le=1),
     "rebalance_gas": Field(ge=21_000, le=16_777_216),
     "leg_gas": Field(ge=0, le=16_777_216),
+    "premium_share": Field(ge=0, le=1),
 }
 _POLICY_FIELDS: Final[dict[str, Any]] = {
     name: (Annotated[type(default), _BOUNDS.get(name, Field(ge=0))], default)

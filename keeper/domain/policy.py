@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How the keeper hedges.
+    """How the keeper hedges, and what it quotes.
 
     Attributes:
         risk_aversion: Weight of variance: a P&L variance v (USDC^2 over the horizon) costs risk_aversion / NAV * v / 2.
@@ -26,6 +26,11 @@ class Policy:
         max_loss_use: Share of the loss bucket, and of the turnover bucket, that one rebalance may use.
         rebalance_gas: Gas of a rebalance of one leg, for its cost.
         leg_gas: Gas of each leg beyond the first.
+        uncertainty_width: A quote's half-spread, in deviations of what is not known of the surface.
+        premium_floor: Implied less forecast variance, annual, above which selling was paid for on the recorded days:
+            the least of the upper third (a week ahead; docs/quant.md, Quotes).
+        premium_share: Of what is above that floor, how much a quote gives up to sell: about what it was worth in the
+            later half of those days.
     """
 
     risk_aversion: float = 30.0
@@ -44,3 +49,6 @@ class Policy:
     max_loss_use: float = 0.5
     rebalance_gas: int = 1_500_000
     leg_gas: int = 300_000
+    uncertainty_width: float = 1.0
+    premium_floor: float = 0.05
+    premium_share: float = 0.25

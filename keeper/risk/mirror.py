@@ -67,13 +67,63 @@ class _Point:
     sqrt_tenor: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnitRisk:
+    """One unit of a series, WAD: prices on the dearest, cheapest and present surface, Greeks, P&L by cell (36)."""
+
+    highest: int
+    lowest: int
+    mid: int
+    delta: int
+    gamma: int
+    vega: int
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OptionSums:
+    """Options of one underlying added up in the contract's order of rounding: ``scalars`` are bid, mid, ask, delta,
+    gamma, vega and short notional, ``cells`` the 36 of P&L, still multiplied by 1e18."""
+
+    scalars: tuple[int, ...] = (0,) * 7
+    cells: tuple[int, ...] = (0,) * CELLS
+
+    def plus(self, unit: UnitRisk, size: int, spot: int) -> OptionSums:
+        """With ``size`` more units of a series that is not among them yet, + = long."""
+        against, in_favour = (unit.highest, unit.lowest) if size < 0 else (unit.lowest, unit.highest)
+        per_unit = (against, unit.mid, in_favour, unit.delta, unit.gamma, unit.vega)
+        added = [tdiv(size * value, WAD) for value in per_unit]
+        added.append(-tdiv(size * spot, WAD) if size < 0 else 0)
+        return OptionSums(
+            tuple(a + b for a, b in zip(self.scalars, added, strict=True)),
+            tuple(a + size * b for a, b in zip(self.cells, unit.cells, strict=True)),
+        )
+
+    def risk(self, reading: Reading, *, unfixed: bool = False, stale: bool = False) -> OptionRisk:
+        """As the contract returns it."""
+        bid, mid, ask, delta, gamma, vega, short_notional = self.scalars
+        return OptionRisk(
+            spot=reading.price_wad,
+            twap=reading.twap_wad,
+            doubt=reading.doubt,
+            unfixed=unfixed,
+            stale=stale,
+            bid=bid,
+            mid=mid,
+            ask=ask,
+            delta=delta,
+            gamma=gamma,
+            vega=vega,
+            short_notional=short_notional,
+            pnl=tuple(tdiv(c, WAD) for c in self.cells),
+        )
+
+
 def option_risk(
     book: Sequence[Position], readings: Sequence[Reading], surface: Surface, timestamp: int
 ) -> tuple[OptionRisk, ...]:
     """``OptionPricer.option_risk``: one entry per reading. ``timestamp`` is the block's, seconds."""
-    ln_spots = [fp.wad_ln(r.price_wad) for r in readings]
-    sums = [[0] * 7 for _ in readings]
-    cells = [[0] * CELLS for _ in readings]
+    sums = [OptionSums() for _ in readings]
     unfixed, stale = [False for _ in readings], [False for _ in readings]
     for position in book:
         if position.size_wad == 0:
@@ -87,31 +137,17 @@ def option_risk(
         posted = surface.slice_of(u, series.expiry)
         if series.expiry > timestamp and timestamp - posted.posted_at > _FRESH:
             stale[u] = True
-        terms = _terms(posted, series.expiry, timestamp)
-        point = _point(series, readings[u].price_wad, ln_spots[u], terms)
-        scalars, pnl = _one_series(point, terms, readings[u].price_wad, position.size_wad, series.is_call)
-        sums[u] = [a + b for a, b in zip(sums[u], scalars, strict=True)]
-        cells[u] = [a + b for a, b in zip(cells[u], pnl, strict=True)]
-    return tuple(_total(*columns) for columns in zip(readings, sums, cells, unfixed, stale, strict=True))
+        unit = unit_risk(series, readings[u], posted, timestamp)
+        sums[u] = sums[u].plus(unit, position.size_wad, readings[u].price_wad)
+    totals = zip(sums, readings, unfixed, stale, strict=True)
+    return tuple(s.risk(reading, unfixed=late, stale=old) for s, reading, late, old in totals)
 
 
-def _total(reading: Reading, sums: Sequence[int], cells: Sequence[int], unfixed: bool, stale: bool) -> OptionRisk:
-    bid, mid, ask, delta, gamma, vega, short_notional = sums
-    return OptionRisk(
-        spot=reading.price_wad,
-        twap=reading.twap_wad,
-        doubt=reading.doubt,
-        unfixed=unfixed,
-        stale=stale,
-        bid=bid,
-        mid=mid,
-        ask=ask,
-        delta=delta,
-        gamma=gamma,
-        vega=vega,
-        short_notional=short_notional,
-        pnl=tuple(tdiv(c, WAD) for c in cells),
-    )
+def unit_risk(series: Series, reading: Reading, posted: VolSlice, timestamp: int) -> UnitRisk:
+    """What `option_risk` multiplies by a position's size."""
+    spot = reading.price_wad
+    terms = _terms(posted, series.expiry, timestamp)
+    return _one_unit(_point(series, spot, fp.wad_ln(spot), terms), terms, spot, series.is_call)
 
 
 def marks(series: Series, reading: Reading, posted: VolSlice, timestamp: int) -> Marks:
@@ -242,28 +278,15 @@ def _drifted(p: _Point, rise: int) -> _Point:
     return replace(p, forward=p.forward + tdiv(p.forward * share, WAD), x=p.x + tdiv(rise << 64, WAD))
 
 
-def _one_series(p: _Point, terms: _Terms, spot: int, size: int, is_call: bool) -> tuple[list[int], list[int]]:
-    """Bid, mid, ask, delta, gamma, vega and short notional of a position, then its 36 cells multiplied by 1e18."""
-    highest, lowest = _highest(p, terms, is_call), _lowest(p, terms, is_call)
+def _one_unit(p: _Point, terms: _Terms, spot: int, is_call: bool) -> UnitRisk:
     s = (p.sigma * p.sqrt_tenor << 64) // (WAD * WAD)
     mid_call = fp.call(p.forward, p.strike, p.x, s)
-    mid = mid_call if is_call else mid_call - p.forward + p.strike
     d1 = fp.d1(p.x, s)
-    unit_delta = terms.growth * (fp.cdf(d1) if is_call else fp.cdf(d1) - 2**80) >> 80
     gamma = vega = 0
     if s > 0:
         pdf = fp.pdf(d1)
         gamma = terms.growth * pdf // spot * 2**64 // s
         vega = p.forward * pdf // WAD * p.sqrt_tenor // WAD
-    scalars = [
-        tdiv(size * (highest if size < 0 else lowest), WAD),
-        tdiv(size * mid, WAD),
-        tdiv(size * (lowest if size < 0 else highest), WAD),
-        tdiv(size * unit_delta, WAD),
-        tdiv(size * gamma, WAD),
-        tdiv(size * vega, WAD),
-        -tdiv(size * spot, WAD) if size < 0 else 0,
-    ]
     cells = []
     for shock in (terms.down, WAD, terms.up):
         shocked = max(s * shock // WAD, fp.MIN_S)
@@ -272,8 +295,16 @@ def _one_series(p: _Point, terms: _Terms, spot: int, size: int, is_call: bool) -
             forward = p.forward * multiplier // WAD
             before = mid_call if is_call else mid_call + forward - p.forward
             call = fp.call_at(forward, p.strike, (p.x + ln_multiplier) * inverse >> 64, shocked >> 1)
-            cells.append(size * (call - before))
-    return scalars, cells
+            cells.append(call - before)
+    return UnitRisk(
+        highest=_highest(p, terms, is_call),
+        lowest=_lowest(p, terms, is_call),
+        mid=mid_call if is_call else mid_call - p.forward + p.strike,
+        delta=terms.growth * (fp.cdf(d1) if is_call else fp.cdf(d1) - 2**80) >> 80,
+        gamma=gamma,
+        vega=vega,
+        cells=tuple(cells),
+    )
 
 
 def _worst(o: OptionRisk, units: int) -> int:

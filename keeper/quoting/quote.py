@@ -1,0 +1,156 @@
+"""A quote, as a pure function of the request, the snapshot, the view of its block and the policy.
+
+Per unit, for a vault's change of position q = -1 (it sells) or +1 (it buys) times the size s:
+
+    mid      Black-76 at the market's volatility σ and the posted forward
+    spread   what σ may be wrong by, u = width · √(h² + e² + (σ·a)²):  price(σ + u) - mid, or price(σ - u) - mid.
+             h: half of the market's spread at the tenor; e: the fit's error; a: what volatility of this tenor moves by
+             in the time since the surface was seen, by the scenarios
+    lean     price(σ·√(1 - share·excess/σ_atm²)) - mid, excess = max(0, σ_atm² - forecast² - floor): the part of the
+             premium that selling has been paid for
+    skew     -q · (cost(p + q·s) - cost(p)) / s, p the vault's position and
+             cost = risk_aversion / NAV · (T / horizon) · variance / 2 + tail_aversion · √(T / horizon) · CVaR
+                  + capital_charge · T · initial margin,
+             all of the options with every delta hedged, as the keeper does: the hedge program's own objective, held
+             until expiry. CVaR and margin of ten times the book are ten times as much, so that alone they would charge
+             no more for the tenth sale than for the first; variance does
+    bound    up to the ask mark in a sale; down to the bid mark in a purchase, or to the middle in one that reduces
+             |gamma| or |vega|, while the loss bucket pays the difference
+
+The skew is that of the size asked for, even where less can be sold: cost is convex in the position, so that more of the
+same is never cheaper, and who asks for too much pays for it.
+"""
+
+from __future__ import annotations
+
+from math import hypot, sqrt
+
+import numpy as np
+
+from keeper.domain.policy import Policy
+from keeper.domain.snapshot import Snapshot, VenueState
+from keeper.domain.units import SIZE_UNIT, WAD, YEAR
+from keeper.pricing.black76 import price
+from keeper.quoting.terms import Parts, Quote, Reason, Refusal, Request
+from keeper.quoting.trial import Trial
+from keeper.quoting.view import Line, MarketSurface, View
+from keeper.risk import mirror
+from keeper.risk.revaluation import tenor_power
+from keeper.risk.tail import tail_weights
+from keeper.risk.valuation import MIN_VOL
+
+
+def quote(request: Request, snapshot: Snapshot, view: View, policy: Policy) -> Quote | Refusal:
+    """What the vault offers for a request, inside what the contracts let stand.
+
+    The size is the largest, up to the one asked for, that may stand at any price between the contracts' bounds, so that
+    it needs no second look when the price is known.
+    """
+    if view.block_hash != snapshot.block_hash:
+        return Refusal(Reason.OTHER_BLOCK)
+    size = request.size_wad // SIZE_UNIT * SIZE_UNIT
+    if size <= 0:
+        return Refusal(Reason.BAD_SIZE)
+    series = request.series
+    if all(p.series != series for p in snapshot.book):
+        return Refusal(Reason.NOT_LISTED)
+    if series.expiry <= snapshot.timestamp:
+        return Refusal(Reason.LAST_HOUR)
+    line = view.lines.get(series)
+    if line is None:
+        return Refusal(Reason.NO_SURFACE)
+    if view.assessment != snapshot.assessment:
+        return Refusal(Reason.DIFFERS)
+    market = view.market[series.underlying]
+    if market is None:
+        return Refusal(Reason.NO_MARKET)
+    forecast = view.forecasts.get((series.underlying, series.expiry))
+    if forecast is None:
+        return Refusal(Reason.NO_FORECAST)
+
+    trial = Trial(snapshot, view, line, request.vault_sells, view.others(line, line.marks.spot))
+    refused = trial.market_reason()
+    if refused is not None:
+        return Refusal(refused)
+    least = view.option_book.min_fill[series.underlying]
+    if size < least:
+        return Refusal(Reason.MIN_FILL)
+    offered, limit = size, trial.size_reason(size)
+    if limit is not None:
+        refused = trial.size_reason(least)
+        if refused is not None:
+            return Refusal(refused)
+        offered, limit = trial.largest(least, size, limit)
+
+    mid, spread, lean = _value(request, snapshot, view, policy, line, market, forecast)
+    skew = _skew(trial, size, policy)
+    unbound = mid + spread + lean + skew
+    bound = _bound(trial, offered, unbound)
+    parts = Parts(mid, spread, lean, skew, bound - unbound)
+    if parts.price <= 0:
+        return Refusal(Reason.WORTHLESS)
+    return Quote(series, request.vault_sells, offered, parts, limit)
+
+
+def _value(
+    request: Request,
+    snapshot: Snapshot,
+    view: View,
+    policy: Policy,
+    line: Line,
+    market: MarketSurface,
+    forecast: float,
+) -> tuple[int, int, int]:
+    """Mid, spread and lean."""
+    series = request.series
+    years = (series.expiry - snapshot.timestamp) / YEAR
+    forward = line.marks.spot / WAD * float(np.exp(line.posted.carry / WAD * years))
+    vol = float(market.surface.vol(np.log(series.strike / forward), years))
+    at_the_money = float(market.surface.atm_vol(years))
+
+    age = snapshot.timestamp - market.as_of
+    moved = view.expected_move(series.underlying, age) * float(tenor_power(np.array(years)))
+    half = float(np.interp(years, market.surface.years, market.half_spread))
+    unsure = policy.uncertainty_width * hypot(half, market.fit_error, vol * moved)
+
+    earned = max(0.0, at_the_money**2 - forecast**2 - policy.premium_floor)
+    kept = max(0.0, 1.0 - policy.premium_share * earned / at_the_money**2)
+    shifted = vol + unsure if request.vault_sells else vol - unsure
+    vols = np.maximum([vol, shifted, vol * sqrt(kept)], MIN_VOL)
+    mid, edge, leant = (int(value * WAD) for value in price(forward, series.strike, vols, years, series.is_call))
+    return mid, edge - mid, leant - mid
+
+
+def _skew(trial: Trial, size: int, policy: Policy) -> int:
+    """What ``size`` costs the book, per unit: added to a sale's price, taken off a purchase's."""
+    sign = -1 if trial.vault_sells else 1
+    position = trial.line.position.size_wad
+    change = _cost(trial, position + sign * size, policy) - _cost(trial, position, policy)
+    return int(-sign * change * WAD / size * WAD)
+
+
+def _cost(trial: Trial, position: int, policy: Policy) -> float:
+    """Of holding the options until the series expires, were the vault's position in it ``position``: USDC."""
+    view, line, snapshot = trial.view, trial.line, trial.snapshot
+    series = line.position.series
+    years = (series.expiry - snapshot.timestamp) / YEAR
+    pnl = view.pnl + (position - line.position.size_wad) / WAD * line.hedged
+    cvar = -float(tail_weights(pnl, policy.tail_level) @ pnl)
+    reading = snapshot.readings[series.underlying]
+    risk = trial.others.plus(line.unit, position, reading.price_wad).risk(reading)
+    hedge = VenueState(0, -risk.delta, 0, 0, 0, 0)
+    initial = mirror.assess((risk,), (hedge,), 0).initial / WAD
+    periods = max(years / view.horizon, 1.0)
+    variance = policy.risk_aversion / (2.0 * snapshot.assessment.nav_bid / WAD) * periods * float(pnl.var())
+    return variance + policy.tail_aversion * sqrt(periods) * cvar + policy.capital_charge * years * initial
+
+
+def _bound(trial: Trial, size: int, unbound: int) -> int:
+    """The price inside what OptionBook accepts for ``size``."""
+    marks = trial.line.marks
+    if trial.vault_sells:
+        return max(unbound, marks.ask)
+    highest = marks.bid
+    if marks.mid > marks.bid and unbound > marks.bid and trial.may_pay_the_middle(size):
+        highest = marks.mid
+    return min(unbound, highest)
