@@ -9,11 +9,10 @@ Per unit, for a vault's change of position q = -1 (it sells) or +1 (it buys) tim
     lean     price(σ·√(1 - share·excess/σ_atm²)) - mid, excess = max(0, σ_atm² - forecast² - floor): the part of the
              premium that selling has been paid for
     skew     -q · (cost(p + q·s) - cost(p)) / s, p the vault's position and
-             cost = risk_aversion / NAV · (T / horizon) · variance / 2 + tail_aversion · √(T / horizon) · CVaR
-                  + capital_charge · T · initial margin,
+             cost = risk_aversion · (T / horizon) · variance / (2·NAV) + tail_aversion · √(T / horizon) · CVaR
+                  + capital_charge · T · initial margin² / (2·NAV),
              all of the options with every delta hedged, as the keeper does: the hedge program's own objective, held
-             until expiry. CVaR and margin of ten times the book are ten times as much, so that alone they would charge
-             no more for the tenth sale than for the first; variance does
+             until expiry. Margin costs the capital charge where it binds all of NAV, and in proportion before that
     bound    up to the ask mark in a sale; down to the bid mark in a purchase, or to the middle in one that reduces
              |gamma| or |vega|, while the loss bucket pays the difference
 
@@ -28,13 +27,12 @@ from math import hypot, sqrt
 import numpy as np
 
 from keeper.domain.policy import Policy
-from keeper.domain.snapshot import Snapshot, VenueState
+from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import SIZE_UNIT, WAD, YEAR
 from keeper.pricing.black76 import price
 from keeper.quoting.terms import Parts, Quote, Reason, Refusal, Request
 from keeper.quoting.trial import Trial
-from keeper.quoting.view import Line, MarketSurface, View
-from keeper.risk import mirror
+from keeper.quoting.view import Line, MarketSurface, View, hedged_margin
 from keeper.risk.revaluation import tenor_power
 from keeper.risk.tail import tail_weights
 from keeper.risk.valuation import MIN_VOL
@@ -138,11 +136,10 @@ def _cost(trial: Trial, position: int, policy: Policy) -> float:
     cvar = -float(tail_weights(pnl, policy.tail_level) @ pnl)
     reading = snapshot.readings[series.underlying]
     risk = trial.others.plus(line.unit, position, reading.price_wad).risk(reading)
-    hedge = VenueState(0, -risk.delta, 0, 0, 0, 0)
-    initial = mirror.assess((risk,), (hedge,), 0).initial / WAD
+    margin = sum(view.margins) - view.margins[series.underlying] + hedged_margin(risk)
     periods = max(years / view.horizon, 1.0)
-    variance = policy.risk_aversion / (2.0 * snapshot.assessment.nav_bid / WAD) * periods * float(pnl.var())
-    return variance + policy.tail_aversion * sqrt(periods) * cvar + policy.capital_charge * years * initial
+    squares = policy.risk_aversion * periods * float(pnl.var()) + policy.capital_charge * years * margin**2
+    return squares / (2.0 * snapshot.assessment.nav_bid / WAD) + policy.tail_aversion * sqrt(periods) * cvar
 
 
 def _bound(trial: Trial, size: int, unbound: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from keeper.domain.option_risk import Marks, OptionRisk
 from keeper.domain.series import Position, Series
-from keeper.domain.snapshot import Assessment, Snapshot, VenueKind, VolSlice
+from keeper.domain.snapshot import Assessment, Snapshot, VenueKind, VenueState, VolSlice
 from keeper.domain.units import MAX_UINT256, WAD, WAD_PER_USDC_UNIT, YEAR
 from keeper.domain.valuation import FloatArray
 from keeper.pricing.calibration import Calibration
@@ -91,6 +91,7 @@ class View:
         horizon: Of the scenarios, years.
         log_vol: Deviation of the 30-day volatility's logarithm over the horizon, by underlying.
         options: By underlying, all of them.
+        margins: Initial margin by underlying with every delta hedged, USDC.
         assessment: The keeper's own of the book.
         short_margins: Own funds that a short of 1 USDC ties up, by underlying, WAD.
     """
@@ -105,6 +106,7 @@ class View:
     horizon: float
     log_vol: tuple[float, ...]
     options: tuple[OptionRisk, ...]
+    margins: tuple[float, ...]
     assessment: Assessment
     short_margins: tuple[int, int]
 
@@ -156,12 +158,13 @@ def prepare(
             units[series] = (position, posted, unit)
         elif position.size_wad:
             expired.append((position, unit))
-    hedged = _hedged_units(snapshot, [(series, unit) for series, (_, _, unit) in units.items()], scenarios)
+    known = {series: unit for series, (_, _, unit) in units.items()}
+    hedged = _hedged_units(snapshot, known, scenarios)
     lines = {
         series: Line(position, posted, unit, mirror.marks(series, readings[series.underlying], posted, now), pnl)
         for (series, (position, posted, unit)), pnl in zip(units.items(), hedged.T, strict=True)
     }
-    risk = mirror.option_risk(snapshot.book, readings, snapshot.surface, now)
+    risk = mirror.option_risk(snapshot.book, readings, snapshot.surface, now, known)
     venues = [venue.state for venue in snapshot.venues]
     cash = (snapshot.vault.idle - snapshot.vault.owed) * WAD_PER_USDC_UNIT
     deviations = np.broadcast_to(scenarios.log_vol.std(axis=0), len(readings))
@@ -176,17 +179,23 @@ def prepare(
         horizon=scenarios.horizon,
         log_vol=tuple(deviations.tolist()),
         options=risk,
+        margins=tuple(hedged_margin(own) for own in risk),
         assessment=mirror.assess(risk, venues, cash),
         short_margins=_short_margins(snapshot),
     )
 
 
-def _hedged_units(snapshot: Snapshot, units: Sequence[tuple[Series, UnitRisk]], scenarios: Scenarios) -> FloatArray:
+def hedged_margin(risk: OptionRisk) -> float:
+    """Initial margin of one underlying's options and the opposite of their delta, USDC."""
+    return mirror.assess((risk,), (VenueState(0, -risk.delta, 0, 0, 0, 0),), 0).initial / WAD
+
+
+def _hedged_units(snapshot: Snapshot, units: Mapping[Series, UnitRisk], scenarios: Scenarios) -> FloatArray:
     """P&L of a unit of each series and the opposite of its delta, USDC, (S, n)."""
-    one_each = replace(snapshot, book=tuple(Position(series, WAD) for series, _ in units), venues=())
+    one_each = replace(snapshot, book=tuple(Position(series, WAD) for series in units), venues=())
     pnl = revalue(one_each, scenarios).options
     moves = np.expm1(scenarios.log_return)
-    for i, (series, unit) in enumerate(units):
+    for i, (series, unit) in enumerate(units.items()):
         value = unit.delta / WAD * snapshot.readings[series.underlying].price_wad / WAD
         pnl[:, i] -= value * moves[:, series.underlying]
     return pnl

@@ -6,7 +6,7 @@ the checks of a trade give a Verdict with the reason of the revert.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt
 
@@ -120,9 +120,19 @@ class OptionSums:
 
 
 def option_risk(
-    book: Sequence[Position], readings: Sequence[Reading], surface: Surface, timestamp: int
+    book: Sequence[Position],
+    readings: Sequence[Reading],
+    surface: Surface,
+    timestamp: int,
+    units: Mapping[Series, UnitRisk] | None = None,
 ) -> tuple[OptionRisk, ...]:
-    """``OptionPricer.option_risk``: one entry per reading. ``timestamp`` is the block's, seconds."""
+    """``OptionPricer.option_risk``: one entry per reading.
+
+    Args:
+        timestamp: Of the block, seconds.
+        units: Of series that were valued at this block before, which saves most of the time.
+    """
+    known = units or {}
     sums = [OptionSums() for _ in readings]
     unfixed, stale = [False for _ in readings], [False for _ in readings]
     for position in book:
@@ -137,7 +147,7 @@ def option_risk(
         posted = surface.slice_of(u, series.expiry)
         if series.expiry > timestamp and timestamp - posted.posted_at > _FRESH:
             stale[u] = True
-        unit = unit_risk(series, readings[u], posted, timestamp)
+        unit = known.get(series) or unit_risk(series, readings[u], posted, timestamp)
         sums[u] = sums[u].plus(unit, position.size_wad, readings[u].price_wad)
     totals = zip(sums, readings, unfixed, stale, strict=True)
     return tuple(s.risk(reading, unfixed=late, stale=old) for s, reading, late, old in totals)
