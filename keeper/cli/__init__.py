@@ -16,6 +16,7 @@ from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.governor import governance
 from keeper.cli.liquidator import auction, derisk
 from keeper.cli.operator import deploy, explain, run
+from keeper.cli.surface import surface
 from keeper.cli.trader import options
 
 _EPILOG: Final = """\b
@@ -50,7 +51,7 @@ def cli(debug: bool) -> None:
 
 
 _PEOPLE: Final = (deposit, redeem, queue, status, options, governance, derisk, auction)
-_OPERATOR: Final = (run, explain, deploy, demo, data)
+_OPERATOR: Final = (run, explain, surface, deploy, demo, data)
 for _command in (*_OPERATOR, *_PEOPLE):
     cli.add_command(_command)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import ceil, sqrt
 from typing import Final
 
 import numpy as np
@@ -67,9 +67,9 @@ class Planned:
 
 
 def half_spreads(calibration: Calibration) -> FloatArray:
-    """What is not known of each slice's volatility: half of the market's own spread at the money and the error of the
-    fit, rounded up to whole steps, shape (n,)."""
-    return np.asarray(np.ceil((calibration.half_spread + calibration.rmse) / SPREAD_STEP) * SPREAD_STEP)
+    """What is not known of each slice's volatility, (n,): half of the market's own spread at the money, and the error
+    of the fit."""
+    return np.asarray(calibration.half_spread + calibration.rmse)
 
 
 def targets(
@@ -78,7 +78,7 @@ def targets(
     """Slices of expiries (seconds) as VolOracle stores them, with the annual volatilities of ``quoted_at``.
 
     Args:
-        half_spread: In volatility, of each of the surface's slices.
+        half_spread: In volatility, of each of the surface's slices; rounded up to whole steps.
 
     Raises:
         PricingError: an expiry that has passed, or a spot that is not a positive number.
@@ -93,7 +93,7 @@ def targets(
         theta, rho, psi = (float(x) for x in surface.at(years))
         inside = float(np.clip(years, surface.years[0], surface.years[-1]))
         carry = float(np.interp(inside, surface.years, basis)) / inside
-        half = float(np.interp(years, surface.years, spread))
+        half = ceil(float(np.interp(years, surface.years, spread)) / SPREAD_STEP - 1e-9) * SPREAD_STEP
         found[expiry] = _stored((theta, psi, rho * psi), round(carry * WAD), round(half * WAD), quoted_at)
     return found
 

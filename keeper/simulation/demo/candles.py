@@ -9,26 +9,16 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keeper.domain.times import utc_minute
 from keeper.domain.valuation import FloatArray
-from keeper.errors import ConfigError
+from keeper.market.recordings import RecordingError, numbers, table_of, times_of
 
 _PRICES: Final = ("open", "high", "low", "close")
-
-
-NOT_STARTED: Final = "Nothing was started."
-
-
-class RecordingError(ConfigError):
-    """A recording, or the window of it that was asked for, cannot be replayed."""
-
-    def __init__(self, what: str, todo: str) -> None:
-        super().__init__(what, kept=NOT_STARTED, todo=todo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,58 +104,13 @@ def read(path: Path) -> Candles:
     Raises:
         RecordingError: the file cannot be read, lacks a column, or its times are not sorted.
     """
-    table = _table(path)
-    lacks = [name for name in ("time", *_PRICES) if name not in table.column_names]
-    if lacks:
-        raise RecordingError(
-            f"{path} has no column {', '.join(lacks)}.", "Its columns must be time, open, high, low, close."
-        )
-    times = _times(table["time"], path)
+    table = table_of(path, ("time", *_PRICES))
+    times = times_of(table, "time", path)
     if len(times) < 2:
         raise RecordingError(f"{path} has {len(times)} candles.", "Two are the least.")
     steps = np.diff(times)
     if np.any(steps <= 0):
         at = utc_minute(int(times[int(np.flatnonzero(steps <= 0)[0]) + 1]))
         raise RecordingError(f"{path} is not sorted: {at} UTC is not after the row before it.", "Sort it by time.")
-    columns = {name: _numbers(table[name], name, path) for name in _PRICES}
+    columns = {name: numbers(table, name, path) for name in _PRICES}
     return Candles(path.name, times, **columns, spacing=int(np.median(steps)))
-
-
-def _table(path: Path) -> Any:
-    import pyarrow.csv  # heavy
-    import pyarrow.parquet
-
-    readers = {".parquet": pyarrow.parquet.read_table, ".csv": pyarrow.csv.read_csv}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise RecordingError(f"{path} is neither .parquet nor .csv.", "Convert it to one of them.")
-    try:
-        with path.open("rb") as file:
-            return reader(file)
-    except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0].rstrip(".")
-        raise RecordingError(f"{path} cannot be read: {reason}.", "Check its name and that it is whole.") from None
-    except pyarrow.ArrowException as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise RecordingError(f"{path} is not a {path.suffix} file: {reason}.", "Check that it is whole.") from None
-
-
-def _times(column: Any, path: Path) -> NDArray[np.int64]:
-    import pyarrow
-
-    kind = column.type
-    if not (pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind)) or column.null_count:
-        raise RecordingError(
-            f"The column time of {path} is not a date and time in every row.", "Write 2024-08-05 13:30:00, in UTC."
-        )
-    seconds: NDArray[np.int64] = column.to_numpy().astype("datetime64[s]").astype(np.int64)
-    return seconds
-
-
-def _numbers(column: Any, name: str, path: Path) -> FloatArray:
-    import pyarrow
-
-    try:
-        return np.asarray(column.cast(pyarrow.float64()).to_numpy(), dtype=np.float64)
-    except pyarrow.ArrowException:
-        raise RecordingError(f"The column {name} of {path} holds something else than numbers.", "Mend it.") from None

@@ -25,7 +25,8 @@ from keeper.domain.times import parse_utc, utc_minute
 from keeper.domain.units import DAY, HOUR, YEAR
 from keeper.domain.valuation import FloatArray
 from keeper.forecast.ewma import LAMBDA, ewma
-from keeper.simulation.demo.candles import NOT_STARTED, Candles, RecordingError, read
+from keeper.market.recordings import NOT_STARTED, RecordingError
+from keeper.simulation.demo.candles import Candles, read
 from keeper.simulation.demo.path import BETAS, EXPIRY_WITHIN, START_VOLS, MarketPath, MarketStep, base_fee
 
 LONGEST_DAYS: Final = 14
