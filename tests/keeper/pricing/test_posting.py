@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeper.domain.series import next_expiry
 from keeper.domain.snapshot import VolSlice
-from keeper.domain.units import DAY, HOUR, WAD, to_wad
-from keeper.pricing.posting import plan, threshold
+from keeper.domain.units import DAY, HOUR, WAD, YEAR, to_wad
+from keeper.pricing.calibration import calibrate
+from keeper.pricing.posting import half_spreads, plan, targets, threshold
 from keeper.pricing.vol_oracle import Oracle, allowance, refusal, size
+from tests.keeper.pricing.chains import recordings, snapshots
 from tests.keeper.pricing.oracle import BOUNDS, FRIDAY, RealOracle, slice_of
 
 NOW = FRIDAY - 2 * DAY - HOUR
@@ -250,3 +253,33 @@ def test_gas_counts_against_what_the_difference_could_cost() -> None:
     assert threshold(to_wad(0.02)) == to_wad(0.005)
     assert threshold(to_wad(0.02), gas_cost=1.0, vega_at_stake=70_000.0) == to_wad(0.005)
     assert threshold(to_wad(0.02), gas_cost=10.0, vega_at_stake=700.0) == pytest.approx(10 / 700 * WAD)
+
+
+# ---------------------------------------------------------------- recorded
+
+
+@pytest.mark.skipif(not recordings(), reason="the recorded option chains are not here")
+def test_a_recorded_month_is_posted_without_a_refusal_and_mostly_inside_the_spread(oracle: RealOracle) -> None:
+    """Once a day, the next three Fridays; the crash of the month after is not in it."""
+    [file] = [path for path in recordings() if path.stem == "eth_2026-01"]
+    days = list(snapshots(file))[::4]
+    inside = []
+    with oracle.reverted_after():
+        for day in days:
+            now = int(day.time.timestamp())
+            found = calibrate(day.quotes)
+            first = next_expiry(now + DAY)
+            fridays = [first, first + WEEK, first + 2 * WEEK]
+            spot = float(found.surface.forward[0])
+            wanted = targets(found.surface, half_spreads(found), spot, now, fridays)
+            for expiry in fridays:
+                state, target = oracle.state(now), wanted[expiry]
+                planned = plan(state, expiry, target, now, now, threshold(target.half_spread))
+                new = planned.post if state.held else target  # the first is the governor's
+                assert new is not None, planned.reason
+                oracle.post(expiry, new)  # or it is Reverted
+                vol = sqrt(new.theta / WAD * YEAR / (expiry - now))
+                market = float(found.surface.atm_vol((expiry - now) / YEAR))
+                inside.append(abs(vol - market) <= new.half_spread / WAD)
+
+    assert sum(inside) > 0.9 * len(inside)
