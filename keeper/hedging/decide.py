@@ -62,6 +62,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
         leg_cost = policy.leg_gas * gas_price / book.nav
         chosen = solve_by_legs(build(book, instruments, policy, scenarios), bought_and_sold, leg_cost, MAX_LEGS)
         program, solution = chosen.program, chosen.solution
+        unsearched = f"; other pools may save up to {chosen.gap * book.nav:.2f} USDC" if chosen.gap else ""
     except (VenueError, SolverError) as error:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
 
@@ -83,7 +84,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
     legs = (*restoring, *legs_of(trades, snapshot, policy))
     aave = _what_aave_refuses(snapshot, deltas)
     if not legs:
-        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached) + aave, deltas)
+        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached) + unsearched + aave, deltas)
     if trades:
         try:
             second_opinion(program, solution)
@@ -96,7 +97,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
         block_number=snapshot.block_number,
         block_hash=snapshot.block_hash,
         action=Action.TRADE,
-        reason=_why_trade(trades, deltas, risk_before, risk_after, costs) + aave,
+        reason=_why_trade(trades, deltas, risk_before, risk_after, costs) + unsearched + aave,
         legs=legs,
         deltas=deltas,
         costs=costs,

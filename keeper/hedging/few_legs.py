@@ -35,9 +35,15 @@ class Chosen:
     objective: float
     lower_bound: float
 
+    @property
+    def gap(self) -> float:
+        """What a better choice may save, share of NAV; 0 where the search has ended, to its tolerance."""
+        gap = self.objective - self.lower_bound
+        return gap if gap > max(_GAP, _RELATIVE_GAP * abs(self.objective)) else 0.0
+
 
 def solve_by_legs(program: Program, legs: Sequence[Sequence[int]], gas: float, most: int) -> Chosen:
-    """The cheapest choice of legs, to 1e-5 of the objective, or the best that two hundred nodes find.
+    """The cheapest choice of legs, to 1e-5 of the objective, or the best that two hundred nodes find: `Chosen.gap` says.
 
     Args:
         legs: The variables of each leg, whose bounds are finite.

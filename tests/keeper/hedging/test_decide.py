@@ -1,5 +1,6 @@
 """What the keeper decides, on snapshots made by hand."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -335,6 +336,17 @@ def test_no_more_legs_than_a_rebalance_takes(snapshot_of: SNAPSHOTS) -> None:
     assert abs(decision.deltas[0].after - decision.deltas[0].before) == pytest.approx(
         sum(leg.delta_change for leg in decision.legs) / WAD, abs=1e-4
     )
+    # Twelve pools are alike, so that the search ends before it has proven its choice: the decision says by how much.
+    said = re.search(r"other pools may save up to ([0-9.]+) USDC", decision.reason)
+    assert said is not None
+    assert 0 < float(said[1]) < decision.costs.total
+
+
+def test_a_choice_of_pools_that_is_proven_best_needs_no_caveat(snapshot_of: SNAPSHOTS) -> None:
+    decision = decide(snapshot_of((option(True, 3_000, -60),)), POLICY)
+
+    assert decision.action is Action.TRADE
+    assert "other pools" not in decision.reason
 
 
 @pytest.mark.parametrize(("base_fee_gwei", "legs"), [(0.1, 2), (200.0, 1)])
