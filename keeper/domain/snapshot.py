@@ -230,7 +230,11 @@ class VaultState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The chain at one block, and nothing else."""
+    """The chain at one block, and nothing else.
+
+    ``closes`` are daily prices of each underlying in its feed's own unit, midnight after midnight up to the last one
+    before the block; 0 where there was none, and empty where they were not read.
+    """
 
     chain_id: int
     block_number: int
@@ -245,6 +249,7 @@ class Snapshot:
     surface: Surface
     venues: tuple[Venue, ...]
     assessment: Assessment
+    closes: tuple[tuple[int, ...], ...] = ()
 
     def venue(self, index: int) -> Venue:
         """The venue at an index of the Vault's, some of which may have been vacated.

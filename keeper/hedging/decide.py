@@ -14,10 +14,12 @@ from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.few_legs import solve_by_legs
+from keeper.hedging.history import scenarios_of
 from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
 from keeper.hedging.problem import Book, Scenarios, book_of, build, variance_factors
 from keeper.hedging.program import Array, Program, Solution, SolverError
 from keeper.hedging.second_opinion import second_opinion
+from keeper.risk.errors import RiskError
 from keeper.risk.limits import excesses
 from keeper.risk.margin import margins
 from keeper.risk.tail import tail_weights
@@ -37,7 +39,8 @@ _LIMITS = ("initial margin", "gap solvency", "gross leverage", *_BANDS)  # entri
 def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = None) -> Decision:
     """The cheapest trades that keep the book neutral inside every limit, or the reason why not to trade.
 
-    With ``scenarios`` what stays unhedged costs by its CVaR as well as by its variance.
+    What stays unhedged costs by its variance and, over ``scenarios``, by its CVaR. Without any they are made from the
+    snapshot's closes; where these are too few, the reason says so and variance counts alone.
 
     Pure and deterministic. Nothing is traded when the snapshot cannot be valued, when the keeper's margin and the
     chain's differ (`Policy.margin_tolerance`), when a venue was read without what it takes to trade in it, or when the
@@ -55,6 +58,12 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
         return _plain(snapshot, Action.HOLD, "the vault has no equity to hedge")
 
     book = book_of(snapshot, valuation, policy)
+    caveat = ""
+    if scenarios is None:
+        try:
+            scenarios = scenarios_of(snapshot, policy)
+        except RiskError as error:
+            caveat = f"; no tail is priced: {error.what.rstrip('.')}"
     try:
         instruments = instruments_of(snapshot)
         gas_price = snapshot.base_fee_wei / WAD * book.exposures[_ETHER].spot
@@ -62,7 +71,8 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
         leg_cost = policy.leg_gas * gas_price / book.nav
         chosen = solve_by_legs(build(book, instruments, policy, scenarios), bought_and_sold, leg_cost, MAX_LEGS)
         program, solution = chosen.program, chosen.solution
-        unsearched = f"; other pools may save up to {chosen.gap * book.nav:.2f} USDC" if chosen.gap else ""
+        if chosen.gap:
+            caveat += f"; other pools may save up to {chosen.gap * book.nav:.2f} USDC"
     except (VenueError, SolverError) as error:
         return _plain(snapshot, Action.REFUSE, f"no hedge could be computed: {error}")
 
@@ -84,7 +94,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
     legs = (*restoring, *legs_of(trades, snapshot, policy))
     aave = _what_aave_refuses(snapshot, deltas)
     if not legs:
-        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached) + unsearched + aave, deltas)
+        return _plain(snapshot, Action.HOLD, _why_hold(deltas, benefit, gas, breached) + caveat + aave, deltas)
     if trades:
         try:
             second_opinion(program, solution)
@@ -97,7 +107,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
         block_number=snapshot.block_number,
         block_hash=snapshot.block_hash,
         action=Action.TRADE,
-        reason=_why_trade(trades, deltas, risk_before, risk_after, costs) + unsearched + aave,
+        reason=_why_trade(trades, deltas, risk_before, risk_after, costs) + caveat + aave,
         legs=legs,
         deltas=deltas,
         costs=costs,

@@ -34,6 +34,7 @@ from keeper.domain.snapshot import Venue as VenueSeen
 from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import SnapshotError
 from keeper.market.depth import PoolNow, Ticks, ask_pool, ask_ticks
+from keeper.market.history import History
 from keeper.venues.aave_v3 import borrow_room, is_moving, supply_room
 
 _RAY: Final = 10**27
@@ -56,11 +57,15 @@ _TOTAL_SUPPLY = signature("totalSupply()(uint256)")
 
 
 def read_snapshot(
-    connection: Connection, deployment: Deployment, keeper_address: str, block_hash: str | None = None
+    connection: Connection,
+    deployment: Deployment,
+    keeper_address: str,
+    block_hash: str | None = None,
+    history: History | None = None,
 ) -> Snapshot:
     """The chain after one block: the newest, or the one with `block_hash`.
 
-    `Snapshot.timestamp` is the time that the contracts saw.
+    `Snapshot.timestamp` is the time that the contracts saw. Daily closes are read where a `history` is given.
 
     Raises:
         SnapshotError: names what did not answer: a dead oracle, a contract that is not there, an unknown venue.
@@ -103,6 +108,7 @@ def read_snapshot(
         surface=Surface(tuple((u, e, _slice(*a.value)) for u, e, a in slices if a.value is not None)),
         venues=tuple(_venue(*both, ticks) for both in zip(first.venues, venues, strict=True)),
         assessment=Assessment(*first.assessment.value),
+        closes=() if history is None else history.closes(connection, block, first.timestamp.value),
     )
 
 

@@ -82,7 +82,7 @@ def _back_from_latest(connection: Connection, block: Header, feed: str) -> Itera
     last = latest.value[0] - 1
     for _ in range(_MAX_ROUNDS // _CHUNK):
         if last & (2**64 - 1) == 0:
-            previous = _last_of_earlier_phase(connection, block, feed, last >> 64)
+            previous = last_of_earlier_phase(connection, block, feed, last >> 64)
             if previous is None:
                 return
             last = previous
@@ -98,7 +98,7 @@ def _back_from_latest(connection: Connection, block: Header, feed: str) -> Itera
         last = first - 1
 
 
-def _last_of_earlier_phase(connection: Connection, block: Header, feed: str, phase: int) -> int | None:
+def last_of_earlier_phase(connection: Connection, block: Header, feed: str, phase: int) -> int | None:
     """Proxy round id of the last round of the nearest earlier phase that has one."""
     for earlier in range(phase - 1, 0, -1):
         batch = Batch()

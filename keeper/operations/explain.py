@@ -21,6 +21,7 @@ from keeper.execution.database import dry_run_url, exists
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, decision_hash
 from keeper.hedging.decide import decide
+from keeper.market.history import History
 from keeper.market.reader import read_snapshot
 from keeper.operations.session import open_session
 from keeper.runtime.loop import SERVICES
@@ -122,7 +123,8 @@ def explain_now(settings: Settings) -> Explanation:
         for service in SERVICES
         for duty in service(session.connection, session.deployment, block)
     )
-    snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address(), block.hash)
+    history = History(session.deployment)
+    snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address(), block.hash, history)
     policy = settings.policy
     decision = decide(snapshot, policy)
     digest = decision_hash(decision, policy, snapshot)

@@ -87,8 +87,16 @@ def filtered(history: Scenarios, variances: Variances = ewma_variances) -> Filte
     Raises:
         RiskError: fewer than 100 moves, or a factor that never moves.
     """
-    moves = history.moves
-    if len(moves) < _LEAST or not moves.any(axis=0).all():
+    return filtered_moves(history.moves, variances)
+
+
+def filtered_moves(moves: FloatArray, variances: Variances = ewma_variances) -> Filtered:
+    """The same of moves of any factors, (n, K), oldest first.
+
+    Raises:
+        RiskError: see `filtered`.
+    """
+    if len(moves) < _LEAST or moves.size == 0 or not moves.any(axis=0).all():
         raise RiskError(
             f"{len(moves)} past moves, or a price or volatility that stands still, are no history.",
             kept="No scenarios were made.",

@@ -20,6 +20,7 @@ from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
+from keeper.market.history import History
 from keeper.market.reader import read_snapshot
 from keeper.runtime.heartbeat import heartbeat
 from keeper.runtime.lending import lending
@@ -82,6 +83,7 @@ class Keeper:
             poll_seconds=min(poll_seconds, 1.0),
             sleep=self._stopped.wait,
         )
+        self._history = History(deployment)
         self._seen = ""
         self._duty_told: dict[tuple[Kind, str], tuple[str, int]] = {}
 
@@ -138,7 +140,9 @@ class Keeper:
             decision = _plain(block, Action.REFUSE, f"not decided again while it is not known how this ends: {waiting}")
         else:
             try:
-                snapshot = read_snapshot(self._connection, self._deployment, self._account.address, block.hash)
+                snapshot = read_snapshot(
+                    self._connection, self._deployment, self._account.address, block.hash, self._history
+                )
                 decision = self._decided(snapshot, block)
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)

@@ -13,6 +13,7 @@ from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.errors import RpcError, RpcUnavailableError, WrongChainError
 from keeper.execution.records import Kind, Result
+from keeper.market.history import History
 from keeper.market.reader import read_snapshot
 from keeper.runtime.lending import lending
 from keeper.runtime.loop import SERVICES, Keeper
@@ -39,7 +40,7 @@ def make_keeper(vault, journal):
 
 
 def snapshot_of(vault):
-    return read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
+    return read_snapshot(vault.connection, vault.deployment, vault.keeper.address, history=History(vault.deployment))
 
 
 def delta_of(vault):
