@@ -15,6 +15,7 @@ from keeper.chain.multicall import Batch
 from keeper.chain.rpc import Connection, Header
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.units import DAY
+from keeper.errors import RpcError, SnapshotError
 from keeper.market.rounds import last_of_earlier_phase
 
 DAYS: Final = 180
@@ -56,12 +57,17 @@ def _closes(connection: Connection, block: Header, feed: str, midnights: Sequenc
     batch = Batch()
     latest = batch.add("feed", feed, _LATEST, optional=True)
     batch.run(connection, block)
-    last: int | None = latest.value[0] if latest.value is not None else None
+    last = latest.value[0] if latest.value is not None else None
     prices = dict.fromkeys(midnights, 0)
     while last is not None:
         wanted = [midnight for midnight, price in prices.items() if price == 0]
         prices |= zip(wanted, _of_phase(connection, block, feed, last, wanted), strict=True)
-        last = None if all(prices.values()) else last_of_earlier_phase(connection, block, feed, last >> 64)
+        if all(prices.values()):
+            break
+        try:
+            last = last_of_earlier_phase(connection, block, feed, last >> 64)
+        except (SnapshotError, RpcError):
+            break  # an aggregator of the past that does not answer: less history, but the keeper goes on
     return list(prices.values())
 
 

@@ -135,6 +135,7 @@ def _block_to_transaction(vault: VaultOnFork, new_journal: Callable[[], Journal]
         connection = _Watched(vault.url)
         journal = new_journal()
         keeper = Keeper(connection, vault.deployment, vault.keeper, _POLICY, journal, poll_seconds=0.01)
+        keeper._history.closes(connection, connection.header(), vault.now())  # is read at the start and kept
         connection.seconds.clear()  # the check of the chain's id
         start = time.perf_counter()
         record = keeper.tick()
