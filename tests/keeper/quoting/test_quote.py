@@ -2,24 +2,30 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from keeper.domain.series import Series
 from keeper.domain.snapshot import Snapshot
-from keeper.domain.units import SIZE_UNIT, WAD
+from keeper.domain.units import SIZE_UNIT, WAD, YEAR
+from keeper.pricing.black76 import price
+from keeper.pricing.calibration import Quotes, calibrate
 from keeper.quoting.terms import Quote, Reason
 from keeper.quoting.view import MarketSurface
 from keeper.risk import mirror
 from tests.keeper.quoting.vaults import (
     BITCOIN,
     CALL,
+    FAR,
     LISTED,
     MIN_FILL,
+    NEAR,
     NEAR_CALL,
     POLICY,
     PUT,
+    SPOTS,
     ask,
     filled,
     offered,
@@ -28,6 +34,7 @@ from tests.keeper.quoting.vaults import (
     verdict,
     view_of,
 )
+from tests.keeper.risk.books import NOW
 
 units = st.floats(-30.0, 30.0)
 books = st.tuples(units, units, units, st.floats(-1.0, 1.0))
@@ -62,8 +69,8 @@ def test_a_quote_is_within_the_marks_and_is_the_largest_that_the_contracts_let_s
     parts = answer.parts
     assert answer.price_wad == parts.mid + parts.spread + parts.lean + parts.skew + parts.bound
     assert answer.price_wad >= ask_mark if vault_sells else answer.price_wad <= mid
-    for price in (answer.price_wad, worst):
-        assert verdict(snapshot, series, sign * answer.size_wad, price).stands
+    for paid in (answer.price_wad, worst):
+        assert verdict(snapshot, series, sign * answer.size_wad, paid).stands
     if answer.limit is not None:
         assert verdict(snapshot, series, sign * (answer.size_wad + SIZE_UNIT), worst).reason == answer.limit
     if answer.price_wad > bid and not vault_sells:
@@ -162,6 +169,25 @@ def test_the_middle_follows_the_market_where_the_posted_surface_lags() -> None:
 
     assert after.parts.mid > before.parts.mid
     assert after.price_wad > before.price_wad
+
+
+def test_a_calibrated_chain_gives_the_middle_and_its_own_spread() -> None:
+    """Quotes at 70 %, a point of volatility to either side, while 60 % is posted."""
+    snapshot = vault()
+    strikes = np.arange(2_200.0, 4_000.0, 100.0)
+    expiry = np.repeat([NEAR, FAR], len(strikes))
+    years, strike = (expiry - NOW) / YEAR, np.tile(strikes, 2)
+    forward, is_call = np.full(len(strike), SPOTS[0]), strike >= SPOTS[0]
+    bid, ask_ = (price(forward, strike, vol, years, is_call) for vol in (0.69, 0.71))
+    found = calibrate(Quotes(expiry, years, forward, strike, is_call, bid, ask_))
+
+    market = MarketSurface.of_calibration(found, NOW)
+    parts = offered(ask(snapshot, view=replace(view_of(snapshot), market=(market, None)))).parts
+
+    carried = SPOTS[0] * np.exp(0.04 * (FAR - NOW) / YEAR)  # the posted forward
+    mid, dearer = price(carried, CALL.strike, [0.70, 0.71], (FAR - NOW) / YEAR, True) * WAD
+    assert parts.mid == pytest.approx(mid, rel=1e-3)
+    assert parts.spread == pytest.approx(dearer - mid, rel=0.02)
 
 
 def test_relief_for_the_book_is_paid_up_to_the_middle_and_nothing_else_above_the_bid() -> None:
