@@ -335,6 +335,8 @@ def de_risk(legs: DynArray[hedges.Leg, 8]):
 
     after: IRiskEngine.Assessment = staticcall RISK.assess_with(options, venues, staticcall VAULT.cash())
     assert not after.venue_failed, "risk: a venue does not answer"
+    # Breaches are measured at middle marks; at bid marks only a venue that is about to be liquidated may end business.
+    assert heals or before.nav_bid < before.initial or after.nav_bid >= after.initial, "derisk: margin"
     now: int256[9] = staticcall RISK.breaches(after, max(before.nav_mid, before.maintenance))
     for i: uint256 in range(9):
         assert now[i] <= was[i], "derisk: a limit worse"

@@ -19,7 +19,7 @@ from tests.stateful.success import SuccessRates
 DEPOSITORS = [account(f"depositor {number}") for number in range(3)]
 TAKERS = [account(f"taker {number}") for number in range(2)]
 RECIPIENT = account("recipient of fees")
-_AAVE_ROUNDS = 3  # units of USDC
+AAVE_ROUNDS = 3  # units of USDC
 
 
 class Terms(NamedTuple):
@@ -101,7 +101,7 @@ class World:
         if was.assessment is None or now.assessment is None or market:
             return
         # What has to be recalled from Aave is rounded there, once in its shares and once in USDC.
-        slack = _AAVE_ROUNDS if now.lent != was.lent else 0
+        slack = AAVE_ROUNDS if now.lent != was.lent else 0
         if was.is_healthy():
             assert now.is_healthy(slack), f"invariant 32: {name} makes a healthy vault unhealthy"
         if gift:

@@ -222,6 +222,39 @@ def test_no_limit_may_end_farther_from_its_band(open_to_all):
         open_to_all.de_risk(open_to_all.leg(SPOT, 2))
 
 
+@pytest.fixture
+def overhedged(funded, series):
+    """Short sixty straddles and four units long of a band of nothing: each that is sold adds 1,310 USDC to margin."""
+    funded.loosen()
+    funded.sell(series, 60 * WAD)
+    funded.sell(funded.list_series(is_call=False), 60 * WAD)
+    funded.rebalance(funded.leg(SPOT, 6))
+    funded.risk.set_limits(LOOSE._replace(delta_target=1), sender=funded.governor)
+    return funded
+
+
+def spare(protocol, usdc):
+    """Let the vault have this much more than initial margin at bid marks."""
+    a = protocol.vault.assessment()
+    protocol.overwrite("idle", protocol.vault.idle() - (a.nav_bid - a.initial) // 10**12 + usdc * USDC)
+    protocol.last(30 * MINUTE)
+
+
+def test_nobody_takes_a_healthy_vault_below_initial_margin(overhedged):
+    """Invariant 32. At middle marks, by which its breaches are measured, there would be 430 USDC more."""
+    spare(overhedged, 100)
+
+    with reverts("derisk: margin"):
+        overhedged.de_risk(overhedged.leg(SPOT, -0.1))
+    overhedged.de_risk(overhedged.leg(SPOT, -0.05))
+
+
+def test_below_it_at_bid_marks_delta_is_mended_all_the_same(overhedged):
+    spare(overhedged, -50)
+
+    overhedged.de_risk(overhedged.leg(SPOT, -0.1))
+
+
 def test_leverage_in_breach_lets_a_position_shrink_on_both_sides(funded, sold):
     funded.loosen()
     funded.rebalance(funded.leg(SPOT, 25), funded.leg(SHORT, -20))
