@@ -1,4 +1,4 @@
-"""Chain to Snapshot: everything a decision depends on, in four requests, pinned to one block hash."""
+"""Chain to Snapshot: everything a decision depends on, in five requests, pinned to one block hash."""
 
 from __future__ import annotations
 
@@ -72,7 +72,27 @@ def read_snapshot(
         RpcError: the block is unknown or not canonical any more.
         RpcUnavailableError: no answer from the node.
     """
-    block = connection.header(block_hash)
+    newest = connection.header()
+    block = newest if block_hash in (None, newest.hash) else connection.header(block_hash)
+
+    def mixed() -> bool:
+        """Whether a block came in meanwhile: a node may answer for its newest block from what is its newest state."""
+        return block is newest and connection.header().hash != block.hash
+
+    try:
+        snapshot = _read(connection, deployment, keeper_address, block, history)
+    except SnapshotError:
+        if not mixed():
+            raise
+    else:
+        if not mixed():
+            return snapshot
+    return _read(connection, deployment, keeper_address, block, history)
+
+
+def _read(
+    connection: Connection, deployment: Deployment, keeper_address: str, block: Header, history: History | None
+) -> Snapshot:
     first = _FirstBatch(deployment, keeper_address)
     first.batch.run(connection, block)
     _require_known_venues(deployment, first.all_venues.value, block)

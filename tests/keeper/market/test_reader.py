@@ -129,12 +129,47 @@ def test_the_snapshot_stays_with_its_block_while_the_chain_moves_on(vault):
     assert snapshot_of(vault).readings[0].price_wad == 2_700 * 10**18
 
 
-def test_everything_is_read_in_four_requests(vault):
+class MixingConnection(Connection):
+    """A node where a block comes in before the first of some `calls`, which it answers from its newest state."""
+
+    def __init__(self, url, come_in, calls):
+        super().__init__(url)
+        self.come_in, self.mixed, self.calls = come_in, calls, 0
+
+    def call_at(self, block_hash, to, data):
+        self.calls += 1
+        if self.calls == self.mixed[0]:
+            self.come_in()
+        return super().call_at(self.header().hash if self.calls in self.mixed else block_hash, to, data)
+
+
+def test_what_a_node_mixed_from_two_blocks_is_read_again(vault):
+    before = snapshot_of(vault)
+    connection = MixingConnection(vault.url, lambda: vault.market.step(2_700), calls=(2, 3))
+
+    snapshot = read_snapshot(connection, vault.deployment, vault.keeper.address)
+
+    assert snapshot == before
+    assert connection.calls == 6
+
+
+def test_what_it_refused_while_a_block_came_in_is_asked_again(vault):
+    """In the new block the oracle is stale."""
+    before = snapshot_of(vault)
+    connection = MixingConnection(vault.url, lambda: vault.market.warp(4_000), calls=(1,))
+
+    assert read_snapshot(connection, vault.deployment, vault.keeper.address) == before
+    with pytest.raises(SnapshotError):
+        snapshot_of(vault)
+
+
+def test_everything_is_read_in_five_requests(vault):
+    """A block, three batches, and whether it is still the newest."""
     connection = CountingConnection(vault.url)
 
     read_snapshot(connection, vault.deployment, vault.keeper.address)
 
-    assert connection.requests == 4
+    assert connection.requests == 5
 
 
 @pytest.mark.parametrize("price", [3_000, 2_200, 3_900])
