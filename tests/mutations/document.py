@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections import defaultdict
 from pathlib import Path
 
 from tests.mutations import guards
+from tests.stateful.success import RECORDS
 
 DOCUMENT = guards.PROJECT / "docs" / "security.md"
 _BEGIN, _END = "<!-- made by `make mutants`: do not edit below -->", "<!-- end -->"
@@ -71,7 +73,18 @@ def tables() -> str:
         instead = "" if guard.without.strip() in ("", "pass") else f" → {_code(guard.without)}"
         said = _code(guard.said) if guard.said else "*not run yet*"
         lines.append(f"| {rows} | {where}{instead} | [{name}](../{file}) | {said} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_success_rates()]) + "\n"
+
+
+def _success_rates() -> list[str]:
+    """What the suites of tests/stateful did in the last `make stress`."""
+    lines = ["## How often each rule succeeded", ""]
+    for suite, found in json.loads(RECORDS.read_text()).items():
+        lines += [f"{suite[0].upper()}{suite[1:]}: {found['calls']:,} calls, every invariant checked after each.", ""]
+        lines += ["| rule | succeeded | of | |", "|---|---:|---:|---:|"]
+        lines += [f"| {rule} | {n:,} | {of:,} | {n / of:.0%} |" for rule, (n, of) in found["rules"].items()]
+        lines.append("")
+    return lines[:-1]
 
 
 def _link(file: str) -> str:

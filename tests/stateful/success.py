@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from boa.contracts.base_evm_contract import BoaError
 
 from tests.contracts.chain import reason
 
+RECORDED = "success rates"  # the property of a test's report
+RECORDS = Path(__file__).with_name("success_rates.json")  # of the last long run; docs/security.md shows them
+WHOLE = "the whole protocol"
 LOWEST_RATE = 0.30
 FEWEST_TRIES = 5  # a rule tried less often in a short run says nothing
 
@@ -23,15 +27,24 @@ class SuccessRates:
 
     def attempt(self, rule: str, call: Callable[[], Any]) -> bool:
         """Make the call; a revert counts against the rule and is otherwise ignored."""
-        self.tried[rule] += 1
         try:
             call()
         except BoaError as error:
             self.last_reason = reason(error)
             self.reasons[rule, self.last_reason] += 1
+            self.count(rule, False)
             return False
-        self.succeeded[rule] += 1
+        self.count(rule, True)
         return True
+
+    def count(self, rule: str, succeeded: bool) -> None:
+        self.tried[rule] += 1
+        self.succeeded[rule] += succeeded
+
+    def record(self, record_property: Callable[[str, Any], None], suite: str, calls: int = 0) -> None:
+        """For the sums at the end of the session. ``calls``: those after which every invariant was checked."""
+        sums = {"tried": dict(self.tried), "succeeded": dict(self.succeeded)}
+        record_property(RECORDED, {"suite": suite, "calls": calls or self.succeeded.total(), **sums})
 
     def rate(self, rule: str) -> float:
         return self.succeeded[rule] / self.tried[rule]

@@ -447,7 +447,7 @@ class Shares(RuleBasedStateMachine):
 
 @pytest.mark.timeout(3600)  # the long run
 @pytest.mark.parametrize("decimals", [6, 8, 18])
-def test_shares_keep_their_invariants(empty_vaults, decimals, capsys):
+def test_shares_keep_their_invariants(empty_vaults, decimals, record_property):
     """Invariants 1 to 11. Over USDC with a real venue; over the others without, since venues trade USDC."""
     rates = SuccessRates()
     short = hypothesis.settings().max_examples < 100
@@ -455,6 +455,5 @@ def test_shares_keep_their_invariants(empty_vaults, decimals, capsys):
 
     run_state_machine_as_test(lambda: Shares(empty_vaults[decimals], rates), settings=settings)
 
-    with capsys.disabled():
-        print(f"\nshares over {decimals} decimals\n{rates.table()}")
+    rates.record(record_property, "shares and ERC-4626")
     assert rates.too_low() == []

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.contracts.chain import USDC, WAD, account, reason
 from tests.contracts.conftest import market  # noqa: F401
 from tests.contracts.protocol import SPOT, Protocol
+from tests.stateful.success import SuccessRates
 
 USERS = [account(f"redeemer {i}") for i in range(4)]
 DEPOSIT = 20_000
@@ -31,8 +32,7 @@ EXPECTED = {  # the only reasons that a rule may be refused for
     "gain_or_lose": set(),
     "rescue": set(),
 }
-tried: Counter[str] = Counter()
-succeeded: Counter[str] = Counter()
+rates = SuccessRates()
 kinds: Counter[str] = Counter()  # settlements, by how much of the pool was paid
 
 
@@ -78,14 +78,14 @@ class Queue(RuleBasedStateMachine):
 
     def attempt(self, name: str, call: Any, *args: Any, **kwargs: Any) -> Any:
         """Call the contract; None when it refused for a reason that is expected of this rule."""
-        tried[name] += 1
         try:
             answer = call(*args, **kwargs)
         except boa.BoaError as error:
             if reason(error) not in EXPECTED[name]:
                 raise
+            rates.count(name, False)
             return None
-        succeeded[name] += 1
+        rates.count(name, True)
         return answer
 
     @rule(user=st.sampled_from(USERS), shares=st.integers(100, 3_000), dust=st.integers(0, WAD - 1))
@@ -145,7 +145,7 @@ class Queue(RuleBasedStateMachine):
             self.settle(True, 0)
         pool, price = queue.pooled(), self.protocol.vault.previewRedeem(10**6 * WAD)
         if pool == 0:
-            tried["rescue"] += 1  # nobody waits: there is nothing to rescue
+            rates.count("rescue", False)  # nobody waits: there is nothing to rescue
             return
         burned = pool * permille // 1_000
         self.attempt("rescue", queue.bear, burned, sender=str(self.protocol.auction.address))
@@ -159,9 +159,8 @@ class Queue(RuleBasedStateMachine):
     @rule(idle=st.integers(0, 40_000))
     def gain_or_lose(self, idle: int) -> None:
         """Any amount of cash, none included."""
-        tried["gain_or_lose"] += 1
         self._set_idle(idle * USDC)
-        succeeded["gain_or_lose"] += 1
+        rates.count("gain_or_lose", True)
 
     def _set_idle(self, idle: int) -> None:
         vault = self.protocol.vault
@@ -221,7 +220,7 @@ class Queue(RuleBasedStateMachine):
         return dust
 
 
-def test_any_sequence_of_calls(vault: Protocol, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_sequence_of_calls(vault: Protocol, record_property: Any) -> None:
     Queue.protocol = vault
     examples, steps = (200, 50) if os.environ.get("HYPOTHESIS_PROFILE") == "stress" else (25, 30)
     check = settings(
@@ -230,9 +229,6 @@ def test_any_sequence_of_calls(vault: Protocol, capsys: pytest.CaptureFixture[st
 
     run_state_machine_as_test(Queue, settings=check)
 
-    rates = {name: succeeded[name] / max(tried[name], 1) for name in EXPECTED}
-    with capsys.disabled():
-        print("\nrule: succeeded of tried:", {name: f"{succeeded[name]} of {tried[name]}" for name in EXPECTED})
-        print("settlements that paid of the pool:", dict(kinds))
+    rates.record(record_property, "the redemption queue")
     assert min(kinds["none"], kinds["part"], kinds["all"]) >= 3
-    assert min(rates.values()) >= 0.3, rates
+    assert rates.too_low() == []

@@ -28,7 +28,7 @@ from tests.stateful.protocol.runs import Runs
 from tests.stateful.protocol.strangers import Strangers
 from tests.stateful.protocol.surroundings import Surroundings
 from tests.stateful.protocol.world import DEPOSITORS, RECIPIENT, World, usdc
-from tests.stateful.success import SuccessRates
+from tests.stateful.success import WHOLE, SuccessRates
 
 IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
 IS_MUTANT = "KEEL_MUTANT" in os.environ  # `make mutants` wants to know that it fails, not how
@@ -115,5 +115,5 @@ def test_the_ledger_and_all_limits_hold_after_every_transaction(protocol, audito
 
     done = explore(start, seed=shard, calls=CALLS, shrink=not IS_MUTANT)
 
-    record_property("invariant calls", {"calls": done, "tried": dict(rates.tried), "succeeded": dict(rates.succeeded)})
+    rates.record(record_property, WHOLE, calls=done)
     assert rates.too_low() == []

@@ -5,7 +5,6 @@ By greed, by cross-entropy and by any sequence of plays. `make stress` looks for
 
 import contextlib
 import re
-from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from tests.stateful.stolen_keys.bound import bound, excess, published
 from tests.stateful.stolen_keys.heist import Heist
 from tests.stateful.stolen_keys.plays import PLAYS, Play
 from tests.stateful.stolen_keys.search import cross_entropy, greedy, tried
+from tests.stateful.success import SuccessRates
 
 _LONG = settings.default.max_examples > 100
 pytestmark = pytest.mark.timeout(4 * 3600)  # the long run
@@ -37,8 +37,6 @@ _ENDS = {
 _PUBLISHED = Path(__file__).parents[3] / "docs" / "stolen_keys.md"
 _LONG_DAYS = settings(stateful_step_count=60)
 _SHORT_DAYS = settings(stateful_step_count=30, max_examples=8)
-_LOWEST_RATE = 0.30
-_FEWEST_TRIES = 5
 
 
 def test_the_deployed_parameters_give_what_is_published(new_vault):
@@ -81,8 +79,7 @@ class Day(RuleBasedStateMachine):
     """Any sequence of plays and pauses; ``heist`` is set by the test."""
 
     heist: Heist
-    attempts: ClassVar[Counter[str]] = Counter()
-    successes: ClassVar[Counter[str]] = Counter()
+    rates: ClassVar[SuccessRates]
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,8 +95,7 @@ class Day(RuleBasedStateMachine):
             return
         worked = play(self.now, size)
         if worked or (worked is not None and self.now.last_refusal not in _ENDS):
-            self.attempts[play.__name__] += 1
-            self.successes[play.__name__] += worked
+            self.rates.count(play.__name__, worked)
 
     @rule(minutes=st.integers(1, 300))
     def wait(self, minutes: int) -> None:
@@ -110,12 +106,10 @@ class Day(RuleBasedStateMachine):
         _within(self.now)
 
 
-def test_no_sequence_of_plays_costs_more_than_the_bound(vaults):
-    Day.heist = Heist(vaults["busy"])
-    Day.attempts, Day.successes = Counter(), Counter()
+def test_no_sequence_of_plays_costs_more_than_the_bound(vaults, record_property):
+    Day.heist, Day.rates = Heist(vaults["busy"]), SuccessRates()
 
     run_state_machine_as_test(Day, settings=_LONG_DAYS if _LONG else _SHORT_DAYS)
 
-    rates = {play: Day.successes[play] / n for play, n in Day.attempts.items() if n >= _FEWEST_TRIES}
-    print("\n".join(f"{play:28}{Day.attempts[play]:6} {rate:7.0%}" for play, rate in sorted(rates.items())))
-    assert min(rates.values()) >= _LOWEST_RATE
+    Day.rates.record(record_property, "stolen keys")
+    assert Day.rates.too_low() == []
