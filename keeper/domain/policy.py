@@ -13,7 +13,8 @@ class Policy:
         risk_aversion: Weight of variance: a P&L variance v (USDC^2 over the horizon) costs risk_aversion / NAV * v / 2.
         tail_aversion: Weight of CVaR, USDC per USDC: for who has scenarios; they are of the horizon too.
         tail_level: Of that CVaR: 0.95 is the mean of the worst twentieth.
-        risk_horizon_days: How long an unhedged delta is assumed to stay.
+        risk_horizon_days: Of the CVaR's scenarios; and how long an unhedged delta is assumed to stay where no gamma
+            moves it.
         capital_charge: Annual cost of idle cash that a hedge ties up: it is what depositors leave with.
         correlation: Of the underlyings' daily returns.
         default_vol: Annualised volatility that is assumed without options on the book.

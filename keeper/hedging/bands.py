@@ -85,6 +85,35 @@ def fixed_and_proportional(
     return (total - difference) / 2.0, (total + difference) / 2.0
 
 
+def staying_time(
+    gamma: npt.ArrayLike,
+    spot: npt.ArrayLike,
+    vol: npt.ArrayLike,
+    cost: npt.ArrayLike,
+    fixed: npt.ArrayLike,
+    aversion: npt.ArrayLike,
+) -> Array:
+    """Years for which a hedge that looks ahead once should assume that delta stays, without gamma for ever.
+
+    Who counts the variance of H years trades from ±h to ±l with l = λS/c and c(h - l)²/2 = k, c = γσ²S²H. In the long
+    run that costs γσ²S²(h² + l²)/12 a year by its variance and c(ΓσS)²/2 by its trades, least where, with u = c^{-1/2},
+
+        4(λS)²u⁶ + 3λS√(2k)u⁵ + 2ku⁴ = 6Γ²/γ.
+
+    With k = 0 the band is then Whalley and Wilmott's, with λ = 0 that of the fixed cost.
+    """
+    gamma, spot, vol, cost, fixed, aversion = _arrays(gamma, spot, vol, cost, fixed, aversion)
+    sixth, fifth, fourth = 4.0 * (cost * spot) ** 2, 3.0 * cost * spot * np.sqrt(2.0 * fixed), 2.0 * fixed
+    goal = 6.0 * gamma**2 / aversion
+    # Each term alone reaches the goal later than all: from the first of these Newton falls to the root, never below.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = np.fmin((goal / sixth) ** (1 / 6), (goal / fourth) ** 0.25)
+        for _ in range(_NEWTON_STEPS):
+            value = ((sixth * u + fifth) * u + fourth) * u**4 - goal
+            u = u - np.nan_to_num(value / (((6.0 * sixth * u + 5.0 * fifth) * u + 4.0 * fourth) * u**3))
+        return np.asarray(1.0 / (u**2 * aversion * (vol * spot) ** 2))
+
+
 @dataclass(frozen=True)
 class Zakamouline:
     """The band reaches H0 + H1 to either side of the delta at ``vol``.

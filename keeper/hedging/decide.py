@@ -15,7 +15,8 @@ from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.few_legs import solve_by_legs
 from keeper.hedging.history import scenarios_of
-from keeper.hedging.legs import MAX_LEGS, Trade, executable, legs_of, restoring_legs
+from keeper.hedging.horizon import gas_price
+from keeper.hedging.legs import MAX_LEGS, SMALLEST, Trade, executable, legs_of, restoring_legs
 from keeper.hedging.problem import Book, Scenarios, book_of, build, variance_factors
 from keeper.hedging.program import Array, Program, Solution, SolverError
 from keeper.hedging.second_opinion import second_opinion
@@ -28,7 +29,6 @@ from keeper.venues.aave_v3 import held_up, short_instruments
 from keeper.venues.instrument import Instrument, Reference, VenueError
 from keeper.venues.uniswap_v3 import spot_instruments
 
-_ETHER = UNDERLYINGS.index("ETH")  # what gas is paid in
 _SHRINKS = 0.899  # of a breach's excess: the contract's nine tenths, less what the trade's own cost moves
 _CRUMB = 0.25  # of the band: what the budgets leave for a delta outside it is worth a transaction from here on
 _SHADOW_PRICE = 1e-6  # smallest one worth telling
@@ -66,9 +66,9 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
             caveat = f"; no tail is priced: {error.what.rstrip('.')}"
     try:
         instruments = instruments_of(snapshot)
-        gas_price = snapshot.base_fee_wei / WAD * book.exposures[_ETHER].spot
+        per_gas = gas_price(snapshot)
         bought_and_sold = [(i, len(instruments) + i) for i in range(len(instruments))]
-        leg_cost = policy.leg_gas * gas_price / book.nav
+        leg_cost = policy.leg_gas * per_gas / book.nav
         chosen = solve_by_legs(build(book, instruments, policy, scenarios), bought_and_sold, leg_cost, MAX_LEGS)
         program, solution = chosen.program, chosen.solution
         if chosen.gap:
@@ -78,7 +78,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
 
     planned = _trades(solution.z, instruments, book, policy)
     trades = executable(planned, snapshot)
-    gas = gas_price * (policy.rebalance_gas + policy.leg_gas * max(0, len(trades) - 1))
+    gas = per_gas * (policy.rebalance_gas + policy.leg_gas * max(0, len(trades) - 1))
     benefit = _benefit(program, solution, instruments, book) * book.nav
     deltas = _deltas(valuation, book, trades)
     breached = _breached(snapshot)
@@ -89,7 +89,7 @@ def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = Non
     hopeless = stuck and set(breached) <= set(_BANDS)
     restoring = () if hopeless else restoring_legs(snapshot, trades)[:MAX_LEGS]
     trades = trades[: MAX_LEGS - len(restoring)]
-    gas = gas_price * (policy.rebalance_gas + policy.leg_gas * max(0, len(trades) + len(restoring) - 1))
+    gas = per_gas * (policy.rebalance_gas + policy.leg_gas * max(0, len(trades) + len(restoring) - 1))
     deltas = _deltas(valuation, book, trades)
     legs = (*restoring, *legs_of(trades, snapshot, policy))
     aave = _what_aave_refuses(snapshot, deltas)
@@ -143,8 +143,9 @@ def _trades(z: Array, instruments: tuple[Instrument, ...], book: Book, policy: P
     trades = []
     for i, instrument in enumerate(instruments):
         amount = float(z[i] - z[n + i]) * book.nav
-        if abs(amount) >= policy.min_trade:
-            trades.append(Trade(instrument, amount / book.exposures[instrument.underlying].spot))
+        units = amount / book.exposures[instrument.underlying].spot
+        if abs(amount) >= policy.min_trade and abs(units) >= SMALLEST:
+            trades.append(Trade(instrument, units))
     largest = sorted(trades, key=lambda trade: -abs(trade.units) * book.exposures[trade.instrument.underlying].spot)
     return tuple(sorted(largest[:MAX_LEGS], key=lambda trade: trade.cash))
 

@@ -15,6 +15,7 @@ from keeper.venues.uniswap_v3 import average_price
 
 MAX_LEGS = 8  # of Hedger.rebalance
 _UNIT_WAD = 10**12  # trades are rounded to 1e-6 units
+SMALLEST = _UNIT_WAD / WAD  # trade, units
 _CLOSING = 1.001  # a buy-back of almost the whole debt asks for more than it, and the venue takes what there is
 
 

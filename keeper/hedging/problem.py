@@ -2,7 +2,8 @@
 
 Variables, all as shares of NAV: for each instrument i the amount bought b_i and sold s_i (units times spot); for each
 underlying u its maintenance margin w_u, its worst gap loss g_u and the excess t_u of delta over the keeper's band.
-L L' is the covariance of returns over the horizon.
+L L' is the covariance of returns over the time that delta stays where it is, which gamma and costs decide: with it the
+no-trade region for one underlying is Whalley and Wilmott's, or that of the gas (`bands.staying_time`).
 
     min   risk_aversion / 2 * |L' (d_u + sum_i (b_i - s_i))_u|^2                       variance of what stays unhedged
         + sum_i (fee_i + carry_i + capital_charge cash_i) (b_i + s_i)                  what trading and holding costs
@@ -45,6 +46,7 @@ from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VaultState
 from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
+from keeper.hedging.horizon import horizon, volatility
 from keeper.hedging.program import Array, Program, Square, Tail
 from keeper.risk.grid import DAMPING_FACTORS, HALF, MULTIPLIERS, ONE_AND_A_HALF, VOLS
 from keeper.risk.margin import gap_rows, initial_factor, margin_rows
@@ -68,6 +70,7 @@ class Exposure:
         spot: Oracle price; where there is none nothing stands and nothing trades, and it is 1.
         initial_factor: Initial per maintenance margin.
         sigma: Annualised volatility for the variance term.
+        horizon: Years that delta stays: what variance and carry count for.
         delta: Delta of options and venues times spot.
         losses: Loss that counts in the margin per spot shock, worst over volatilities, contingency included, (11,).
         gap: P&L at spot -50 % and at +50 % with venues at stressed equity.
@@ -78,6 +81,7 @@ class Exposure:
     spot: float
     initial_factor: float
     sigma: float
+    horizon: float
     delta: float
     losses: Array
     gap: tuple[float, float]
@@ -129,12 +133,14 @@ def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:
         a, b = margin_rows(options)
         down, up = gap_rows(options)
         spot = options.spot or 1.0
+        sigma = volatility(valuation, u, policy)
         twap = snapshot.readings[u].twap_wad / WAD or spot
         exposures.append(
             Exposure(
                 spot=spot,
                 initial_factor=initial_factor(options.doubt),
-                sigma=_sigma(valuation, u, policy),
+                sigma=sigma,
+                horizon=horizon(snapshot, valuation, u, sigma, policy),
                 delta=delta * options.spot,
                 losses=(a + b * venues.units).reshape(VOLS, -1).max(axis=0),
                 gap=(down + venues.stressed_down - venues.equity, up + venues.stressed_up - venues.equity),
@@ -176,15 +182,6 @@ def _missing_collateral(snapshot: Snapshot) -> float:
         for venue in snapshot.venues
         if venue.lending is not None
     )
-
-
-def _sigma(valuation: Valuation, underlying: int, policy: Policy) -> float:
-    """Volatility of the underlying: the gross-vega-weighted mean of the book's, or the policy's without options."""
-    lines = [line for line in valuation.positions if line.series.underlying == underlying]
-    weight = sum(abs(line.vega) for line in lines)
-    if weight == 0:
-        return policy.default_vol
-    return sum(abs(line.vega) * line.vol for line in lines) / weight
 
 
 @dataclass(frozen=True)
@@ -275,12 +272,11 @@ def build(
 
 
 def variance_factors(book: Book, policy: Policy) -> Array:
-    """L with L L' the covariance of the underlyings' returns over the horizon, all pairs correlated alike, (m, m)."""
-    sigmas = np.array([exposure.sigma for exposure in book.exposures])
-    correlation = np.full((len(sigmas), len(sigmas)), policy.correlation)
+    """L with L L' the covariance of returns over the underlyings' horizons, all pairs correlated alike, (m, m)."""
+    deviations = np.array([exposure.sigma * math.sqrt(exposure.horizon) for exposure in book.exposures])
+    correlation = np.full((len(deviations), len(deviations)), policy.correlation)
     np.fill_diagonal(correlation, 1.0)
-    horizon = policy.risk_horizon_days / 365.0
-    return np.asarray(np.sqrt(horizon) * sigmas[:, None] * np.linalg.cholesky(correlation))
+    return np.asarray(deviations[:, None] * np.linalg.cholesky(correlation))
 
 
 def _tail(book: Book, scenarios: Scenarios, policy: Policy, net: Array) -> Tail:
@@ -293,10 +289,11 @@ def _trading(book: Book, instruments: tuple[Instrument, ...], policy: Policy, at
     bound = np.full(at.size, np.inf)
     flows: dict[tuple[str, int], tuple[float, Array]] = {}  # what each pool has to take, per direction
     for i, instrument in enumerate(instruments):
-        spot = book.exposures[instrument.underlying].spot
+        exposure = book.exposures[instrument.underlying]
+        spot, days = exposure.spot, 365.0 * exposure.horizon
         for column, side, sign in ((i, instrument.buy, 1), (at.n + i, instrument.sell, -1)):
             capital = policy.capital_charge / 365.0 * side.cash
-            linear[column] = (side.fee + (side.carry + capital) * policy.risk_horizon_days) / spot
+            linear[column] = (side.fee + (side.carry + capital) * days) / spot
             bound[column] = side.capacity * spot / book.nav
             cash[column] = side.cash / spot
             loss[column] = _loss_slope(side, book.loss_budget * book.nav) / spot

@@ -170,7 +170,7 @@ def _backtests() -> list[Row]:
         tests = {"Kupiec": result.coverage, "Christoffersen": result.independence, "both": result.conditional}
         rows.append(row(f"{name}: exceptions of {0.01 * result.days:.1f} expected", result.exceptions, "days"))
         for test, outcome in tests.items():
-            goal, met = ("p >= 0.05", outcome.p_value >= 0.05) if "in use" in model else (None, None)
+            goal, met = ("p >= 0.05", bool(outcome.p_value >= 0.05)) if "in use" in model else (None, None)
             rows.append(Row(f"{name}: {test}", outcome.p_value, None, None, "p", goal, met))
     return rows
 

@@ -1,5 +1,6 @@
 """What the keeper decides for a vault with ETH and BTC: each in its own venues, cash and limits shared."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +13,9 @@ from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import WAD, to_wad
 from keeper.hedging.decide import decide
+from keeper.hedging.problem import book_of
 from keeper.risk.limits import check_rebalance
+from keeper.risk.valuation import value
 from tests.keeper.hedging.conftest import BTC, ETH, Bitcoin, after_trades, make_snapshot, option
 
 SNAPSHOTS = Callable[..., Snapshot]
@@ -111,10 +114,13 @@ def test_the_risk_is_the_variance_of_correlated_moves(snapshot_of: SNAPSHOTS, bt
     decision = decide(snapshot_of(book, btc=Bitcoin()), POLICY)
 
     eth, btc = (c.before * spot for c, spot in zip(decision.deltas, (3_000.0, 90_000.0), strict=True))
-    nav = snapshot_of(book, btc=Bitcoin()).assessment.nav_bid / WAD
-    daily = 0.6**2 / 365  # both slices are at 60 %
-    variance = daily * (eth**2 + btc**2 + 2 * POLICY.correlation * eth * btc)
-    assert decision.risk_before == pytest.approx(POLICY.risk_aversion / nav * variance / 2, rel=0.02)
+    snapshot = snapshot_of(book, btc=Bitcoin())
+    found = book_of(snapshot, value(snapshot), POLICY)
+    eth, btc = (  # deviations until each trades again; both slices are at 60 %
+        delta * 0.6 * math.sqrt(exposure.horizon) for delta, exposure in zip((eth, btc), found.exposures, strict=True)
+    )
+    variance = eth**2 + btc**2 + 2 * POLICY.correlation * eth * btc
+    assert decision.risk_before == pytest.approx(POLICY.risk_aversion / found.nav * variance / 2, rel=0.02)
 
 
 def test_deltas_that_offset_each_other_are_hedged_less(snapshot_of: SNAPSHOTS) -> None:
