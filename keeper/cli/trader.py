@@ -24,12 +24,14 @@ def options() -> None:
 @click.argument("series")
 @click.argument("size", type=Amount())
 @click.option("--buy", is_flag=True, help="What the vault would buy; without it what it would sell.")
-@click.option("--edge", type=float, default=0.01, show_default=True, help="Better for the vault than its bound.")
 @click.option("--nonce", type=int, default=0, show_default=True, help="By which it can be cancelled.")
 @account_option
 @config_option
-def quote(series: str, size: Decimal, buy: bool, edge: float, nonce: int, account: str, config: Path | None) -> None:
+def quote(series: str, size: Decimal, buy: bool, nonce: int, account: str, config: Path | None) -> None:
     """Sign a quote as the vault's quoter and print it, for a file that a taker or maker trades within 45 seconds.
+
+    With it comes what the price is made of: its value on the surface, the spread, a lean for the variance premium, what
+    the trade costs the book, what the contracts' marks add. It is of less than SIZE where they let no more stand.
 
     \b
     Examples:
@@ -39,7 +41,7 @@ def quote(series: str, size: Decimal, buy: bool, edge: float, nonce: int, accoun
     from keeper.operations import traders
 
     settings = settings_of(config, account)
-    show(traders.quote(settings, series, size, edge, nonce, vault_sells=not buy, ask=asking()))
+    show(traders.quote(settings, series, size, nonce, vault_sells=not buy, ask=asking()))
 
 
 @options.command()

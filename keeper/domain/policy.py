@@ -29,7 +29,7 @@ class Policy:
         leg_gas: Gas of each leg beyond the first.
         uncertainty_width: A quote's half-spread, in deviations of what is not known of the surface.
         premium_floor: Implied less forecast variance, annual, above which selling was paid for on the recorded days:
-            the least of the upper third (a week ahead; docs/quant.md, Quotes).
+            the least of the upper third, with the forecast of closes (a week ahead; docs/quant.md, Quotes).
         premium_share: Of what is above that floor, how much a quote gives up to sell: about what it was worth in the
             later half of those days.
     """
@@ -51,5 +51,5 @@ class Policy:
     rebalance_gas: int = 1_500_000
     leg_gas: int = 300_000
     uncertainty_width: float = 1.0
-    premium_floor: float = 0.05
+    premium_floor: float = 0.065
     premium_share: float = 0.25

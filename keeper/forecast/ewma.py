@@ -10,6 +10,7 @@ import numpy.typing as npt
 from keeper.domain.valuation import FloatArray
 
 LAMBDA: Final = 0.94  # J.P. Morgan/Reuters, RiskMetrics (1996), 5.3, for a day
+MONTH: Final = 0.97  # the same, for a month
 
 
 def ewma(values: npt.ArrayLike, decay: npt.ArrayLike, start: float) -> FloatArray:

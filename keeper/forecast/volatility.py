@@ -15,10 +15,11 @@ import numpy as np
 from keeper.domain.valuation import FloatArray
 from keeper.forecast import garch, har
 from keeper.forecast.errors import ForecastError
-from keeper.forecast.ewma import LAMBDA, ewma
+from keeper.forecast.ewma import LAMBDA, MONTH, ewma
 from keeper.forecast.realised import DAYS_PER_YEAR, Days
 
-_MEMORY: Final = 365  # days: what is older has a weight of λ^365 < 1e-9
+LEAST_CLOSES: Final = 100
+_MEMORY: Final = 365  # days: what is older has a weight of λ^365 < 1e-9, or 1e-5 for a month
 
 Forecaster = Callable[[Days], float]
 Model = Callable[[Days, int], Forecaster]
@@ -40,6 +41,19 @@ def naive(past: Days, horizon: int) -> Forecaster:
     return lambda days: float(_known(days.squared)[-1])
 
 
+def vol_of_closes(returns: FloatArray) -> float:
+    """Annualised volatility of the days after daily ``returns`` (n,): for who knows closes alone, as the chain does.
+
+    Raises:
+        ForecastError: there are too few.
+    """
+    if len(returns) < LEAST_CLOSES or not np.isfinite(returns).all():
+        raise ForecastError(
+            f"{len(returns)} daily returns say nothing of the days ahead, {LEAST_CLOSES} do.", "Read more closes."
+        )
+    return math.sqrt(_smooth(DAYS_PER_YEAR * np.square(returns), MONTH))
+
+
 def ewma_of_realised(past: Days, horizon: int) -> Forecaster:
     """RiskMetrics' mean of realised variances."""
     return lambda days: _smooth(days.squared)
@@ -48,6 +62,11 @@ def ewma_of_realised(past: Days, horizon: int) -> Forecaster:
 def ewma_of_returns(past: Days, horizon: int) -> Forecaster:
     """RiskMetrics as published: the mean of squared daily returns."""
     return lambda days: _smooth(DAYS_PER_YEAR * np.square(days.change))
+
+
+def monthly_ewma_of_returns(past: Days, horizon: int) -> Forecaster:
+    """The same with its decay for a month: what `vol_of_closes` says."""
+    return lambda days: _smooth(DAYS_PER_YEAR * np.square(days.change), MONTH)
 
 
 def har_of_ranges(past: Days, horizon: int) -> Forecaster:
@@ -71,6 +90,7 @@ in_use: Final[Model] = har_of_ranges
 MODELS: Final[Mapping[str, Model]] = {
     "yesterday's realised variance": naive,
     "EWMA of squared returns": ewma_of_returns,
+    "EWMA of squared returns, for a month": monthly_ewma_of_returns,
     "EWMA of realised variance": ewma_of_realised,
     "GJR-GARCH-t": gjr_garch,
     "HAR": har_of_ranges,
@@ -84,6 +104,6 @@ def _known(values: FloatArray) -> FloatArray:
     return known
 
 
-def _smooth(values: FloatArray) -> float:
+def _smooth(values: FloatArray, decay: float = LAMBDA) -> float:
     known = _known(values)[-_MEMORY:]
-    return float(ewma(known, LAMBDA, float(known.mean()))[-1])
+    return float(ewma(known, decay, float(known.mean()))[-1])

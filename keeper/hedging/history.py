@@ -8,10 +8,12 @@ be repeated to the last bit.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import WAD
+from keeper.domain.valuation import FloatArray
 from keeper.hedging.problem import Scenarios
 from keeper.risk.revaluation import revalue
 from keeper.risk.scenarios import Scenarios as Moves
@@ -19,18 +21,40 @@ from keeper.risk.scenarios import filtered_moves
 
 
 def scenarios_of(snapshot: Snapshot, policy: Policy) -> Scenarios:
-    """A scenario for each past day, of all underlyings that have a price; moves grow with the root of the horizon.
+    """Of the book, and of a unit of each underlying.
+
+    Raises:
+        RiskError: see `moves_of`.
+    """
+    moves = moves_of(snapshot, policy.risk_horizon_days)
+    spot = np.array([reading.price_wad / WAD for reading in snapshot.readings])
+    return Scenarios(revalue(snapshot, moves, method="numpy").total, np.expm1(moves.log_return) * spot)
+
+
+def moves_of(snapshot: Snapshot, days: float) -> Moves:
+    """A scenario for each past day, of all underlyings that have a price; moves grow with the root of ``days``.
 
     Raises:
         RiskError: too few days, or a price that stood still.
     """
-    spot = np.array([reading.price_wad / WAD for reading in snapshot.readings])
-    traded = np.flatnonzero(spot)
-    closes = np.array(snapshot.closes, dtype=np.float64).reshape(-1, len(spot))[:, traded]
-    unknown = np.flatnonzero((closes <= 0).any(axis=1))
+    traded = _traded(snapshot)
+    daily = filtered_moves(past_returns(snapshot)[:, traded])
+    returns = np.zeros((len(daily.residuals), len(snapshot.readings)))
+    returns[:, traded] = daily.residuals * daily.deviation * np.sqrt(days)
+    return Moves(days / 365, returns, np.zeros((len(returns), 1)))
+
+
+def past_returns(snapshot: Snapshot) -> FloatArray:
+    """ln of each close over the one before, (n, U), since the last day that an underlying with a price had none of; of
+    one without a price zeros."""
+    traded = _traded(snapshot)
+    closes = np.array(snapshot.closes, dtype=np.float64).reshape(-1, len(snapshot.readings))
+    unknown = np.flatnonzero((closes[:, traded] <= 0).any(axis=1))
     closes = closes[unknown[-1] + 1 :] if len(unknown) else closes
-    daily = filtered_moves(np.diff(np.log(closes), axis=0))
-    returns = np.zeros((len(daily.residuals), len(spot)))
-    returns[:, traded] = daily.residuals * daily.deviation * np.sqrt(policy.risk_horizon_days)
-    moves = Moves(policy.risk_horizon_days / 365, returns, np.zeros((len(returns), 1)))
-    return Scenarios(revalue(snapshot, moves, method="numpy").total, np.expm1(returns) * spot)
+    returns = np.zeros((max(len(closes) - 1, 0), closes.shape[1]))
+    returns[:, traded] = np.diff(np.log(closes[:, traded]), axis=0)
+    return returns
+
+
+def _traded(snapshot: Snapshot) -> npt.NDArray[np.intp]:
+    return np.flatnonzero([reading.price_wad for reading in snapshot.readings])

@@ -1,4 +1,4 @@
-"""What happens to options: listing, quoting, trading, claiming, and posting their surface."""
+"""What happens to options: listing, trading, claiming, and posting their surface."""
 
 from __future__ import annotations
 
@@ -9,49 +9,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from keeper.domain.series import EXPIRY_HOUR, UNDERLYINGS, Series
-from keeper.domain.units import SIZE_UNIT, WAD, YEAR, to_wad
+from keeper.domain.units import WAD, YEAR, to_wad
 from keeper.errors import ConfigError, KeelError
 from keeper.operations.contracts import ERC20_ABI, bind, usdc_of
 from keeper.operations.vault import allow
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
     from web3 import Web3
     from web3.types import TxReceipt
 
     from keeper.chain.deployments import Deployment
     from keeper.chain.sender import Sender
+    from keeper.operations.quotes import SignedQuote
 
-ANYONE = "0x0000000000000000000000000000000000000000"
-_QUOTE_LIFE = 45  # seconds, of the 60 that the contract allows: the taker's clock may be ahead
-_SPOT_TOLERANCE = 25 * 10**14
 _NOTHING: Final = "Nothing was sent."
 _MOST_WORDS: Final = 64  # of 256 nonces, as OptionBook cancels them in a call
 _LARGEST_STRIKE: Final = 2**64 * 10**12
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """OptionBook.Quote; price in USDC per unit and size in units, WAD."""
-
-    series: int
-    vault_sells: bool
-    price: int
-    size: int
-    taker: str
-    deadline: int
-    nonce: int
-    reference_spot: int
-    spot_tolerance: int
-
-
-@dataclass(frozen=True, slots=True)
-class SignedQuote:
-    """A quote with its signer, who must hold QUOTER, and the 65-byte signature of its EIP-712 digest."""
-
-    quote: Quote
-    signer: str
-    signature: bytes
 
 
 def list_series(
@@ -66,37 +39,6 @@ def list_series(
     strike_wad = to_wad(strike)
     sender.send(book.list_series(underlying, is_call, expiry, strike_wad), "list series")
     return Series.from_slot(book.series_id(underlying, is_call, expiry, strike_wad).call())
-
-
-def make_quote(
-    w3: Web3,
-    deployment: Deployment,
-    quoter: LocalAccount,
-    series: Series,
-    size: float,
-    *,
-    vault_sells: bool = True,
-    edge: float = 0.0,
-    taker: str = ANYONE,
-    nonce: int = 0,
-) -> SignedQuote:
-    """Quote a series at the contract's own bound, made better for the vault by the share ``edge``, and sign it."""
-    book = bind(w3, deployment, "OptionBook")
-    bid, _, ask, spot, *_ = bind(w3, deployment, "OptionPricer").functions.marks(series.id).call()
-    price = ask * to_wad(1 + edge) // WAD + 1 if vault_sells else bid * to_wad(1 - edge) // WAD
-    quote = Quote(
-        series=series.id,
-        vault_sells=vault_sells,
-        price=price,
-        size=to_wad(size) // SIZE_UNIT * SIZE_UNIT,
-        taker=taker,
-        deadline=w3.eth.get_block("latest")["timestamp"] + _QUOTE_LIFE,
-        nonce=nonce,
-        reference_spot=spot,
-        spot_tolerance=_SPOT_TOLERANCE,
-    )
-    digest = book.functions.hash_quote(astuple(quote)).call()
-    return SignedQuote(quote, quoter.address, bytes(quoter.unsafe_sign_hash(digest).signature))
 
 
 def fill(taker: Sender, deployment: Deployment, signed: SignedQuote) -> TxReceipt:

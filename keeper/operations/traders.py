@@ -10,8 +10,8 @@ from keeper.domain.times import utc_second
 from keeper.domain.units import USDC, WAD
 from keeper.errors import ConfigError, KeelError
 from keeper.operations import options
-from keeper.operations.options import ANYONE, Quote, SignedQuote
-from keeper.operations.people import Ask, acting, event_of, positive
+from keeper.operations.people import Ask, acting, event_of, node_may_go, positive
+from keeper.operations.quotes import ANYONE, Offer, Quote, Quoter, SignedQuote
 from keeper.operations.session import open_session
 
 if TYPE_CHECKING:
@@ -30,22 +30,22 @@ _LARGEST_FILE: Final = 10_000  # bytes
 
 
 def quote(
-    settings: Settings, label: str, size: Decimal, edge: float, nonce: int, *, vault_sells: bool, ask: Ask = None
+    settings: Settings, label: str, size: Decimal, nonce: int, *, vault_sells: bool, ask: Ask = None
 ) -> dict[str, Any]:
-    """Sign a quote at the contract's bound, made better for the vault by the share ``edge``, as the configured key.
+    """Make a quote by the settings' policy and sign it as the configured key: for a file, with the parts of its price.
 
     Raises:
-        KeelError: there is no such series; or of the kind of whatever stands in the way.
+        KeelError: there is no such series, or no quote; or of the kind of whatever stands in the way.
     """
     units = float(positive(size, decimals=9))
-    if not 0 <= edge < 1 or not 0 <= nonce < 2**256:
-        raise ConfigError("--edge is from 0 to 1, --nonce not below zero.", kept=_NOTHING)
-    with acting(settings, ask) as (sender, deployment):
-        series = options.series_of(sender.w3, deployment, label)
-        signed = options.make_quote(
-            sender.w3, deployment, sender.account, series, units, vault_sells=vault_sells, edge=edge, nonce=nonce
-        )
-    return to_json(signed, deployment)
+    if not 0 <= nonce < 2**256:
+        raise ConfigError("--nonce is not below zero.", kept=_NOTHING)
+    session = open_session(settings)
+    quoter = Quoter(session.connection, session.deployment, session.account(ask), settings.policy)
+    with node_may_go():
+        series = options.series_of(session.connection.w3, session.deployment, label)
+        offer = quoter.make_quote(series, units, vault_sells=vault_sells, nonce=nonce)
+    return to_json(offer.signed, session.deployment) | _made_of(offer)
 
 
 def fill(settings: Settings, path: Path, ask: Ask = None) -> str:
@@ -100,6 +100,16 @@ def to_json(signed: SignedQuote, deployment: Deployment) -> dict[str, Any]:
     plain = {name: str(value) if type(value) is int else value for name, value in asdict(signed.quote).items()}
     book = {"chain_id": deployment.chain_id, "option_book": deployment.address("OptionBook")}
     return {**book, "quote": plain, "signer": signed.signer, "signature": "0x" + signed.signature.hex()}
+
+
+def _made_of(offer: Offer) -> dict[str, Any]:
+    """For who reads the file: the parts of the price in USDC per unit, why it is of no more, what was not known."""
+    parts = {name: amount / WAD for name, amount in asdict(offer.made.parts).items()}
+    return {
+        "price_usdc": parts | {"sum": offer.made.price_wad / WAD},
+        "limit": offer.made.limit,
+        "caveat": offer.caveat,
+    }
 
 
 def read_quote(path: Path, deployment: Deployment) -> SignedQuote:

@@ -14,7 +14,7 @@ Per unit, for a vault's change of position q = -1 (it sells) or +1 (it buys) tim
              all of the options with every delta hedged, as the keeper does: the hedge program's own objective, held
              until expiry. Margin costs the capital charge where it binds all of NAV, and in proportion before that
     bound    up to the ask mark in a sale; down to the bid mark in a purchase, or to the middle in one that reduces
-             |gamma| or |vega|, while the loss bucket pays the difference
+             |gamma| or |vega|, while the loss bucket pays the difference; of the marks now and when the quote ends
 
 The skew is that of the size asked for, even where less can be sold: cost is convex in the position, so that more of the
 same is never cheaper, and who asks for too much pays for it.
@@ -143,11 +143,11 @@ def _cost(trial: Trial, position: int, policy: Policy) -> float:
 
 
 def _bound(trial: Trial, size: int, unbound: int) -> int:
-    """The price inside what OptionBook accepts for ``size``."""
-    marks = trial.line.marks
+    """The price inside what OptionBook accepts for ``size`` as long as the quote lives."""
+    marks, last = trial.line.marks, trial.line.last
     if trial.vault_sells:
-        return max(unbound, marks.ask)
-    highest = marks.bid
-    if marks.mid > marks.bid and unbound > marks.bid and trial.may_pay_the_middle(size):
-        highest = marks.mid
-    return min(unbound, highest)
+        return max(unbound, marks.ask, last.ask)
+    bid, mid = min(marks.bid, last.bid), min(marks.mid, last.mid)
+    if mid > bid and unbound > bid and trial.may_pay_the_middle(size):
+        return min(unbound, mid)
+    return min(unbound, bid)

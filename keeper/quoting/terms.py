@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from keeper.domain.series import Series
 
@@ -41,6 +42,10 @@ class Reason(StrEnum):
     EXPIRY_NOTIONAL = "risk: expiry notional"
     SERIES_NOTIONAL = "risk: series notional"
     HEDGE_CAPACITY = "risk: hedge capacity"
+
+
+LIFE: Final = 45
+"""Seconds that a quote is good for, of the 60 that the contract allows: the taker's clock may be ahead."""
 
 
 @dataclass(frozen=True, slots=True)

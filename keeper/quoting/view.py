@@ -15,6 +15,7 @@ from keeper.domain.units import MAX_UINT256, WAD, WAD_PER_USDC_UNIT, YEAR
 from keeper.domain.valuation import FloatArray
 from keeper.pricing.calibration import Calibration
 from keeper.pricing.surface import EssviSurface
+from keeper.quoting.terms import LIFE
 from keeper.risk import mirror
 from keeper.risk.errors import RiskError
 from keeper.risk.mirror import OptionSums, UnitRisk
@@ -69,12 +70,14 @@ class OptionBookState:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A live series. ``hedged`` is the P&L of a unit less its delta's by scenario, USDC, (S,)."""
+    """A live series. ``last`` are its marks when a quote ends, were spot to stay; ``hedged`` is the P&L of a unit less
+    its delta's by scenario, USDC, (S,)."""
 
     position: Position
     posted: VolSlice
     unit: UnitRisk
     marks: Marks
+    last: Marks
     hedged: FloatArray
 
 
@@ -94,6 +97,7 @@ class View:
         margins: Initial margin by underlying with every delta hedged, USDC.
         assessment: The keeper's own of the book.
         short_margins: Own funds that a short of 1 USDC ties up, by underlying, WAD.
+        caveat: What it lacks, in words.
     """
 
     block_hash: str
@@ -109,6 +113,7 @@ class View:
     margins: tuple[float, ...]
     assessment: Assessment
     short_margins: tuple[int, int]
+    caveat: str
 
     def expected_move(self, underlying: int, seconds: int) -> float:
         """Deviation of the 30-day volatility's logarithm in the time since a surface was seen."""
@@ -130,6 +135,7 @@ def prepare(
     forecasts: dict[tuple[int, int], float],
     option_book: OptionBookState,
     scenarios: Scenarios,
+    caveat: str = "",
 ) -> View:
     """Value every live series, a unit of each, in integers as the contracts and by scenario.
 
@@ -161,7 +167,7 @@ def prepare(
     known = {series: unit for series, (_, _, unit) in units.items()}
     hedged = _hedged_units(snapshot, known, scenarios)
     lines = {
-        series: Line(position, posted, unit, mirror.marks(series, readings[series.underlying], posted, now), pnl)
+        series: Line(position, posted, unit, *_marks(snapshot, series, posted), pnl)
         for (series, (position, posted, unit)), pnl in zip(units.items(), hedged.T, strict=True)
     }
     risk = mirror.option_risk(snapshot.book, readings, snapshot.surface, now, known)
@@ -182,12 +188,20 @@ def prepare(
         margins=tuple(hedged_margin(own) for own in risk),
         assessment=mirror.assess(risk, venues, cash),
         short_margins=_short_margins(snapshot),
+        caveat=caveat,
     )
 
 
 def hedged_margin(risk: OptionRisk) -> float:
     """Initial margin of one underlying's options and the opposite of their delta, USDC."""
     return mirror.assess((risk,), (VenueState(0, -risk.delta, 0, 0, 0, 0),), 0).initial / WAD
+
+
+def _marks(snapshot: Snapshot, series: Series, posted: VolSlice) -> tuple[Marks, Marks]:
+    """Now, and when a quote of now ends."""
+    now, reading = snapshot.timestamp, snapshot.readings[series.underlying]
+    first, last = (mirror.marks(series, reading, posted, t) for t in (now, min(now + LIFE, series.expiry - 1)))
+    return first, last
 
 
 def _hedged_units(snapshot: Snapshot, units: Mapping[Series, UnitRisk], scenarios: Scenarios) -> FloatArray:

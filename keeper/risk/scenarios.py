@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
 from keeper.domain.valuation import FloatArray
 from keeper.forecast.ewma import LAMBDA, ewma
@@ -23,6 +24,8 @@ Variances = Callable[[FloatArray], FloatArray]
 """From moves (n,), oldest first, to the variance expected of each before it and of the one after the last, (n + 1,)."""
 
 _LEAST = 100  # moves
+_HALF = 1_000  # of the lognormal ones
+_GOLDEN = (5**0.5 - 1.0) / 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,3 +117,15 @@ def filtered_historical(history: Scenarios, variances: Variances = ewma_variance
     """
     found = filtered(history, variances)
     return history.with_moves(found.residuals * found.deviation)
+
+
+def lognormal(vols: FloatArray, correlation: float, horizon: float) -> Scenarios:
+    """Where no past is known: prices of one or two underlyings move by annual ``vols`` (U,), and volatilities stay.
+
+    Always the same points, a Fibonacci lattice's and their opposites: nothing is drawn here either.
+    """
+    points = np.arange(_HALF)
+    first, second = ndtri((points + 0.5) / _HALF), ndtri((points + 1.0) * _GOLDEN % 1.0)
+    normal = np.stack([first, correlation * first + np.sqrt(1.0 - correlation**2) * second], axis=1)[:, : len(vols)]
+    moves = np.concatenate([normal, -normal]) * vols * np.sqrt(horizon)
+    return Scenarios(horizon, moves, np.zeros((len(moves), 1)))

@@ -15,7 +15,7 @@ from keeper.forecast.covariance import ewma_covariance, shrunk_covariance
 from keeper.forecast.evaluation import diebold_mariano, mincer_zarnowitz, qlike, walk_forward
 from keeper.forecast.realised import DAYS_PER_YEAR, Days, mean_ahead, parkinson, rogers_satchell, yang_zhang
 from keeper.forecast.tails import fit_tail
-from keeper.forecast.volatility import MODELS, Model, forecast_vol, in_use, naive
+from keeper.forecast.volatility import MODELS, Model, forecast_vol, in_use, monthly_ewma_of_returns, naive
 from keeper.simulation.demo.candles import Candles
 from tests.bench.results import Row, medians, row
 from tests.keeper.forecast.recordings import (
@@ -149,17 +149,24 @@ def _premium() -> None:
     rows = np.searchsorted(index.times + index.spacing, ends, side="right") - 1
     known = (rows >= 0) & (ends - (index.times[rows] + index.spacing) <= _DAY)
     implied = np.where(known, np.square(index.close[rows] / 100), np.nan)
-    print("\n| ETH | days | QLIKE, HAR | QLIKE, index | t | implied - realised variance, by thirds of implied - HAR |")
+    print("\n| ETH | days | QLIKE | QLIKE, index | t | implied - realised variance, by thirds of implied - forecast |")
     print("|---|---|---|---|---|---|")
-    for horizon in (7, 30):
-        realised, ours = mean_ahead(days.squared, horizon), _forecast(in_use, days, horizon)
-        both = _common(realised, ours, implied)
-        v, f, i = realised[both], ours[both], implied[both]
-        losses = qlike(v, f), qlike(v, i)
-        thirds = np.array_split(np.argsort(i - f), 3)
-        earned = ", ".join(f"{(i - v)[third].mean():.3f}" for third in thirds)
-        t = diebold_mariano(losses[1], losses[0], horizon)
-        print(f"| {horizon} d | {len(v)} | {losses[0].mean():.3f} | {losses[1].mean():.3f} | {t:.1f} | {earned} |")
+    for horizon in (1, 7, 30):
+        realised = mean_ahead(days.squared, horizon)
+        found = {"HAR": in_use, "closes alone": monthly_ewma_of_returns}
+        forecasts = {name: _forecast(model, days, horizon) for name, model in found.items()}
+        known = _common(realised, implied, *forecasts.values())
+        v, i = realised[known], implied[known]
+        for name, f in ((name, forecast[known]) for name, forecast in forecasts.items()):
+            losses = qlike(v, f), qlike(v, i)
+            thirds = np.array_split(np.argsort(i - f), 3)
+            earned = ", ".join(f"{(i - v)[third].mean():.3f}" for third in thirds)
+            t = diebold_mariano(losses[1], losses[0], horizon)
+            mean_losses = " | ".join(f"{loss.mean():.3f}" for loss in losses)
+            begins = (i - f)[thirds[2][0]]
+            print(
+                f"| {name}, {horizon} d | {len(v)} | {mean_losses} | {t:.1f} | {earned}; the last from {begins:.3f} |"
+            )
 
 
 def _ranged(days: Days, candles: Candles, variances: Array) -> Days:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from keeper.domain.series import Series
-from keeper.operations.options import fill, make_quote
+from keeper.operations.options import fill
+from keeper.simulation.fixed_quotes import quote_off_the_mark
 from keeper.simulation.fork import Fork
 from keeper.simulation.paths import DATA_VARIABLE
 from tests.keeper.vault_on_fork import BTC, DEPOSIT, VaultOnFork, account_of, vault_on_fork
@@ -39,7 +40,7 @@ def sell_btc(vault: VaultOnFork) -> None:
 
 def trade(vault: VaultOnFork, series: Series, units: float, *, vault_sells: bool) -> int:
     """The taker fills a quote 1 % better for the vault than its bound. Returns the gas."""
-    quote = make_quote(
+    quote = quote_off_the_mark(
         vault.w3, vault.deployment, account_of("quoter"), series, units, vault_sells=vault_sells, edge=0.01
     )
     return int(fill(vault.sender("taker"), vault.deployment, quote)["gasUsed"])

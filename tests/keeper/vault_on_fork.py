@@ -18,7 +18,7 @@ from keeper.chain.sender import Sender
 from keeper.domain.series import WEEK, Series, next_expiry
 from keeper.operations.contracts import bind
 from keeper.operations.deploy import deploy
-from keeper.operations.options import fill, list_series, make_quote, post_vol
+from keeper.operations.options import fill, list_series, post_vol
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
 from keeper.operations.seed import SEED
@@ -26,6 +26,7 @@ from keeper.operations.vault import deposit
 from keeper.simulation.chain.addresses import AAVE_POOL
 from keeper.simulation.contract_calls import call_data, read
 from keeper.simulation.driver import MarketDriver
+from keeper.simulation.fixed_quotes import quote_off_the_mark
 
 DEPOSIT = 1_000_000 * 10**6
 ETH, BTC = 0, 1
@@ -90,7 +91,7 @@ class VaultOnFork:
 
     def sell(self, series: Series, units: float) -> None:
         """The taker buys at 1 % over the ask mark."""
-        quote = make_quote(self.w3, self.deployment, account_of("quoter"), series, units, edge=0.01)
+        quote = quote_off_the_mark(self.w3, self.deployment, account_of("quoter"), series, units, edge=0.01)
         self.market.fund_usdc(account_of("taker").address, quote.quote.price * quote.quote.size // 10**30 + 1)
         fill(self.sender("taker"), self.deployment, quote)
 

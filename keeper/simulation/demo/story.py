@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Final
 from keeper.chain.address_book import MAINNET
 from keeper.chain.deployments import Deployment, save
 from keeper.chain.rpc import Connection
+from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS, Series, next_expiry
 from keeper.domain.units import DAY, HOUR, USDC, WAD, from_wad
 from keeper.errors import KeelError
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import deploy
-from keeper.operations.options import claim, fill, list_series, make_quote, post_vol, vol_call
+from keeper.operations.options import claim, fill, list_series, post_vol, vol_call
 from keeper.operations.parameters import Parameters
 from keeper.operations.queue import claim_redemption, read_request, request_redeem
+from keeper.operations.quotes import Quoter
 from keeper.operations.roles import Keys
 from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit, redeem
@@ -52,7 +54,6 @@ _POST_TRIES: Final = 4
 _POST_WORTH: Final = 0.002  # volatility; a smaller move is not worth a post
 _REQUEST_WITHIN: Final = 0.5  # of the path's time: in the crash
 _EPOCH_CLOSE: Final = 9 * HOUR  # of the day, UTC, as RedemptionQueue has it
-_EDGE: Final = 0.01  # what the vault asks above its own mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,9 @@ class Story:
                 post_vol(self.cast.sender("vol_poster"), self.deployment, underlying, expiry, vol)
         self.tell("selling options", 0.03)
         part = affordable(self.path.vols, [expiry - self.market.timestamp() for expiry in expiries])
+        quoter = Quoter(self.connection, self.deployment, self.cast.account("quoter"), Policy())
         for purchase in PURCHASES:
-            self._sell(purchase, part)
+            self._sell(purchase, part, quoter)
 
     def set_up(self, watched: Watched | None = None) -> None:
         """Those who watch the deployment, and the keeper's files in the folder, so that it can be started."""
@@ -155,18 +157,18 @@ class Story:
         self.market.fund_usdc(self.cast.address("governor"), SEED)
         return deploy(self.cast.sender("governor"), MAINNET, keys, Parameters(opening_vol=self.path.vols))
 
-    def _sell(self, purchase: Purchase, part: float) -> None:
-        w3, taker = self.fork.w3, purchase.taker
+    def _sell(self, purchase: Purchase, part: float, quoter: Quoter) -> None:
+        taker = purchase.taker
         price, vol = self.progress.prices[UNDERLYINGS[purchase.underlying]], self.path.vols[purchase.underlying]
         expiry = self.progress.expiries[purchase.expiry]
         strike = purchase.strike(price, vol, expiry - self.market.timestamp())
         size = purchase.size(price, vol, part)
-        lister, quoter = self.cast.sender("keeper"), self.cast.account("quoter")
+        lister = self.cast.sender("keeper")
         series = list_series(lister, self.deployment, purchase.underlying, purchase.is_call, expiry, strike)
         if not self._usdc(taker):
             self.market.fund_usdc(self.cast.address(taker), TAKER_USDC * USDC)
-        signed = make_quote(w3, self.deployment, quoter, series, size, edge=_EDGE, taker=self.cast.address(taker))
-        fill(self.cast.sender(taker), self.deployment, signed)
+        offer = quoter.make_quote(series, size, taker=self.cast.address(taker))
+        fill(self.cast.sender(taker), self.deployment, offer.signed)
         self.progress.bought.append((series, taker))
 
     # ------------------------------------------------------------------ the market moves, the keeper hedges

@@ -24,12 +24,13 @@ from keeper.errors import KeelError
 from keeper.operations import liquidation, queue
 from keeper.operations.contracts import bind
 from keeper.operations.deploy import deploy
-from keeper.operations.options import fill, list_series, make_quote, post_vol
+from keeper.operations.options import fill, list_series, post_vol
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
 from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit
 from keeper.simulation.driver import MarketDriver
+from keeper.simulation.fixed_quotes import quote_off_the_mark
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -127,7 +128,7 @@ class Stage:
     def sell_out(self, series: tuple[Series, ...]) -> None:
         """The taker buys in turn until the vault refuses."""
         for number in range(_MOST):
-            quote = make_quote(
+            quote = quote_off_the_mark(
                 self.w3,
                 self.deployment,
                 _account("quoter"),

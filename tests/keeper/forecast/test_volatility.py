@@ -12,7 +12,7 @@ from keeper.forecast import har
 from keeper.forecast.errors import ForecastError
 from keeper.forecast.evaluation import diebold_mariano, mincer_zarnowitz, qlike, walk_forward
 from keeper.forecast.realised import Days, mean_ahead
-from keeper.forecast.volatility import MODELS, forecast_vol, in_use
+from keeper.forecast.volatility import MODELS, forecast_vol, in_use, vol_of_closes
 from tests.keeper.forecast.conftest import wandering
 from tests.keeper.forecast.recordings import UNDERLYINGS, has_candles, recorded_days
 
@@ -240,3 +240,32 @@ def test_the_forecast_in_use_is_the_best_on_recorded_candles(underlying: str) ->
     assert np.count_nonzero(common) > 1800
     assert MODELS[best] is in_use
     assert losses[best] < 0.5 * losses["yesterday's realised variance"]
+
+
+# ---------------------------------------------------------------- closes alone
+
+
+def test_closes_alone_say_what_the_candidate_for_a_month_says_of_the_same_returns(
+    market: Callable[[int], Days],
+) -> None:
+    days = market(1)
+
+    found = vol_of_closes(days.change)
+
+    assert found == math.sqrt(MODELS["EWMA of squared returns, for a month"](days, 7)(days))
+
+
+def test_the_last_day_of_closes_has_a_weight_of_three_per_cent() -> None:
+    calm = np.full(200, 0.02)
+    shocked = np.append(calm[1:], 0.1)
+
+    gain = vol_of_closes(shocked) ** 2 - vol_of_closes(calm) ** 2
+
+    # The mean of all, from which the weighting starts, is what is left of the shock's own weight: 0.97^200 / 200.
+    assert gain == pytest.approx(365 * (0.1**2 - 0.02**2) * (0.03 + 0.97**200 / 200), rel=1e-9)
+
+
+@pytest.mark.parametrize("returns", [np.full(99, 0.02), np.append(np.full(120, 0.02), np.nan), np.empty(0)])
+def test_too_few_closes_or_holes_in_them_are_refused(returns: np.ndarray) -> None:
+    with pytest.raises(ForecastError, match="say nothing of the days ahead"):
+        vol_of_closes(returns)

@@ -5,8 +5,9 @@ import pytest
 from keeper.domain.units import USDC, WAD
 from keeper.errors import KeelError
 from keeper.operations.contracts import usdc_of
-from keeper.operations.options import claim, fill, make_quote, post_vol
+from keeper.operations.options import claim, fill, post_vol
 from keeper.operations.vault import deposit, redeem
+from keeper.simulation.fixed_quotes import quote_off_the_mark
 from tests.keeper.vault_on_fork import VOL, VaultOnFork, account_of
 
 
@@ -56,7 +57,7 @@ def test_redeeming_more_than_margin_allows_says_how_much_it_allows(vault: VaultO
 
 def test_an_expired_quote_is_refused_with_the_contracts_reason(vault: VaultOnFork) -> None:
     series = vault.list_series(is_call=True, strike=3_300)
-    quote = make_quote(vault.w3, vault.deployment, account_of("quoter"), series, 1, edge=0.01)
+    quote = quote_off_the_mark(vault.w3, vault.deployment, account_of("quoter"), series, 1, edge=0.01)
     vault.market.fund_usdc(account_of("taker").address, 10_000 * USDC)
     vault.market.step(3_000, timestamp=vault.now() + 120)
 

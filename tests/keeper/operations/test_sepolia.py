@@ -21,7 +21,7 @@ from keeper.domain.units import USDC, WAD
 from keeper.errors import KeelError
 from keeper.operations.contracts import ERC20_ABI, bind
 from keeper.operations.deploy import deploy, verify
-from keeper.operations.options import fill, list_series, make_quote, post_vol
+from keeper.operations.options import list_series, post_vol
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
 from keeper.simulation.chain import sepolia
@@ -198,7 +198,7 @@ def keel(rehearsal, tmp_path, monkeypatch):
     """`keel(command, ...)` on the rehearsal; `by` is who signs."""
     monkeypatch.setenv("KEEL_PASSPHRASE", PASSPHRASE)
     monkeypatch.setenv("KEEL_RPC_URL", rehearsal.url)
-    for role in ("deployer", "depositor", "keeper"):
+    for role in ("deployer", "depositor", "keeper", "quoter", "taker"):
         write_key(tmp_path / f"{role}.json", role)
     (tmp_path / "keel.toml").write_text(
         f'deployment = "{tmp_path}/manifest.json"\njournal_url = "sqlite:///{tmp_path}/keel.sqlite"\n'
@@ -229,8 +229,8 @@ def test_a_vault_lives_on_sepolia_by_the_commands(rehearsal, keel, tmp_path):
     post_vol(rehearsal.sender("vol_poster"), deployment, ETH, expiry, 0.6)
     series = list_series(rehearsal.sender("keeper"), deployment, ETH, False, expiry, 2_900)
     rehearsal.faucet("taker", 10_000)
-    quote = make_quote(rehearsal.w3, deployment, account_of("quoter"), series, 2.0, edge=0.01)
-    fill(rehearsal.sender("taker"), deployment, quote)
+    (tmp_path / "quote.json").write_text(keel("options", "quote", series.label, "2", by="quoter"))
+    assert "2 options bought for " in keel("options", "fill", str(tmp_path / "quote.json"), by="taker")
     before = json.loads(keel("status", "--json"))
 
     keel("run", "--once")

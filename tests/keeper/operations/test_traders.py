@@ -103,6 +103,19 @@ def test_a_maker_writes_against_collateral_and_takes_the_rest_back(vault, keel, 
     assert int(returned.output.split()[0].replace(",", "")) == pytest.approx(back, abs=2)
 
 
+def test_a_quote_tells_what_its_price_is_made_of(vault, keel):
+    shown = keel("quote", series_of(vault, is_call=True).label, "0.5", by="quoter")
+
+    found = json.loads(shown.output)
+    parts = found["price_usdc"]
+    price = int(found["quote"]["price"]) / WAD
+    assert parts.pop("sum") == price
+    assert set(parts) == {"mid", "spread", "lean", "skew", "bound"}
+    assert sum(parts.values()) == pytest.approx(price, rel=1e-12)
+    assert found["limit"] is None
+    assert "no premium is leant on" in found["caveat"]
+
+
 def test_anyone_funds_what_is_owed(vault, keel):
     settle(vault, series_of(vault, is_call=True), 3_100)
 
@@ -174,7 +187,8 @@ def test_a_file_that_is_no_good_quote_is_told(vault, keel, quoted, tmp_path, cha
         (("claim", "ETH-27NOV26-3000-C"), "claim: not settled"),
         (("take-back", "ETH-27NOV26-3000-C"), "collateral: not settled"),
         (("quote", "ETH-27NOV26-3000-C", "0"), "0 is not a positive amount"),
-        (("quote", "ETH-27NOV26-3000-C", "1", "--edge", "nan"), "--edge is from 0 to 1"),
+        (("quote", "ETH-27NOV26-3000-C", "1"), "The vault makes no quote for 1 ETH-27NOV26-3000-C: book: series not"),
+        (("quote", "ETH-27NOV26-3000-C", "1", "--nonce", "-1"), "--nonce is not below zero"),
         (("fill", "nowhere.json"), "nowhere.json cannot be read: No such file"),
         (("cancel", "5", "2"), "5 to 2 is no range of nonces"),
         (("cancel", "0", "99999"), "or one of more than 16,384"),

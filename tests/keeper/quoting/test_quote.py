@@ -12,7 +12,7 @@ from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import SIZE_UNIT, WAD, YEAR
 from keeper.pricing.black76 import price
 from keeper.pricing.calibration import Quotes, calibrate
-from keeper.quoting.terms import Quote, Reason
+from keeper.quoting.terms import LIFE, Quote, Reason
 from keeper.quoting.view import MarketSurface
 from keeper.risk import mirror
 from tests.keeper.quoting.vaults import (
@@ -192,7 +192,7 @@ def test_a_calibrated_chain_gives_the_middle_and_its_own_spread() -> None:
 
 def test_relief_for_the_book_is_paid_up_to_the_middle_and_nothing_else_above_the_bid() -> None:
     snapshot = vault((-25.0, 0.0, -15.0, 0.0))
-    bid, mid, _ = marks_of(snapshot, CALL)
+    bid, mid, _ = marks_of(replace(snapshot, timestamp=NOW + LIFE), CALL)  # both decay while the quote lives
     eager = replace(POLICY, tail_aversion=1.0, uncertainty_width=0.0)
 
     relief = offered(ask(snapshot, CALL, 5.0, vault_sells=False, policy=eager))

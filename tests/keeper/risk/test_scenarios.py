@@ -5,7 +5,7 @@ import pytest
 
 from keeper.forecast import garch
 from keeper.risk.errors import RiskError
-from keeper.risk.scenarios import Scenarios, ewma_variances, filtered, filtered_historical
+from keeper.risk.scenarios import Scenarios, ewma_variances, filtered, filtered_historical, lognormal
 
 DAY = 1.0 / 365.0
 
@@ -104,3 +104,24 @@ def test_a_short_history_and_one_that_stands_still_are_refused(history):
     for past in (history.with_moves(history.moves[:99]), history.with_moves(history.moves * [1.0, 0.0, 1.0])):
         with pytest.raises(RiskError, match="no history"):
             filtered_historical(past)
+
+
+def test_without_a_past_prices_are_lognormal_with_the_given_volatilities_and_correlation():
+    vols = np.array([0.6, 0.5])
+
+    scenarios = lognormal(vols, 0.8, DAY)
+
+    moves = scenarios.log_return
+    assert moves.mean(axis=0) == pytest.approx([0.0, 0.0], abs=1e-15)
+    assert moves.std(axis=0) == pytest.approx(vols * np.sqrt(DAY), rel=0.001)
+    assert np.corrcoef(moves.T)[0, 1] == pytest.approx(0.8, abs=0.001)
+    tails = np.quantile(moves / (vols * np.sqrt(DAY)), [0.01, 0.05, 0.95, 0.99], axis=0)
+    assert tails == pytest.approx(np.array([[-2.326] * 2, [-1.645] * 2, [1.645] * 2, [2.326] * 2]), abs=0.05)
+    assert not scenarios.log_vol.any()
+
+
+def test_lognormal_scenarios_are_the_same_each_time():
+    once, again = (lognormal(np.array([0.6]), 0.8, DAY) for _ in range(2))
+
+    assert np.array_equal(once.moves, again.moves)
+    assert once.log_return.shape == (2_000, 1)
