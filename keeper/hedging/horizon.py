@@ -14,7 +14,11 @@ _ETHER = UNDERLYINGS.index("ETH")  # what gas is paid in
 
 
 def volatility(valuation: Valuation, underlying: int, policy: Policy) -> float:
-    """Of the underlying: the gross-vega-weighted mean of the book's, or the policy's without options."""
+    """Of the underlying: the gross-vega-weighted mean of the book's, or the policy's without options.
+
+    Implied and not forecast: it foretells the days ahead better than closes do, which is all that the chain keeps, and
+    the width of the no-trade region does not depend on it (docs/quant.md, Hedge program).
+    """
     lines = [line for line in valuation.positions if line.series.underlying == underlying]
     weight = sum(abs(line.vega) for line in lines)
     if weight == 0:

@@ -217,3 +217,13 @@ def test_no_other_band_has_a_better_certainty_equivalent() -> None:
     )
     for rule in others:
         assert frontier.certain(best, aversion) < frontier.certain(frontier.outcomes(_paths(), rule), aversion)
+
+
+@pytest.mark.parametrize("fixed", [0.0, 4.5])
+def test_what_the_hedge_program_charges_for_delta_is_the_same_for_every_volatility(fixed: float) -> None:
+    """c = γσ²S²H: a wrong volatility makes no wrong region."""
+    vol = np.array([0.2, 0.6, 1.5])
+
+    years = staying_time(0.01, 3_000.0, vol, 0.0005, fixed, 3e-5)
+
+    assert vol**2 * years == pytest.approx(0.6**2 * years[1], rel=1e-12)
