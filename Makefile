@@ -17,7 +17,7 @@ COVERING := tests/contracts tests/attacks
 FORK_TESTS := tests/fork tests/e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-fork lint format bench gas stress mutants coverage lock clean snapshot
+.PHONY: help setup demo test test-fast test-fork lint format bench pictures gas stress mutants coverage lock clean snapshot
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -51,6 +51,9 @@ format: .venv/.installed ## let ruff format and sort imports
 
 bench: setup ## the benchmarks (ONLY=gas|quant|keeper): a table and out/bench.json
 	@$(BIN)/python tests/bench $(if $(ONLY),--only $(ONLY))
+
+pictures: .venv/.installed ## draw docs/pictures anew (ONLY=NAME); some of recorded data, where there are any
+	@$(BIN)/python tests/pictures $(ONLY)
 
 gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
 	@$(BIN)/python tests/bench $(if $(UPDATE),--gas-update,--gas-diff)

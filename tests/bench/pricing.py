@@ -161,13 +161,13 @@ def _implied() -> list[Row]:
     columns, vol = (o.prices, o.strike, o.years, o.is_call), o.vol
     few = [column[:_SCALAR].tolist() for column in columns]
     kernel, by_numpy = (_implied_ours(*columns, method) for method in ("kernel", "numpy"))
-    naive = _newton(*columns)
+    naive = newton(*columns)
     np.testing.assert_allclose(_implied_vollib(*few), kernel.vol[:_SCALAR], rtol=1e-12)
     seconds = medians(
         {
             "kernel": partial(_implied_ours, *columns, "kernel"),
             "numpy": partial(_implied_ours, *columns, "numpy"),
-            "Newton": partial(_newton, *columns),
+            "Newton": partial(newton, *columns),
             "lets_be_rational": partial(_implied_vollib, *few),
             "QuantLib": partial(_implied_quantlib, *few),
         },
@@ -195,7 +195,7 @@ def _implied_ours(
     return implied_vol(prices, 100.0, strike, years, is_call, method=method)
 
 
-def _newton(prices: Array, strike: Array, years: Array, is_call: npt.NDArray[np.bool_]) -> Array:
+def newton(prices: Array, strike: Array, years: Array, is_call: npt.NDArray[np.bool_]) -> Array:
     """What one writes at first: Newton on the price from the at-the-money guess."""
     s, x, sign = np.maximum(np.sqrt(2 * np.pi) * prices / 100.0, 0.05), np.log(100.0 / strike), np.where(is_call, 1, -1)
     for _ in range(20):

@@ -1,6 +1,7 @@
-"""Time charts as static SVG: no script is needed to see them, colours come from the page's style sheet.
+"""Charts as static SVG: no script is needed to see them, colours come from the page's style sheet.
 
-A chart is a stack of panels over one time axis. It is drawn once per width of screen, so that text keeps its size.
+A chart is a stack of panels over one axis, of time or of any number. It is drawn once per width of screen, so that
+text keeps its size.
 What came before ``squeeze_until`` gets at most a sixth of the width: quiet hours that would otherwise fill the picture.
 """
 
@@ -49,7 +50,7 @@ class Band:
 class Move:
     """A marker at ``after``; with ``before``, also a hollow one there and a line between them."""
 
-    time: int
+    time: float
     after: float
     role: str
     title: str
@@ -106,14 +107,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """``times`` in seconds, rising, one per value of every line."""
+    """``times`` in seconds, rising, one per value of every line; with ``axis`` any numbers, of which it writes one, and
+    which ``unit`` names."""
 
     label: str
-    times: tuple[int, ...]
+    times: Sequence[float]
     panels: tuple[Panel, ...]
     events: tuple[Event, ...] = ()
     squeeze_until: int | None = None
     lanes: tuple[Lane, ...] = ()
+    axis: Callable[[float], str] | None = None
+    unit: str = ""
 
     @property
     def squeezed(self) -> float | None:
@@ -141,6 +145,37 @@ class _Scale:
 
 def draw(chart: Chart, width: int) -> Markup:
     """The chart as an `<svg>` of ``width`` pixels; it scales with its container."""
+    parts, x, first_top, floor = _drawn(chart, width)
+    positions = ",".join(f"{x(t):.1f}" for t in chart.times)
+    return Markup(
+        f'<svg class="w{width}" viewBox="0 0 {width} {floor + _BOTTOM:.0f}" role="img" '
+        f'aria-label="{escape(chart.label)}" data-x="{positions}">'
+        f"{''.join(parts)}"
+        f'<line class="cursor" y1="{first_top:.0f}" y2="{floor:.0f}" x1="0" x2="0" visibility="hidden"/></svg>'
+    )
+
+
+def picture(chart: Chart, width: int, style: str) -> str:
+    """The chart as a file of its own, with its style sheet and a legend of its lines."""
+    parts, _, _, floor = _drawn(chart, width)
+    roles = {line.name: line.role for panel in chart.panels for line in panel.lines}
+    at, below = _LEFT, floor + _BOTTOM + 20.0
+    for name, role in roles.items():
+        if at + 24 + _CHARACTER * len(name) > width:
+            at, below = _LEFT, below + 18.0
+        parts.append(f'<line class="line {role}" x1="{at:.0f}" x2="{at + 18:.0f}" y1="{below:.0f}" y2="{below:.0f}"/>')
+        parts.append(f'<text x="{at + 24:.0f}" y="{below + 4:.0f}">{escape(name)}</text>')
+        at += 46 + _CHARACTER * len(name)
+    height = f"{below + 12:.0f}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">\n'
+        f"<title>{escape(chart.label)}</title>\n<style>{style}</style>\n"
+        f'<rect class="page" width="{width}" height="{height}"/>\n' + "\n".join(parts) + "\n</svg>\n"
+    )
+
+
+def _drawn(chart: Chart, width: int) -> tuple[list[str], _Scale, float, float]:
+    """Panels, lanes, axis and events, the axis' scale, and where the panels begin and end."""
     narrow = width < 500
     left = 52.0 if narrow else _LEFT
     right = _RIGHT_AXIS if any(p.share_of for p in chart.panels) else 20.0
@@ -156,15 +191,12 @@ def draw(chart: Chart, width: int) -> Markup:
         parts.extend(_lane(chart.times, lane, x, top))
         top += _LANE + _GAP
     floor = top - _GAP
-    parts.extend(_time_axis(x, first_top, floor))
+    if chart.axis is None:
+        parts.extend(_time_axis(x, first_top, floor))
+    else:
+        parts.extend(_number_axis(x, chart.axis, chart.unit, floor))
     parts.extend(_events(chart.events, x, first_top, floor, left, width - right))
-    positions = ",".join(f"{x(t):.1f}" for t in chart.times)
-    return Markup(
-        f'<svg class="w{width}" viewBox="0 0 {width} {floor + _BOTTOM:.0f}" role="img" '
-        f'aria-label="{escape(chart.label)}" data-x="{positions}">'
-        f"{''.join(parts)}"
-        f'<line class="cursor" y1="{first_top:.0f}" y2="{floor:.0f}" x1="0" x2="0" visibility="hidden"/></svg>'
-    )
+    return parts, x, first_top, floor
 
 
 def readings(chart: Chart) -> dict[str, list[object]]:
@@ -187,7 +219,9 @@ def ticks(low: float, high: float, count: int) -> tuple[float, ...]:
 
 
 def _time_scale(chart: Chart, left: float, right: float) -> _Scale:
-    begin, end = chart.times[0], max(chart.times[-1], chart.times[0] + 1)
+    begin, end = chart.times[0], chart.times[-1]
+    if end == begin:
+        end = begin + 1
     bend = chart.squeeze_until
     if bend is None or not begin < bend < end:
         return _Scale(((begin, left), (end, right)))
@@ -230,7 +264,7 @@ def _panel(
         yield from _move(move, x(move.time), y)
 
 
-def _lane(times: Sequence[int], lane: Lane, x: _Scale, top: float) -> Iterable[str]:
+def _lane(times: Sequence[float], lane: Lane, x: _Scale, top: float) -> Iterable[str]:
     yield f'<text class="title" x="4" y="{top - 8:.0f}">{escape(lane.name)}</text>'
     begin = 0
     for i in range(1, len(times) + 1):
@@ -266,7 +300,7 @@ def _move(move: Move, at: float, y: _Scale) -> Iterable[str]:
     yield f'<circle cx="{at:.1f}" cy="{y(move.after):.1f}" r="3.2"/></g>'
 
 
-def _path(times: Sequence[int], line: Line, x: _Scale, y: _Scale) -> str:
+def _path(times: Sequence[float], line: Line, x: _Scale, y: _Scale) -> str:
     words: list[str] = []
     drawing = False
     for time, value in zip(times, line.values, strict=True):
@@ -284,7 +318,7 @@ def _path(times: Sequence[int], line: Line, x: _Scale, y: _Scale) -> str:
     return "".join(words)
 
 
-def _area(times: Sequence[int], band: Band, x: _Scale, y: _Scale) -> str:
+def _area(times: Sequence[float], band: Band, x: _Scale, y: _Scale) -> str:
     there = [f"{x(t):.1f} {y(v):.1f}" for t, v in zip(times, band.upper, strict=True)]
     back = [f"{x(t):.1f} {y(v):.1f}" for t, v in zip(times, band.lower, strict=True)]
     return f"M{'L'.join([*there, *reversed(back)])}Z"
@@ -311,6 +345,15 @@ def _time_axis(x: _Scale, top: float, floor: float) -> Iterable[str]:
         )
         if left - origin > 100:
             yield f'<text class="note" x="{origin:.1f}" y="{floor + 18:.1f}">{hours:.0f} h before</text>'
+
+
+def _number_axis(x: _Scale, write: Callable[[float], str], unit: str, floor: float) -> Iterable[str]:
+    (begin, left), (end, right) = x.knots[0], x.knots[-1]
+    for value in ticks(begin, end, int((right - left) // 75)):
+        at = x(value)
+        yield f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{floor:.1f}" y2="{floor + 4:.1f}"/>'
+        yield f'<text class="tick mid" x="{at:.1f}" y="{floor + 18:.1f}">{escape(write(value))}</text>'
+    yield f'<text class="note end" x="{right:.1f}" y="{floor + 33:.1f}">{escape(unit)}</text>'
 
 
 def _events(events: tuple[Event, ...], x: _Scale, top: float, floor: float, left: float, right: float) -> Iterable[str]:
