@@ -96,6 +96,11 @@ def select(condition: Bools, yes: Array | float, no: Array | float) -> Array:
     return np.where(condition, yes, no)
 
 
+def sign(condition: Bools) -> Array:
+    """1 where the condition holds, else -1."""
+    return np.asarray(2.0 * condition - 1.0)  # np.where branches, and waits where conditions follow no pattern
+
+
 def larger(a: Array | float, b: Array | float) -> Array:
     """The larger of two."""
     return np.asarray(np.maximum(a, b))
@@ -134,7 +139,9 @@ def mills_slope(z: Array) -> Array:
 
 def normal_cdf(d: Array) -> Array:
     """Φ(d)."""
-    return np.asarray(ndtr(d))
+    mirrored = -d
+    tail = ndtr(-np.abs(d))  # ndtr branches too: better on a sign that is always the same
+    return np.asarray(np.signbit(mirrored) + np.copysign(tail, mirrored))
 
 
 def inverse_or_zero(y: Array) -> Array:
@@ -158,7 +165,7 @@ def otm_side(forward: Array, strike: Array, d1: Array, d2: Array) -> tuple[Array
 
     Returns side, side·Φ(side·d1), side·Φ(side·d2) and the undiscounted value, never below zero.
     """
-    side = select(forward <= strike, 1.0, -1.0)
+    side = sign(forward <= strike)
     n1, n2 = side * normal_cdf(side * d1), side * normal_cdf(side * d2)
     return side, n1, n2, larger(forward * n1 - strike * n2, 0.0)
 
@@ -186,7 +193,7 @@ def black_price(forward: Array, strike: Array, vol: Array, years: Array, is_call
     """
     d1, d2 = d1_d2(log(forward / strike), vol * sqrt(years))
     side, _, _, otm = otm_side(forward, strike, d1, d2)
-    return otm + 0.5 * (select(is_call, 1.0, -1.0) - side) * (forward - strike)
+    return otm + 0.5 * (sign(is_call) - side) * (forward - strike)
 
 
 def black_greeks(
@@ -199,7 +206,7 @@ def black_greeks(
     forward = spot * to_forward
     d1, d2 = d1_d2(log(forward / strike), vol * root)
     side, n1, n2, otm = otm_side(forward, strike, d1, d2)
-    parity = 0.5 * (select(is_call, 1.0, -1.0) - side)
+    parity = 0.5 * (sign(is_call) - side)
     growth = to_forward * discount
     price = discount * (otm + parity * (forward - strike))
     density = growth * INV_SQRT_2PI * exp(-0.5 * d1 * d1)

@@ -220,6 +220,9 @@ def _compile_primitives() -> None:
     def select(condition, yes, no):  # type: ignore[no-untyped-def]
         return yes if condition else no
 
+    def sign(condition):  # type: ignore[no-untyped-def]
+        return 1.0 if condition else -1.0
+
     def larger(a, b):  # type: ignore[no-untyped-def]
         return a if a > b else b
 
@@ -290,7 +293,7 @@ def _compile_primitives() -> None:
     def inverse_or_zero(y):  # type: ignore[no-untyped-def]
         return 0.0 if y < TINY else 1.0 / y
 
-    for twin in (select, larger, smaller, sqrt, exp, log, mills, mills_slope, normal_cdf, inverse_or_zero):
+    for twin in (select, sign, larger, smaller, sqrt, exp, log, mills, mills_slope, normal_cdf, inverse_or_zero):
         extending.overload(getattr(elementwise, twin.__name__), jit_options=_INLINED, strict=False)(_always(twin))
     for helper in (*elementwise.STEPS, *lets_be_rational.STEPS):
         extending.register_jitable(**_INLINED)(helper)
