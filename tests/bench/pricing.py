@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import statistics
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +19,16 @@ from scipy.special import ndtr
 from vollib.black_scholes import black_scholes
 from vollib.black_scholes.greeks import analytical
 
-from keeper.pricing.black76 import greeks, price
+from keeper.pricing.black76 import price
 from keeper.pricing.implied import ImpliedVol, implied_vol
 from keeper.pricing.kernel import Method
-from tests.bench import vectorized
-from tests.bench.results import Row, medians, row
+from tests.bench import textbook, vectorized
+from tests.bench.results import PROJECT, Row, medians, row
+from tests.bench.textbook import Options, naive, ours
 
 Array = npt.NDArray[np.float64]
 
-_PRICES = "price + 5 Greeks"
+_PRICES = "price + Greeks"  # seven, as textbook numpy; the libraries give five
 _SIZE = 100_000
 _RECORDED = (5.8e5, 1.2e6)  # options/s of py_vollib_vectorized 0.1.1 (QUANT.md), where it cannot be installed
 _SCALAR = 2_000  # options that a loop over scalars is measured on
@@ -30,47 +36,23 @@ _SCALAR = 2_000  # options that a loop over scalars is measured on
 
 def run() -> list[Row]:
     """All rows."""
-    return [*_pricing(), *_implied(), *_vectorized()]
+    return [*_pricing(), *_alone(), *_implied(), *_vectorized()]
 
 
 # ---------------------------------------------------------------- price and Greeks
 
 
-@dataclass(frozen=True)
-class _Options:
-    """European options on a stock without dividends, as QUANT.md's baselines."""
-
-    spot: Array
-    strike: Array
-    years: Array
-    vol: Array
-    is_call: npt.NDArray[np.bool_]
-    rate: Array
-
-    @classmethod
-    def random(cls, size: int) -> _Options:
-        rng = np.random.default_rng(7)
-        strike = 100.0 * np.exp(rng.normal(0.0, 0.3, size))
-        years, vol = rng.uniform(1 / 365, 1.0, size), rng.uniform(0.2, 1.5, size)
-        is_call, rate = rng.random(size) < 0.5, rng.uniform(-0.01, 0.08, size)
-        return cls(np.full(size, 100.0), strike, years, vol, is_call, rate)
-
-    def rows(self) -> list[tuple[float, float, float, float, bool, float]]:
-        columns = (self.spot, self.strike, self.years, self.vol, self.is_call, self.rate)
-        return list(zip(*(column.tolist() for column in columns), strict=True))
-
-
 def _pricing() -> list[Row]:
     rows = []
     for size, runs in ((1_000, 50), (_SIZE, 15), (1_000_000, 5)):
-        options = _Options.random(size)
-        few = _Options.random(min(size, _SCALAR))
+        options = Options.random(size)
+        few = Options.random(min(size, _SCALAR))
         _check_agreement(few)
         seconds = medians(
             {
-                "numpy": partial(_ours, options, "numpy"),
-                "kernel": partial(_ours, options, "kernel"),
-                "naive": partial(_naive, options),
+                "numpy": partial(ours, options, "numpy"),
+                "kernel": partial(ours, options, "kernel"),
+                "naive": partial(naive, options),
                 "QuantLib": partial(_quantlib, few.rows()),
                 "vollib": partial(_vollib, few.rows()),
             },
@@ -78,33 +60,28 @@ def _pricing() -> list[Row]:
         )
         rate = {name: (len(few.spot) if name in ("QuantLib", "vollib") else size) / t for name, t in seconds.items()}
         name = f"{_PRICES}, {size:.0e}".replace("e+0", "e")
-        goals = {"numpy": 1.5, "kernel": 3.0} if size == _SIZE else {}
         for path in ("numpy", "kernel"):
-            against = f"{name}, {path} (peer: naive numpy)"
-            rows.append(row(against, rate[path], "options/s", peer=rate["naive"], ratio_goal=goals.get(path)))
+            rows.append(row(f"{name}, {path} (peer: naive numpy)", rate[path], "options/s", peer=rate["naive"]))
         for peer in ("vollib", "QuantLib"):
             rows.append(row(f"{name}, kernel (peer: {peer}, loop)", rate["kernel"], "options/s", peer=rate[peer]))
     return rows
 
 
-def _ours(o: _Options, method: Method) -> tuple[Array, ...]:
-    g = greeks(o.spot, o.strike, o.vol, o.years, o.is_call, o.rate, o.rate, method=method)
-    return g.price, g.delta, g.gamma, g.vega, g.theta, g.rho
-
-
-def _naive(o: _Options) -> tuple[Array, ...]:
-    """What one writes at first, with the formulas as they stand in the textbook."""
-    root = np.sqrt(o.years)
-    d1 = (np.log(o.spot / o.strike) + (o.rate + 0.5 * o.vol * o.vol) * o.years) / (o.vol * root)
-    d2 = d1 - o.vol * root
-    discount = np.exp(-o.rate * o.years)
-    density = np.exp(-0.5 * d1 * d1) / np.sqrt(2 * np.pi)
-    sign = np.where(o.is_call, 1.0, -1.0)
-    n1, n2 = ndtr(sign * d1), ndtr(sign * d2)
-    price = sign * (o.spot * n1 - o.strike * discount * n2)
-    theta = -o.spot * density * o.vol / (2 * root) - sign * o.rate * o.strike * discount * n2
-    rho = sign * o.strike * o.years * discount * n2
-    return price, sign * n1, density / (o.spot * o.vol * root), o.spot * density * root, theta, rho
+def _alone() -> list[Row]:
+    """Each path in processes of its own, in turns: how QUANT.md measured its baselines, and what its goals refer to."""
+    command = [sys.executable, "-P", str(Path(textbook.__file__))]  # -P: our folder's keeper.py is not the package
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    times: dict[str, list[float]] = {"naive": [], "numpy": [], "kernel": []}
+    for _ in range(3):
+        for path, found in times.items():
+            out = subprocess.check_output([*command, path, str(_SIZE)], env=environment, text=True)
+            found.append(float(out))
+    rate = {path: _SIZE / statistics.median(found) for path, found in times.items()}
+    name = f"{_PRICES}, 1e5, in a process of its own"
+    return [
+        row(f"{name}, {path} (peer: naive numpy)", rate[path], "options/s", peer=rate["naive"], ratio_goal=goal)
+        for path, goal in (("numpy", 1.5), ("kernel", 3.0))
+    ]
 
 
 def _quantlib(options: list[tuple[float, float, float, float, bool, float]]) -> list[tuple[float, ...]]:
@@ -128,10 +105,11 @@ def _vollib(options: list[tuple[float, float, float, float, bool, float]]) -> li
     return results
 
 
-def _check_agreement(options: _Options) -> None:
-    ours = np.array(_ours(options, "kernel"))
-    for peer in (_naive(options), np.array(_quantlib(options.rows())).T, np.array(_vollib(options.rows())).T):
-        np.testing.assert_allclose(ours, np.array(peer), rtol=1e-9, atol=1e-9)
+def _check_agreement(options: Options) -> None:
+    found = np.array(ours(options, "kernel"))
+    np.testing.assert_allclose(found, np.array(naive(options)), rtol=1e-9, atol=1e-9)
+    for peer in (_quantlib(options.rows()), _vollib(options.rows())):
+        np.testing.assert_allclose(found[:6], np.array(peer).T, rtol=1e-9, atol=1e-9)
 
 
 # ---------------------------------------------------------------- implied volatility
@@ -224,7 +202,7 @@ def _implied_quantlib(prices: list[float], strike: list[float], years: list[floa
 
 
 def _vectorized() -> list[Row]:
-    o, p = _Options.random(_SIZE), _Prices.random()
+    o, p = Options.random(_SIZE), _Prices.random()
     columns = (p.prices, p.strike, p.years, p.is_call)
     arrays = {
         **{name: getattr(o, name) for name in ("spot", "strike", "years", "rate", "vol", "is_call")},
@@ -233,16 +211,14 @@ def _vectorized() -> list[Row]:
     found = vectorized.measure(arrays)
     label, theirs = "py_vollib_vectorized, recorded", _RECORDED
     if found is not None:
-        np.testing.assert_allclose(_ours(o, "kernel")[0], found["value"], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(ours(o, "kernel")[0], found["value"], rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(_implied_ours(*columns, "kernel").vol, found["implied"], rtol=1e-9)
         label = "py_vollib_vectorized"
         theirs = (_SIZE / float(found["greeks_seconds"]), _SIZE / float(found["implied_seconds"]))
-    seconds = medians(
-        {"greeks": partial(_ours, o, "kernel"), "implied": partial(_implied_ours, *columns, "kernel")}, 15
-    )
-    ours = {name: _SIZE / taken for name, taken in seconds.items()}
+    seconds = medians({"greeks": partial(ours, o, "kernel"), "implied": partial(_implied_ours, *columns, "kernel")}, 15)
+    rate = {name: _SIZE / taken for name, taken in seconds.items()}
     greeks_row = f"{_PRICES}, 1e5, kernel (peer: {label})"
     return [
-        row(greeks_row, ours["greeks"], "options/s", peer=theirs[0], ratio_goal=50.0),
-        row(f"implied vol, 1e5, kernel (peer: {label})", ours["implied"], "options/s", peer=theirs[1], ratio_goal=1.0),
+        row(greeks_row, rate["greeks"], "options/s", peer=theirs[0], ratio_goal=50.0),
+        row(f"implied vol, 1e5, kernel (peer: {label})", rate["implied"], "options/s", peer=theirs[1], ratio_goal=1.0),
     ]

@@ -13,6 +13,8 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[2]
 OUT = PROJECT / "out" / "bench.json"
 
+_TURN_SECONDS = 0.005
+
 
 @dataclass(frozen=True)
 class Row:
@@ -49,16 +51,26 @@ def row(
 
 
 def medians(functions: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
-    """Median seconds of each function. They take turns, so that a busy moment of the machine hits all of them."""
+    """Median seconds of each function. They take turns, so that a busy moment of the machine hits all of them.
+
+    In its turn a short function is called for five milliseconds: its first call finds the processor's caches full of
+    another's data, which doubles a tenth of a millisecond and is nothing to a peer that takes ten.
+    """
     times: dict[str, list[float]] = {name: [] for name in functions}
-    for function in functions.values():
+    calls = {}
+    for name, function in functions.items():
         function()  # imports, caches and memory, once
+        calls[name] = max(1, int(_TURN_SECONDS / _seconds(function)))
     for _ in range(runs):
         for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            times[name].append(time.perf_counter() - start)
+            times[name] += [_seconds(function) for _ in range(calls[name])]
     return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def _seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def show(group: str, rows: list[Row]) -> None:
