@@ -103,15 +103,19 @@ def staying_time(
     With k = 0 the band is then Whalley and Wilmott's, with λ = 0 that of the fixed cost.
     """
     gamma, spot, vol, cost, fixed, aversion = _arrays(gamma, spot, vol, cost, fixed, aversion)
-    sixth, fifth, fourth = 4.0 * (cost * spot) ** 2, 3.0 * cost * spot * np.sqrt(2.0 * fixed), 2.0 * fixed
     goal = 6.0 * gamma**2 / aversion
-    # Each term alone reaches the goal later than all: from the first of these Newton falls to the root, never below.
+    # The two costs alone would give these u; in shares of the less, v from 1 down, a Newton step never falls below.
     with np.errstate(divide="ignore", invalid="ignore"):
-        u = np.fmin((goal / sixth) ** (1 / 6), (goal / fourth) ** 0.25)
-        for _ in range(_NEWTON_STEPS):
-            value = ((sixth * u + fifth) * u + fourth) * u**4 - goal
-            u = u - np.nan_to_num(value / (((6.0 * sixth * u + 5.0 * fifth) * u + 4.0 * fourth) * u**3))
-        return np.asarray(1.0 / (u**2 * aversion * (vol * spot) ** 2))
+        by_cost, by_fixed = (goal / (2.0 * cost * spot) ** 2) ** (1 / 6), (goal / (2.0 * fixed)) ** 0.25
+        start = np.fmin(by_cost, by_fixed)
+        sixth, fourth = (np.nan_to_num(x, nan=1.0) for x in ((start / by_cost) ** 6, (start / by_fixed) ** 4))
+    fifth = 1.5 * np.sqrt(sixth * fourth)
+    v = np.ones_like(start)
+    for _ in range(_NEWTON_STEPS):
+        value = ((sixth * v + fifth) * v + fourth) * v**4 - 1.0
+        v = v - value / (((6.0 * sixth * v + 5.0 * fifth) * v + 4.0 * fourth) * v**3)
+    with np.errstate(divide="ignore"):
+        return np.asarray(1.0 / (np.square(start * v) * aversion * (vol * spot) ** 2))
 
 
 @dataclass(frozen=True)

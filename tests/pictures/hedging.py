@@ -65,7 +65,7 @@ def _fee(power: float) -> str:
 def frontier() -> Chart:
     """Cost by what is left of risk, on each rule's lower envelope."""
     deviations = np.linspace(0.75, 2.5, 71)
-    roles = ("recorded", "fifth", "third", "second", "fourth", "ours")
+    roles = ("recorded", "fifth", "third", "second", "ours", "fourth", "optimum")
     lines = tuple(
         Line(name, [measured.cost_at(float(sd), points) for sd in deviations], role)
         for role, (name, points) in zip(roles, measured.summaries().items(), strict=True)

@@ -23,7 +23,7 @@ STYLE = (
     ".line{fill:none;stroke-width:1.6;stroke-linejoin:round}.ours{stroke:var(--ours);stroke-width:2.4}"
     ".second{stroke:var(--second);stroke-dasharray:7 4}.third{stroke:var(--third);stroke-dasharray:2 3}"
     ".fourth{stroke:var(--fourth);stroke-dasharray:9 3 2 3}.fifth{stroke:var(--fifth)}"
-    ".recorded{stroke:var(--soft);stroke-width:1}.band{fill:var(--band)}"
+    ".optimum{stroke:var(--ink)}.recorded{stroke:var(--soft);stroke-width:1}.band{fill:var(--band)}"
     ".quote line{stroke:var(--soft);stroke-width:2.5;stroke-opacity:.75}.quote circle{display:none}"
     ".bad circle{fill:var(--bad)}.point circle{fill:var(--third)}"
 )

@@ -113,6 +113,20 @@ def asymptotic_band(aversion: float) -> Rule:
     return rule
 
 
+def hedge_program(aversion: float) -> Rule:
+    """The keeper's own region: variance counts for the staying time, and no longer than to expiry."""
+
+    def rule(elapsed: float, spot: Array, step: int) -> tuple[Array, Array]:
+        years = MARKET.years - elapsed
+        _, delta, gamma = call(spot, MARKET.vol, years)
+        at_end = aversion * np.exp(MARKET.rate * years)  # of cash now
+        stays = bands.staying_time(gamma, spot, MARKET.vol, MARKET.cost, 0.0, at_end)
+        half = MARKET.cost / (at_end * spot * MARKET.vol**2 * np.minimum(stays, years))
+        return delta - half, delta + half
+
+    return rule
+
+
 def zakamouline(aversion: float) -> Rule:
     """Zakamouline's."""
 

@@ -127,8 +127,12 @@ def test_no_other_time_costs_less_and_the_best_band_hardly_does(
     assert paid <= 1.031 * (aversion * (vol * spot) ** 2 * (high**2 + low**2) / 12 + trades)
 
 
-def test_without_gamma_delta_stays_for_ever() -> None:
-    assert staying_time(0.0, 3_000.0, 0.6, 0.0005, 5.0, 1e-5) == np.inf
+def test_the_less_gamma_the_longer_delta_stays_and_for_ever_without() -> None:
+    """Also where the square of gamma is no number any more."""
+    times = staying_time([0.1, 1e-5, 1e-50, 1e-150, 1e-170, 0.0], 3_000.0, 0.6, 0.0005, [[5.0], [0.0]], 1e-5)
+
+    assert (np.diff(times[:, :4]) > 0.0).all()
+    assert (times[:, 4:] == np.inf).all()
 
 
 def test_derman_and_kamals_hedging_error() -> None:
