@@ -47,7 +47,7 @@ def row(
     elif ours_goal is not None:
         goal = f"{'>=' if is_rate else '<='} {ours_goal:g} {unit}"
         met = ours >= ours_goal if is_rate else ours <= ours_goal
-    return Row(name, ours, peer, ratio, unit, goal, met)
+    return Row(name, ours, peer, ratio, unit, goal, None if met is None else bool(met))  # of numpy's it may be
 
 
 def medians(functions: Mapping[str, Callable[[], Any]], runs: int) -> dict[str, float]:
