@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from keeper.domain.offer import Fill
+
 
 class Action(StrEnum):
     """TRADE submits the legs, HOLD is a decision not to; REFUSE: the keeper must not act and someone should look."""
@@ -54,7 +56,8 @@ class Decision:
     """One block's decision: pure function of a snapshot and a policy.
 
     ``risk_before`` and ``risk_after`` are the objective's terms of variance and CVaR in USDC; ``binding`` names the
-    limits that stopped the solver from going further, with their shadow prices in USDC per unit of the row.
+    limits that stopped the solver from going further, with their shadow prices in USDC per unit of the row. ``fills``
+    are of makers' offers: worth taking with the hedge that follows, while the legs count on none of them.
     """
 
     block_number: int
@@ -67,3 +70,4 @@ class Decision:
     risk_before: float = 0.0
     risk_after: float = 0.0
     binding: tuple[tuple[str, float], ...] = ()
+    fills: tuple[Fill, ...] = ()

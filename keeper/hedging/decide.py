@@ -8,12 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from keeper.domain.decision import Action, Costs, Decision, DeltaChange
+from keeper.domain.offer import Offer
 from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot, VenueKind
 from keeper.domain.units import WAD
 from keeper.domain.valuation import Valuation
 from keeper.hedging.few_legs import solve_by_legs
+from keeper.hedging.fills import fills_of
 from keeper.hedging.history import scenarios_of
 from keeper.hedging.horizon import gas_price
 from keeper.hedging.legs import MAX_LEGS, SMALLEST, Trade, executable, legs_of, restoring_legs
@@ -36,7 +38,38 @@ _BANDS = tuple(f"{greek} of {name}" for name in UNDERLYINGS for greek in ("delta
 _LIMITS = ("initial margin", "gap solvency", "gross leverage", *_BANDS)  # entries as in keeper/risk/limits.REASONS
 
 
-def decide(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None = None) -> Decision:
+def decide(
+    snapshot: Snapshot,
+    policy: Policy,
+    scenarios: Scenarios | None = None,
+    offers: Sequence[Offer] = (),
+    vega_budget_wad: int = 0,
+) -> Decision:
+    """What `_hedge` decides, and what of makers' ``offers`` is worth taking: at most ``vega_budget_wad`` of vega
+    (OptionBook.vega_budget). Nobody has to honour an offer, so the legs are those of the book as it is; a fill's delta
+    is hedged by the decision after it. Nothing is taken where nothing may be traded or the solver has no answer.
+    """
+    decision = _hedge(snapshot, policy, scenarios)
+    if not offers or decision.action is Action.REFUSE:
+        return decision
+    valuation = value(snapshot)
+    if valuation.margins.nav_bid <= 0:
+        return decision
+    caveat = ""
+    if scenarios is None:
+        try:
+            scenarios = scenarios_of(snapshot, policy, tuple({offer.series: None for offer in offers}))
+        except (RiskError, ValuationError) as error:
+            caveat = f"; offers without a tail: {error}"
+    try:
+        book, instruments = book_of(snapshot, valuation, policy), instruments_of(snapshot)
+        fills = fills_of(snapshot, valuation, book, instruments, policy, scenarios, offers, vega_budget_wad)
+    except (VenueError, SolverError, ValuationError) as error:
+        return replace(decision, reason=f"{decision.reason}; no offer is taken: {error}")
+    return replace(decision, fills=fills, reason=decision.reason + caveat)
+
+
+def _hedge(snapshot: Snapshot, policy: Policy, scenarios: Scenarios | None) -> Decision:
     """The cheapest trades that keep the book neutral inside every limit, or the reason why not to trade.
 
     What stays unhedged costs by its variance and, over ``scenarios``, by its CVaR. Without any they are made from the

@@ -7,10 +7,14 @@ be repeated to the last bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from keeper.domain.policy import Policy
+from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import WAD
 from keeper.domain.valuation import FloatArray
@@ -20,15 +24,20 @@ from keeper.risk.scenarios import Scenarios as Moves
 from keeper.risk.scenarios import filtered_moves
 
 
-def scenarios_of(snapshot: Snapshot, policy: Policy) -> Scenarios:
-    """Of the book, and of a unit of each underlying.
+def scenarios_of(snapshot: Snapshot, policy: Policy, offered: Sequence[Series] = ()) -> Scenarios:
+    """Of the book, of a unit of each underlying, and of a unit of each series that is offered.
 
     Raises:
         RiskError: see `moves_of`.
     """
     moves = moves_of(snapshot, policy.risk_horizon_days)
     spot = np.array([reading.price_wad / WAD for reading in snapshot.readings])
-    return Scenarios(revalue(snapshot, moves, method="numpy").total, np.expm1(moves.log_return) * spot)
+    book = revalue(snapshot, moves, method="numpy").total
+    units: dict[Series, FloatArray] = {}
+    if offered:
+        one_each = replace(snapshot, book=tuple(Position(series, WAD) for series in offered), venues=())
+        units = dict(zip(offered, revalue(one_each, moves, method="numpy").options.T, strict=True))
+    return Scenarios(book, np.expm1(moves.log_return) * spot, units)
 
 
 def moves_of(snapshot: Snapshot, days: float) -> Moves:

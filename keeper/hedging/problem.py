@@ -36,13 +36,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from keeper.domain.policy import Policy
-from keeper.domain.series import UNDERLYINGS
+from keeper.domain.series import UNDERLYINGS, Series
 from keeper.domain.snapshot import Snapshot, VaultState
 from keeper.domain.units import USDC, WAD
 from keeper.domain.valuation import Valuation
@@ -116,10 +116,12 @@ class Scenarios:
     Attributes:
         book: P&L of the book as it stands, options revalued in full, USDC, (S,).
         moves: P&L of holding a unit of each underlying, USDC, (S, underlyings).
+        units: P&L of a unit of series that makers offer, USDC, (S,) each.
     """
 
     book: Array
     moves: Array
+    units: Mapping[Series, Array] = field(default_factory=dict)
 
 
 def book_of(snapshot: Snapshot, valuation: Valuation, policy: Policy) -> Book:

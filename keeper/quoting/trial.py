@@ -12,19 +12,15 @@ from math import isqrt
 from typing import Final
 
 from keeper.domain.snapshot import Assessment, Mode, Snapshot
-from keeper.domain.units import DAY, HOUR, SIZE_UNIT, USDC, WAD, WAD_PER_USDC_UNIT, YEAR
+from keeper.domain.units import SIZE_UNIT, USDC, WAD, WAD_PER_USDC_UNIT, YEAR
 from keeper.quoting.terms import Reason
 from keeper.quoting.view import Line, View
 from keeper.risk import mirror
 from keeper.risk.limits import check_fill
 from keeper.risk.mirror import OptionSums
+from keeper.venues.maker import LAST_FILL, MAX_DEVIATIONS, MAX_SURFACE_AGE, MIN_TENOR
 
-# OptionBook's constants.
-LAST_FILL: Final = HOUR
-MIN_TENOR: Final = DAY
-MAX_SURFACE_AGE: Final = 2 * HOUR
-MAX_DEVIATIONS: Final = 25 * 10**17
-VEGA: Final = 4 * 10**17
+VEGA: Final = 4 * 10**17  # OptionBook's, of spot·√T
 _PREMIUM: Final = WAD * WAD // USDC  # WAD * WAD per smallest unit of USDC
 
 
