@@ -25,9 +25,16 @@ def options() -> None:
 @click.argument("size", type=Amount())
 @click.option("--buy", is_flag=True, help="What the vault would buy; without it what it would sell.")
 @click.option("--nonce", type=int, default=0, show_default=True, help="By which it can be cancelled.")
+@click.option(
+    "--market",
+    type=_FILE,
+    help="Fresh option chain, as for `keel surface post`, to price by; else the posted surface.",
+)
 @account_option
 @config_option
-def quote(series: str, size: Decimal, buy: bool, nonce: int, account: str, config: Path | None) -> None:
+def quote(
+    series: str, size: Decimal, buy: bool, nonce: int, market: Path | None, account: str, config: Path | None
+) -> None:
     """Sign a quote as the vault's quoter and print it, for a file that a taker or maker trades within 45 seconds.
 
     With it comes what the price is made of: its value on the surface, the spread, a lean for the variance premium, what
@@ -41,7 +48,7 @@ def quote(series: str, size: Decimal, buy: bool, nonce: int, account: str, confi
     from keeper.operations import traders
 
     settings = settings_of(config, account)
-    show(traders.quote(settings, series, size, nonce, vault_sells=not buy, ask=asking()))
+    show(traders.quote(settings, series, size, nonce, vault_sells=not buy, market=market, ask=asking()))
 
 
 @options.command()

@@ -6,7 +6,7 @@ import math
 from dataclasses import astuple, dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from keeper.domain.series import EXPIRY_HOUR, UNDERLYINGS, Series
 from keeper.domain.units import WAD, YEAR, to_wad
@@ -191,18 +191,6 @@ def post_vol(
             first slice of an underlying, which is the governor's.
     """
     now = poster.w3.eth.get_block("latest")["timestamp"]
-    return poster.send(vol_call(poster.w3, deployment, underlying, expiry, vol, now, smile), "post volatility")
-
-
-def vol_call(
-    w3: Web3,
-    deployment: Deployment,
-    underlying: int,
-    expiry: int,
-    vol: float,
-    when: int,
-    smile: Smile | None = None,
-) -> Any:
-    """The call that posts a slice in a block with timestamp ``when``."""
-    shape = (smile or Smile()).shape(vol, expiry - when)
-    return bind(w3, deployment, "VolOracle").functions.post(underlying, expiry, *shape)
+    shape = (smile or Smile()).shape(vol, expiry - now)
+    call = bind(poster.w3, deployment, "VolOracle").functions.post(underlying, expiry, *shape)
+    return poster.send(call, "post volatility")

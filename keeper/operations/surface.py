@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,8 @@ from keeper.pricing.posting import Planned, half_spreads, plan, targets, thresho
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from keeper.chain.deployments import Deployment
+    from keeper.chain.rpc import Connection
     from keeper.config import Settings
     from keeper.domain.snapshot import VolSlice
 
@@ -78,9 +80,21 @@ def post_surface(
         KeelError: of the kind of whatever stands in the way; what was posted before is posted.
     """
     underlying = UNDERLYINGS.index(symbol)
-    chain = read_chain(path)
     session = open_session(settings)
-    now = session.connection.header().timestamp
+    chain, calibration = calibrated(path, session.connection.header().timestamp)
+    sender = None if dry_run else Sender(session.connection.w3, session.account(ask))
+    with node_may_go():
+        rows = _post(session, sender, underlying, chain, calibration, also)
+    return Report(underlying, chain.quoted_at, calibration, rows)
+
+
+def calibrated(path: Path, now: int) -> tuple[OptionChain, Calibration]:
+    """The quotes in a file, and the surface that fits them.
+
+    Raises:
+        KeelError: they are too old at the newest block's time ``now``, or no surface; or the file cannot be read.
+    """
+    chain = read_chain(path)
     if abs(now - chain.quoted_at) > _OLDEST:
         raise KeelError(
             f"The quotes of {path} are of {utc_minute(chain.quoted_at)} UTC, the newest block of {utc_minute(now)}.",
@@ -88,13 +102,9 @@ def post_surface(
             todo=f"Record them again: they may be {_OLDEST // MINUTE} minutes old.",
         )
     try:
-        calibration = calibrate(chain.quotes)
+        return chain, calibrate(chain.quotes)
     except PricingError as error:
         raise ConfigError(f"{path} makes no surface: {error}.", kept=_NOTHING) from None
-    sender = None if dry_run else Sender(session.connection.w3, session.account(ask))
-    with node_may_go():
-        rows = _post(session, sender, underlying, chain, calibration, also)
-    return Report(underlying, chain.quoted_at, calibration, rows)
 
 
 def _post(
@@ -105,7 +115,7 @@ def _post(
     calibration: Calibration,
     also: Iterable[int],
 ) -> tuple[Row, ...]:
-    """Slices in force first: a new one is measured from them. Each is planned on what the chain then says."""
+    """Slices in force first: a new one is measured from them."""
     connection, deployment = session.connection, session.deployment
     block = connection.header()
     known = {held.expiry for held in read_oracle(connection, deployment, underlying, block).held}
@@ -116,22 +126,44 @@ def _post(
     expiries.sort(key=lambda expiry: expiry not in known)
     wanted = targets(calibration.surface, half_spreads(calibration), chain.spot, chain.quoted_at, expiries)
     stake, gas_price = _vega_at_stake(session), _usdc_per_gas(session)
+
+    def send(call: Any, action: str) -> str | None:
+        return sender.send(call, action)["transactionHash"].to_0x_hex() if sender is not None else None
+
+    def worth(target: VolSlice) -> int:
+        return threshold(target.half_spread, _GAS * gas_price, stake)
+
+    return post_slices(connection, deployment, underlying, wanted, _PATIENCE, worth, send)
+
+
+def post_slices(
+    connection: Connection,
+    deployment: Deployment,
+    underlying: int,
+    wanted: Mapping[int, VolSlice],
+    patience: int,
+    worth: Callable[[VolSlice], int],
+    send: Callable[[Any, str], str | None],
+) -> tuple[Row, ...]:
+    """Move slices towards the wanted ones, by expiry and in this order, each planned on what the chain then says.
+
+    Args:
+        patience: Seconds from the newest block in which a post must be accepted.
+        worth: The smallest change of volatility (WAD) to post of a slice.
+        send: Is given calls and what they are for, and returns the hash of the transaction if there is one.
+    """
     rows = []
-    for expiry in expiries:
+    for expiry, target in wanted.items():
         block = connection.header()
         oracle = read_oracle(connection, deployment, underlying, block)
         held = oracle.held_at(expiry)
-        worth = threshold(wanted[expiry].half_spread, _GAS * gas_price, stake)
-        first = block.timestamp
-        planned = plan(oracle, expiry, wanted[expiry], first, first + _PATIENCE, worth)
+        planned = plan(oracle, expiry, target, block.timestamp, block.timestamp + patience, worth(target))
         transaction = None
-        if sender is not None and planned.post is not None:
-            one = planned.post
+        if (one := planned.post) is not None:
             call = bind(connection.w3, deployment, "VolOracle").functions.post(
                 underlying, expiry, one.theta, one.rho, one.phi, one.carry, one.half_spread
             )
-            receipt = sender.send(call, f"post the slice of {utc_second(expiry)}")
-            transaction = receipt["transactionHash"].to_0x_hex()
+            transaction = send(call, f"post the slice of {utc_second(expiry)}")
         rows.append(Row(planned, held.posted if held else None, transaction))
     return tuple(rows)
 

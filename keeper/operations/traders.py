@@ -13,6 +13,8 @@ from keeper.operations import options
 from keeper.operations.people import Ask, acting, event_of, node_may_go, positive
 from keeper.operations.quotes import ANYONE, Offer, Quote, Quoter, SignedQuote
 from keeper.operations.session import open_session
+from keeper.operations.surface import calibrated
+from keeper.quoting.view import MarketSurface
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +32,19 @@ _LARGEST_FILE: Final = 10_000  # bytes
 
 
 def quote(
-    settings: Settings, label: str, size: Decimal, nonce: int, *, vault_sells: bool, ask: Ask = None
+    settings: Settings,
+    label: str,
+    size: Decimal,
+    nonce: int,
+    *,
+    vault_sells: bool,
+    market: Path | None = None,
+    ask: Ask = None,
 ) -> dict[str, Any]:
     """Make a quote by the settings' policy and sign it as the configured key: for a file, with the parts of its price.
+
+    Args:
+        market: A fresh option chain of the series' underlying, to price by instead of the posted surface.
 
     Raises:
         KeelError: there is no such series, or no quote; or of the kind of whatever stands in the way.
@@ -41,9 +53,13 @@ def quote(
     if not 0 <= nonce < 2**256:
         raise ConfigError("--nonce is not below zero.", kept=_NOTHING)
     session = open_session(settings)
-    quoter = Quoter(session.connection, session.deployment, session.account(ask), settings.policy)
     with node_may_go():
         series = options.series_of(session.connection.w3, session.deployment, label)
+        surfaces = {}
+        if market is not None:
+            chain, found = calibrated(market, session.connection.header().timestamp)
+            surfaces[series.underlying] = MarketSurface.of_calibration(found, chain.quoted_at)
+        quoter = Quoter(session.connection, session.deployment, session.account(ask), settings.policy, surfaces)
         offer = quoter.make_quote(series, units, vault_sells=vault_sells, nonce=nonce)
     return to_json(offer.signed, session.deployment) | _made_of(offer)
 

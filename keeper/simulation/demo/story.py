@@ -14,12 +14,11 @@ from keeper.chain.deployments import Deployment, save
 from keeper.chain.rpc import Connection
 from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS, Series, next_expiry
-from keeper.domain.units import DAY, HOUR, USDC, WAD, from_wad
-from keeper.errors import KeelError
+from keeper.domain.units import DAY, HOUR, USDC, WAD
 from keeper.execution.records import Kind, Record
 from keeper.operations.contracts import bind, usdc_of
 from keeper.operations.deploy import deploy
-from keeper.operations.options import claim, fill, list_series, post_vol, vol_call
+from keeper.operations.options import claim, fill, list_series
 from keeper.operations.parameters import Parameters
 from keeper.operations.queue import claim_redemption, read_request, request_redeem
 from keeper.operations.quotes import Quoter
@@ -41,6 +40,7 @@ from keeper.simulation.demo.cast import (
 from keeper.simulation.demo.keeper_process import KeeperProcess
 from keeper.simulation.demo.observer import Observer, Watched
 from keeper.simulation.demo.path import MarketPath, MarketStep, quiet
+from keeper.simulation.demo.poster import Poster
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ _SALE_BEFORE_EXPIRY: Final = 31 * HOUR  # at least a day, which is the shortest 
 _SALE_BEFORE_PATH: Final = 22 * HOUR
 _QUIET_POST_EVERY: Final = 6  # steps of the quiet day between posts of the surface
 _POST_SECONDS: Final = HOUR  # between posts on the path
-_POST_TRIES: Final = 4
-_POST_WORTH: Final = 0.002  # volatility; a smaller move is not worth a post
 _REQUEST_WITHIN: Final = 0.5  # of the path's time: in the crash
 _EPOCH_CLOSE: Final = 9 * HOUR  # of the day, UTC, as RedemptionQueue has it
 
@@ -104,6 +102,7 @@ class Story:
     observer: Observer
     ledger: Ledger
     keeper: KeeperProcess
+    poster: Poster
 
     def __init__(self, path: MarketPath, folder: Path, fork: Fork, tell: Callable[[str, float], None]) -> None:
         self.path, self.folder, self.fork, self.tell = path, folder, fork, tell
@@ -132,12 +131,12 @@ class Story:
         for who, amount in DEPOSITS.items():
             self.market.fund_usdc(self.cast.address(who), amount * USDC)
             deposit(self.cast.sender(who), self.deployment, amount * USDC)
-        for underlying, vol in enumerate(self.path.vols):
-            for expiry in expiries:
-                post_vol(self.cast.sender("vol_poster"), self.deployment, underlying, expiry, vol)
+        now = self.market.timestamp()
+        look = self.poster.look(list(prices.values()), self.path.vols, expiries, now)
+        self.poster.post(look, now + HOUR)
         self.tell("selling options", 0.03)
         part = affordable(self.path.vols, [expiry - self.market.timestamp() for expiry in expiries])
-        quoter = Quoter(self.connection, self.deployment, self.cast.account("quoter"), Policy())
+        quoter = Quoter(self.connection, self.deployment, self.cast.account("quoter"), Policy(), look.surfaces())
         for purchase in PURCHASES:
             self._sell(purchase, part, quoter)
 
@@ -150,6 +149,7 @@ class Story:
         )
         manifest = save(self.deployment, self.folder / "deployment.json")
         self.keeper = KeeperProcess(self.folder, self.fork.url, manifest, keeper)
+        self.poster = Poster(self.connection, self.deployment, self.cast.sender("vol_poster"))
 
     def _deploy(self) -> Deployment:
         roles = ("guardian", "keeper", "quoter", "vol_poster")
@@ -242,28 +242,12 @@ class Story:
         """The market's volatilities, as near as the speed limit lets, are in the block that is mined inside."""
         self.market.rpc.call("evm_setAutomine", False)
         try:
-            for underlying, vol in enumerate(market.vols):
-                for expiry in self.progress.expiries:
-                    if expiry > when + HOUR:
-                        self._post(underlying, expiry, vol, when)
+            expiries = [expiry for expiry in self.progress.expiries if expiry > when + HOUR]
+            prices = list(self._prices(market).values())
+            self.poster.post(self.poster.look(prices, market.vols, expiries, self.market.timestamp()), when)
             yield
         finally:
             self.market.rpc.call("evm_setAutomine", True)
-
-    def _post(self, underlying: int, expiry: int, vol: float, when: int) -> None:
-        poster = self.cast.sender("vol_poster")
-        oracle = bind(self.fork.w3, self.deployment, "VolOracle").functions
-        posted = from_wad(oracle.vol(underlying, expiry, 0).call())
-        move = vol - posted
-        for _ in range(_POST_TRIES):
-            if abs(move) < _POST_WORTH:
-                return
-            call = vol_call(self.fork.w3, self.deployment, underlying, expiry, posted + move, when)
-            try:
-                poster.submit(call, "post volatility")
-                return
-            except KeelError:  # faster than the oracle lets
-                move /= 3
 
     def let_keeper_act(self, since: int | None = None) -> Record:
         """Wait until the keeper has decided on the newest block, its own transactions' blocks included.

@@ -2,17 +2,20 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from keeper.chain.deployments import save
 from keeper.cli import cli
 from keeper.domain.series import Position
-from keeper.domain.units import USDC, WAD
+from keeper.domain.units import USDC, WAD, YEAR
 from keeper.execution.records import Kind
 from keeper.operations.contracts import usdc_of
 from keeper.runtime.settlement import settlement
-from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, account_of, write_key
+from keeper.simulation.demo.poster import option_chain
+from tests.keeper.vault_on_fork import PASSPHRASE, SPOT, VOL, account_of, write_key
 
 PEOPLE = ("quoter", "taker", "stranger")
 
@@ -114,6 +117,48 @@ def test_a_quote_tells_what_its_price_is_made_of(vault, keel):
     assert sum(parts.values()) == pytest.approx(price, rel=1e-12)
     assert found["limit"] is None
     assert "no premium is leant on" in found["caveat"]
+
+
+def chain_file(path, now, expiries, vol):
+    """An option chain of ETH at one at-the-money volatility, as an exchange records it."""
+    q = option_chain(SPOT, vol, expiries, now)
+    table = pd.DataFrame(
+        {
+            "time": pd.to_datetime(now, unit="s", utc=True),
+            "type": np.where(q.is_call, "call", "put"),
+            "strike": q.strike,
+            "expiry": pd.to_datetime(q.expiry, unit="s", utc=True),
+            "forward": q.forward,
+            "index": float(SPOT),
+            "bid": q.bid / q.forward,
+            "ask": q.ask / q.forward,
+        }
+    )
+    table.to_parquet(path, index=False)
+
+
+def test_a_quote_is_priced_by_a_market_where_one_is_given(vault, keel, tmp_path):
+    call = series_of(vault, is_call=True)
+    chain_file(tmp_path / "chain.parquet", vault.now(), sorted(vault.read("VolOracle", "expiries", 0)), vol=VOL + 0.1)
+
+    posted, seen = (
+        json.loads(keel("quote", call.label, "0.5", *more, by="quoter").output)["price_usdc"]
+        for more in ((), ("--market", "chain.parquet"))
+    )
+
+    years = (call.expiry - vault.now()) / YEAR
+    vega = SPOT * 0.4 * years**0.5  # at the money
+    assert seen["mid"] - posted["mid"] == pytest.approx(0.1 * vega, rel=0.05)
+    assert seen["sum"] > posted["sum"]
+
+
+def test_an_old_market_prices_nothing(vault, keel, tmp_path):
+    chain_file(tmp_path / "old.parquet", vault.now() - 3_600, sorted(vault.read("VolOracle", "expiries", 0)), vol=VOL)
+
+    shown = keel("quote", series_of(vault, is_call=True).label, "0.5", "--market", "old.parquet", by="quoter")
+
+    assert shown.exit_code == 1
+    assert "Record them again" in shown.output
 
 
 def test_anyone_funds_what_is_owed(vault, keel):
