@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from keeper.domain.units import YEAR
+from keeper.domain.units import HOUR, YEAR
 from keeper.operations.options import Smile
 from keeper.operations.surface import post_slices
 from keeper.pricing.black76 import price
@@ -62,13 +62,15 @@ class Poster:
         fits = (calibrate(option_chain(spot, vol, expiries, now)) for spot, vol in zip(prices, vols, strict=True))
         return Look(tuple(prices), tuple(expiries), now, tuple(fits))
 
+    def open(self, look: Look) -> None:
+        """Post new slices, each in a block of its own: the next one is measured from it."""
+        self._post(look, HOUR, lambda call, action: self.sender.send(call, action)["transactionHash"].to_0x_hex())
+
     def post(self, look: Look, last: int) -> None:
         """Send what is worth a post and accepted in blocks until ``last``; nobody waits for it."""
-        patience = last - self.connection.header().timestamp
+        self._post(look, last - self.connection.header().timestamp, self.sender.submit)
 
-        def send(call: Any, action: str) -> str:
-            return self.sender.submit(call, action)
-
+    def _post(self, look: Look, patience: int, send: Callable[[Any, str], str]) -> None:
         def worth(target: VolSlice) -> int:
             return threshold(target.half_spread)
 

@@ -40,7 +40,7 @@ from keeper.simulation.demo.cast import (
 from keeper.simulation.demo.keeper_process import KeeperProcess
 from keeper.simulation.demo.observer import Observer, Watched
 from keeper.simulation.demo.path import MarketPath, MarketStep, quiet
-from keeper.simulation.demo.poster import Poster
+from keeper.simulation.demo.poster import Look, Poster
 from keeper.simulation.driver import BLOCK_TIME, MarketDriver
 
 if TYPE_CHECKING:
@@ -131,9 +131,8 @@ class Story:
         for who, amount in DEPOSITS.items():
             self.market.fund_usdc(self.cast.address(who), amount * USDC)
             deposit(self.cast.sender(who), self.deployment, amount * USDC)
-        now = self.market.timestamp()
-        look = self.poster.look(list(prices.values()), self.path.vols, expiries, now)
-        self.poster.post(look, now + HOUR)
+        look = self.poster.look(list(prices.values()), self.path.vols, expiries, self.market.timestamp())
+        self.poster.open(look)
         self.tell("selling options", 0.03)
         part = affordable(self.path.vols, [expiry - self.market.timestamp() for expiry in expiries])
         quoter = Quoter(self.connection, self.deployment, self.cast.account("quoter"), Policy(), look.surfaces())
@@ -223,7 +222,7 @@ class Story:
         """The prices move at once, and have been there for a while when the keeper looks."""
         moves_at = self.market.timestamp() + BLOCK_TIME
         quiet_seconds = max(step.timestamp - moves_at, 1)
-        with self._posted(step.market, moves_at) if step.post else _nothing():
+        with self._posted(self._look(step.market, moves_at), moves_at) if step.post else _nothing():
             mined = self.market.step(
                 self._prices(step.market), timestamp=moves_at, base_fee=step.market.base_fee, quiet=quiet_seconds
             )
@@ -237,14 +236,17 @@ class Story:
         self._claim_what_is_redeemed()
         self.observer.keeper_acted(step.market.vols, record.decision)
 
+    def _look(self, market: MarketStep, when: int) -> Look:
+        """What the poster sees just before the market moves."""
+        expiries = [expiry for expiry in self.progress.expiries if expiry > when + HOUR]
+        return self.poster.look(list(self._prices(market).values()), market.vols, expiries, self.market.timestamp())
+
     @contextmanager
-    def _posted(self, market: MarketStep, when: int) -> Iterator[None]:
+    def _posted(self, look: Look, when: int) -> Iterator[None]:
         """The market's volatilities, as near as the speed limit lets, are in the block that is mined inside."""
         self.market.rpc.call("evm_setAutomine", False)
         try:
-            expiries = [expiry for expiry in self.progress.expiries if expiry > when + HOUR]
-            prices = list(self._prices(market).values())
-            self.poster.post(self.poster.look(prices, market.vols, expiries, self.market.timestamp()), when)
+            self.poster.post(look, when)
             yield
         finally:
             self.market.rpc.call("evm_setAutomine", True)
