@@ -40,7 +40,7 @@ from keeper.risk.revaluation import tenor_power
 from keeper.venues.instrument import Instrument
 from keeper.venues.maker import OptionInstrument
 
-VOL_OF_VOL = 1.0  # η: about 5 % a day
+VOL_OF_VOL = 0.78  # η: as ETH's index of 30 days moved from 2022 to 2026
 _EXPLAINED = 0.87  # of the variance of an expiry's volatility, by the 30-day one (revaluation.py)
 _INSIDE = 1e-9  # share of NAV by which a row stays inside its limit: floats, and the rounding of sizes
 _GAMMA_PENALTY = 0.05  # USDC per USDC of delta per 1 % move outside the band

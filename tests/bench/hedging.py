@@ -12,8 +12,10 @@ import cvxpy as cp
 import numpy as np
 import numpy.typing as npt
 
+from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
+from keeper.domain.units import WAD
 from keeper.hedging.decide import decide, instruments_of
 from keeper.hedging.few_legs import solve_by_legs
 from keeper.hedging.problem import book_of, build
@@ -22,6 +24,7 @@ from keeper.hedging.solver import solve
 from keeper.risk.valuation import value
 from tests.bench.results import Row, medians, row
 from tests.keeper.hedging.conftest import make_snapshot, option
+from tests.keeper.hedging.makers import PUT, offer_of, short_of_vega
 from tests.keeper.hedging.programs import factor_hedge, mixed_integer, tail_hedge
 
 Array = npt.NDArray[np.float64]
@@ -31,7 +34,7 @@ _POLICY = Policy()
 
 def run() -> list[Row]:
     """All rows."""
-    return [*_own(), *_factors(), *_tail(1_000), *_tail(10_000), *_legs()]
+    return [*_own(), *_factors(), *_tail(1_000), *_tail(10_000), *_legs(), *_offers()]
 
 
 def _own() -> list[Row]:
@@ -160,6 +163,22 @@ def _tail_rebuilt(program: Program, solver: str, options: dict[str, Any]) -> flo
         cp.Minimize(program.linear @ z + tail.weight * t + tail.cap * cp.sum(cp.pos(losses - t))), [z <= program.bound]
     )
     return float(problem.solve(solver=solver, **options))
+
+
+def _offers() -> list[Row]:
+    """Two makers' options for a vault with one and a half times the vega that it may have."""
+    snapshot = short_of_vega()
+    offers = [offer_of(snapshot, 3.0), offer_of(snapshot, 2.0, position=PUT)]
+
+    def with_offers() -> Decision:
+        return decide(snapshot, _POLICY, offers=offers, vega_budget_wad=WAD)
+
+    seconds = medians({"with": with_offers, "without": lambda: decide(snapshot, _POLICY)}, 20)
+    name = "hedge from snapshot to decision, 2 instruments"
+    return [
+        row(f"{name} and 2 makers' options", 1e3 * seconds["with"], "ms"),
+        row(f"{name}, 2 series", 1e3 * seconds["without"], "ms"),
+    ]
 
 
 def _new_data(function: Callable[[Any], Any], data: list[Any]) -> Callable[[], Any]:

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from keeper.domain.offer import Fill, Offer
 from keeper.domain.policy import Policy
-from keeper.domain.series import Position, next_expiry
+from keeper.domain.series import Position
 from keeper.domain.snapshot import Mode, Snapshot
 from keeper.domain.units import DAY, WAD, to_wad
 from keeper.hedging.decide import decide, instruments_of
-from keeper.hedging.offers import Offered, with_offers
+from keeper.hedging.offers import VOL_OF_VOL, Offered, with_offers
 from keeper.hedging.problem import Scenarios, book_of, build
 from keeper.hedging.second_opinion import clarabel_objective
 from keeper.hedging.solver import solve
@@ -21,49 +20,12 @@ from keeper.risk import mirror
 from keeper.risk.limits import check_fill
 from keeper.risk.valuation import value
 from keeper.venues.maker import option_instruments
+from tests.keeper.forecast.recordings import implied_index
 from tests.keeper.hedging.conftest import BTC, ETH, NOW, Bitcoin, make_snapshot, option
+from tests.keeper.hedging.makers import EXPIRY, PUT, STRIKE, neutral, offer_of, short_of_vega
 
 POLICY = Policy()
 BUDGET = WAD  # of vega traded: more than any test takes but those of the budget
-EXPIRY = next_expiry(NOW + 60 * DAY)
-STRIKE = option(True, 3_000, 0, EXPIRY)
-PUT = option(False, 3_000, 0, EXPIRY)
-MIN_FILL = 0.1
-
-
-def offer_of(
-    snapshot: Snapshot,
-    cheaper: float = 0.0,
-    *,
-    position: Position = STRIKE,
-    size: float = 500.0,
-    least: float = MIN_FILL,
-    vault_sells: bool = False,
-    at: str = "mid",
-) -> Offer:
-    """At one of the contracts' marks, and worth ``cheaper`` USDC more to the vault than that."""
-    series = position.series
-    posted = snapshot.surface.slice_of(series.underlying, series.expiry)
-    price = getattr(mirror.marks(series, snapshot.readings[series.underlying], posted, NOW), at)
-    worth = price - to_wad(cheaper) if vault_sells else price + to_wad(cheaper)
-    return Offer(series, vault_sells, price, worth, to_wad(size), to_wad(least))
-
-
-def short_of_vega(excess: float = 1.5, **market: Any) -> Snapshot:
-    """A vault whose short straddles have ``excess`` times the vega band, the loss bucket full."""
-    unit = (
-        value(make_snapshot((option(True, 3_000, -1.0, EXPIRY), option(False, 3_000, -1.0, EXPIRY)))).options[ETH].vega
-    )
-    nav = 4_000_000.0
-    size = -excess * nav * make_snapshot().limits.vega_band / WAD / unit
-    return neutral((option(True, 3_000, -size, EXPIRY), option(False, 3_000, -size, EXPIRY)), **market)
-
-
-def neutral(book: tuple[Position, ...], **market: Any) -> Snapshot:
-    """A vault of 4m USDC whose delta is hedged by spot, with budgets that let a fill's delta be traded as well."""
-    delta = value(make_snapshot(book)).deltas[ETH]
-    ample = {"idle": 4_000_000.0, "loss_budget": 0.02, "turnover_budget": 1.0, "hedging_budget": 1.0}
-    return make_snapshot(book, held=-delta, **(ample | market))
 
 
 def vega_share(snapshot: Snapshot, fills: tuple[Fill, ...] = ()) -> float:
@@ -141,7 +103,7 @@ def test_what_is_left_unhedged_costs_so_that_risk_aversion_buys_beyond_the_band(
     snapshot = short_of_vega(0.9)
     offer = offer_of(snapshot, -5.0)
 
-    calm, averse = (fills(snapshot, offer, policy=replace(CALM, risk_aversion=a)) for a in (1.0, 300.0))
+    calm, averse = (fills(snapshot, offer, policy=replace(CALM, risk_aversion=a)) for a in (1.0, 500.0))
 
     assert calm == ()
     assert vega_share(snapshot, averse) < vega_share(snapshot) - 0.02
@@ -290,6 +252,18 @@ def test_a_vault_ten_times_as_large_takes_ten_times_as_much() -> None:
 
     assert one
     assert ten[0].size_wad == pytest.approx(10 * one[0].size_wad, rel=1e-3)
+
+
+@pytest.mark.skipif(implied_index() is None, reason="no recorded index of implied volatility")
+def test_volatility_moves_by_what_was_recorded() -> None:
+    """Daily changes of the logarithm of ETH's 30-day volatility, June 2022 to March 2026."""
+    index = implied_index()
+    assert index is not None
+    at_midnight = index.close[(index.times % DAY == 0)]
+
+    daily = np.diff(np.log(at_midnight))
+
+    assert pytest.approx(daily.std() * np.sqrt(365), rel=0.05) == VOL_OF_VOL
 
 
 def test_the_tail_buys_what_pays_in_it() -> None:
