@@ -15,7 +15,7 @@ from keeper.cli.demo import demo
 from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.governor import governance
 from keeper.cli.liquidator import auction, derisk
-from keeper.cli.operator import deploy, explain, run
+from keeper.cli.operator import deploy, doctor, explain, run
 from keeper.cli.surface import surface
 from keeper.cli.trader import options
 
@@ -42,6 +42,7 @@ def cli(debug: bool) -> None:
 
     \b
     keel run --dry-run     decide at every block and record why; send nothing
+    keel doctor            is everything right for it to run?
     keel status            the vault now: NAV, margin, delta, hedges, options
     keel explain now       what the keeper would do at this block, and why
 
@@ -51,7 +52,7 @@ def cli(debug: bool) -> None:
 
 
 _PEOPLE: Final = (deposit, redeem, queue, status, options, governance, derisk, auction)
-_OPERATOR: Final = (run, explain, surface, deploy, demo, data)
+_OPERATOR: Final = (run, explain, doctor, surface, deploy, demo, data)
 for _command in (*_OPERATOR, *_PEOPLE):
     cli.add_command(_command)
 

@@ -67,6 +67,30 @@ def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> No
 
 
 @click.command()
+@click.option("--compare", multiple=True, metavar="URL", help="Another node that should agree; may be given again.")
+@json_option
+@config_option
+def doctor(compare: tuple[str, ...], as_json: bool, config: Path | None) -> None:
+    """Is everything right for the keeper to run? A line for each check: it passes, or says what to do.
+
+    Journal and key file, node, clock, other nodes; gas, the contracts' code, roles, approvals, feeds, surface, mode,
+    and whether keeper and chain agree on the vault's margin. It sends nothing. Exit code 1 when a line does not pass.
+
+    \b
+    Examples:
+      keel doctor
+      keel doctor --json --compare https://another.node/...
+    """
+    settings = settings_of(config)
+    from keeper.operations.doctor import examine, render, to_json
+
+    findings = examine(settings, compare)
+    show(to_json(findings) if as_json else render(findings))
+    if not all(one.passed for one in findings):
+        sys.exit(1)
+
+
+@click.command()
 @click.option(
     "--governor", default="", metavar="ADDRESS", help="Owns the Governance: a Safe. The deploying account by default."
 )
