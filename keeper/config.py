@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from keeper.domain.policy import Policy
+from keeper.domain.safety import KillLevels
 from keeper.errors import ConfigError
 
 Location = tuple[int | str, ...]  # of a key, from the top of the file
@@ -27,7 +28,7 @@ _SECRETS: Final = ("rpc_url", "journal_url")  # what was written there is not re
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
 
-# What can be right for each key of [policy]; those that are not here may be anything from zero up.
+# What can be right for each key of a table; those that are not here may be anything from zero up.
 _BOUNDS: Final[dict[str, Any]] = {
     "risk_aversion": Field(gt=0),
     "risk_horizon_days": Field(gt=0, le=365),
@@ -45,13 +46,29 @@ _BOUNDS: Final[dict[str, Any]] = {
     "leg_gas": Field(ge=0, le=16_777_216),
     "premium_share": Field(ge=0, le=1),
 }
-_POLICY_FIELDS: Final[dict[str, Any]] = {
-    name: (Annotated[type(default), _BOUNDS.get(name, Field(ge=0))], default)
-    for name, default in asdict(_DEFAULTS).items()
+_LEVEL_BOUNDS: Final[dict[str, Any]] = {
+    "max_drawdown": Field(gt=0, le=1),
+    "max_margin_use": Field(gt=0, le=1),
+    "min_loss_budget": Field(ge=0, lt=1),
+    "max_gas_a_day": Field(gt=0),
 }
 
+
+def _fields(defaults: Any, bounds: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a table whose keys are a dataclass's; those without bounds may be anything from zero up."""
+    return {
+        name: (Annotated[type(default), bounds.get(name, Field(ge=0))], default)
+        for name, default in asdict(defaults).items()
+    }
+
+
 # The `[policy]` table: keys, meaning and defaults are those of keeper.domain.policy.Policy.
-PolicySettings: Final = create_model("PolicySettings", __config__=_FROZEN, **_POLICY_FIELDS)
+PolicySettings: Final = create_model("PolicySettings", __config__=_FROZEN, **_fields(_DEFAULTS, _BOUNDS))
+# The `[kill_switch]` table: those of keeper.domain.safety.KillLevels.
+KillSettings: Final = create_model("KillSettings", __config__=_FROZEN, **_fields(KillLevels(), _LEVEL_BOUNDS))
+
+
+_TABLES: Final = {"policy": asdict(_DEFAULTS), "kill_switch": asdict(KillLevels())}
 
 
 class Settings(BaseModel):
@@ -63,6 +80,8 @@ class Settings(BaseModel):
         journal_url: SQLAlchemy URL. Dry runs write to another file beside it.
         keystore: Path of an encrypted key file, or the alias of an ape account.
         passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
+        guardian_keystore: Of a guardian, with which the kill switch stops new business on chain too; empty for none.
+        guardian_passphrase_file: Of that one; nobody is asked for it.
         poll_seconds: Between looks for a new block.
         rpc_timeout_seconds: For one request.
         receipt_timeout_seconds: For a transaction to be mined before the keeper goes on and looks again.
@@ -75,15 +94,23 @@ class Settings(BaseModel):
     journal_url: str = "sqlite:///keel.sqlite"
     keystore: str = ""
     passphrase_file: str = ""
+    guardian_keystore: str = ""
+    guardian_passphrase_file: str = ""
     poll_seconds: Annotated[float, Field(ge=0.001, le=600)] = 1.0
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     receipt_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     policy_table: PolicySettings = Field(default_factory=PolicySettings, alias="policy")  # type: ignore[valid-type]
+    kill_table: KillSettings = Field(default_factory=KillSettings, alias="kill_switch")  # type: ignore[valid-type]
 
     @property
     def policy(self) -> Policy:
         """The domain's policy."""
         return Policy(**self.policy_table.model_dump())  # type: ignore[attr-defined]
+
+    @property
+    def kill_levels(self) -> KillLevels:
+        """The domain's levels of the kill switch."""
+        return KillLevels(**self.kill_table.model_dump())  # type: ignore[attr-defined]
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -133,6 +160,6 @@ def problem_of(error: ValidationError, near: Callable[[Location], str]) -> str:
 
 def _near(location: Location) -> str:
     if len(location) > 1:
-        return f"of [policy] are {', '.join(asdict(_DEFAULTS))}"
+        return f"of [{location[0]}] are {', '.join(_TABLES[str(location[0])])}"
     keys = [field.alias or name for name, field in Settings.model_fields.items()]
     return f"are {', '.join(keys)}"

@@ -21,8 +21,10 @@ from keeper.domain.units import WAD
 from keeper.errors import KeelError
 from keeper.execution.database import exists, parse_url
 from keeper.execution.journal import Journal
+from keeper.execution.orders import Orders
 from keeper.operations import doctor_chain
 from keeper.operations.session import Session, connect, manifest_of
+from keeper.operations.standing import in_words
 
 AHEAD: Final = 5  # seconds that a block may be ahead of this machine's clock: proposers' clocks differ, too
 BEHIND: Final = 90  # seconds without a block: seven slots of mainnet's
@@ -52,7 +54,8 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
         clock: This machine's, seconds since 1970.
     """
     found = [_checked("journal", lambda: journal_finding(settings.journal_url))]
-    found += [_checked("key file", lambda: key_file_finding(settings))]
+    found.append(_checked("orders", lambda: orders_finding(settings.journal_url)))
+    found.append(_checked("key file", lambda: key_file_finding(settings)))
     try:
         connection = connect(settings)
         head = connection.header()
@@ -112,6 +115,18 @@ def journal_finding(url: str) -> Finding:
         return Finding("journal", True, f"{journal.label}, " + ("empty" if last is None else f"up to block {last}"))
     finally:
         journal.close()
+
+
+def orders_finding(url: str) -> Finding:
+    """Whether an order stands, so that the keeper would start and do nothing, or not all."""
+    if not exists(url):
+        return Finding("orders", True, "none stands")
+    orders = Orders(url)
+    try:
+        stands = "; ".join(in_words(entry) for entry in orders.standing())
+    finally:
+        orders.close()
+    return Finding("orders", not stands, stands or "none stands", "Lift it with `keel resume`." if stands else "")
 
 
 def key_file_finding(settings: Settings) -> Finding:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
+from keeper.chain import accounts
 from keeper.chain.abi import function
 from keeper.chain.accounts import WatchOnly
 from keeper.chain.address_book import MULTICALL3
 from keeper.chain.multicall import Batch
 from keeper.config import Settings
 from keeper.errors import AccountError, ConfigError
+from keeper.execution.database import dry_run_url
+from keeper.execution.orders import Orders
 from keeper.execution.records import Record
 from keeper.operations.roles import Role
 from keeper.operations.session import Session, open_session
+from keeper.runtime.guard import Guard
 from keeper.runtime.loop import Keeper
+from keeper.runtime.twin import GuardianTwin
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,8 +38,18 @@ def run_keeper(
     signer = WatchOnly(session.keeper_address()) if dry_run else session.account(ask)
     if not dry_run:
         _require_role(session, signer.address)
-    journal = session.journal(dry_run=dry_run)
-    try:
+    with ExitStack() as opened:
+        journal = opened.enter_context(closing(session.journal(dry_run=dry_run)))
+        journal_url = dry_run_url(settings.journal_url) if dry_run else settings.journal_url
+        orders = opened.enter_context(closing(Orders(journal_url)))
+        guard = Guard(
+            session.connection,
+            session.deployment,
+            orders,
+            settings.kill_levels,
+            settings.policy.margin_tolerance,
+            None if dry_run else _twin(session),
+        )
         keeper = Keeper(
             session.connection,
             session.deployment,
@@ -43,6 +59,7 @@ def run_keeper(
             dry_run=dry_run,
             poll_seconds=settings.poll_seconds,
             wait_seconds=settings.receipt_timeout_seconds,
+            guard=guard,
         )
         _LOG.info(
             "keeper of vault %s on chain %d, journal %s%s",
@@ -53,8 +70,30 @@ def run_keeper(
         )
         keeper.run(once=once)
         return journal.last_decision()
-    finally:
-        journal.close()
+
+
+def _twin(session: Session) -> GuardianTwin | None:
+    """With the guardian's key where one is configured: a key that does not open, or is no guardian's, is an error now
+    and not when it is needed.
+
+    Raises:
+        AccountError
+    """
+    settings = session.settings
+    if not settings.guardian_keystore:
+        return None
+    path = accounts.keystore_path(settings.guardian_keystore)
+    account = accounts.unlock(path, settings.guardian_passphrase_file, environment={})  # which is the keeper's
+    batch, breaker = Batch(), session.deployment.address("CircuitBreaker")
+    roles = batch.add("CircuitBreaker", breaker, function("CircuitBreaker", "roles_of"), account.address)
+    batch.run(session.connection, session.connection.header())
+    if not roles.value & Role.GUARDIAN:
+        raise AccountError(
+            f"{account.address} is no guardian of the vault's CircuitBreaker {breaker}.",
+            kept="Nothing was sent.",
+            todo="Set `guardian_keystore` to a guardian's key, or leave it empty.",
+        )
+    return GuardianTwin(session.connection, session.deployment, account)
 
 
 def _require_role(session: Session, address: str) -> None:

@@ -102,7 +102,7 @@ def margin_mismatch(valuation: Valuation, snapshot: Snapshot) -> float:
     for u, (delta, options) in enumerate(zip(valuation.deltas, valuation.options, strict=True)):
         differences.append((delta - chain.delta[u] / WAD) * options.spot)
     unit = max(valuation.gross_notional, 1e-3 * max(abs(own.nav_mid), own.gross), 1.0)
-    return max(abs(d) for d in differences) / unit
+    return float(np.max(np.abs(differences))) / unit  # Python's max would pass over a NaN
 
 
 def venue_totals(venues: Sequence[Venue], underlying: int) -> VenueTotals:

@@ -21,6 +21,7 @@ RECALL_BELOW: Final = 1.0
 KEPT: Final = 1.5
 LEND_ABOVE: Final = 2.0
 LEAST: Final = 10_000 * USDC  # at a few per cent a year, what an hour of gas is worth in a month
+LEAST_AT_REST: Final = 100 * USDC
 MAX_BASE_FEE: Final = (
     5 * 10**9
 )  # wei: a transaction of 1.3 million gas, and later the way back, for a few days' interest
@@ -71,6 +72,26 @@ def lending(connection: Connection, deployment: Deployment, block: Header) -> It
     )
     call = Call(f"{name} {abs(change) / USDC:,.0f} USDC", hedger, function("Hedger", name).encode(abs(change)))
     yield Duty(Kind.LEND, "idle USDC", Action.TRADE, reason, call)
+
+
+def recalling(connection: Connection, deployment: Deployment, block: Header) -> Iterator[Duty]:
+    """The duty of a vault that is brought to rest: recall all that Aave pays out. Dust stays: it is not worth its gas.
+
+    Raises:
+        SnapshotError, RpcError, RpcUnavailableError: as reading the chain does.
+    """
+    venues = [venue for venue in deployment.venues if venue.kind is VenueKind.AAVE_V3_LENDING]
+    if not venues:
+        return
+    batch, view = Batch(), function("AaveV3Lending", "withdrawable")
+    withdrawable = batch.add("AaveV3Lending", venues[0].address, view, optional=True)
+    batch.run(connection, block)
+    amount = withdrawable.value or 0
+    if amount < LEAST_AT_REST:
+        return
+    words = f"recall {amount / USDC:,.0f} USDC"
+    call = Call(words, deployment.address("Hedger"), function("Hedger", "recall").encode(amount))
+    yield Duty(Kind.LEND, "idle USDC", Action.TRADE, f"{words}: the vault is brought to rest", call)
 
 
 def change_of(free: int, buffer: int, withdrawable: int, room: int = MAX_UINT256) -> int:

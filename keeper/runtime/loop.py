@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Final
 
@@ -20,10 +21,12 @@ from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
+from keeper.hedging.unwind import close_hedges
 from keeper.market.history import History
 from keeper.market.reader import read_snapshot
+from keeper.runtime.guard import Guard
 from keeper.runtime.heartbeat import heartbeat
-from keeper.runtime.lending import lending
+from keeper.runtime.lending import lending, recalling
 from keeper.runtime.redemptions import redemptions
 from keeper.runtime.settlement import Duty, settlement
 
@@ -50,6 +53,7 @@ class Keeper:
         poll_seconds: Between looks for a new block.
         wait_seconds: For a receipt, before a transaction counts as in flight.
         services: What else is due at a block.
+        guard: Asked before anything is sent. None for who stops the keeper by other means.
 
     Raises:
         WrongChainError: the node serves another chain than the deployment's.
@@ -69,11 +73,13 @@ class Keeper:
         poll_seconds: float = 1.0,
         wait_seconds: float = 60.0,
         services: Sequence[Service] = SERVICES,
+        guard: Guard | None = None,
     ) -> None:
         connection.require_chain(deployment.chain_id)
         self._connection, self._deployment, self._account = connection, deployment, account
         self._policy, self._journal, self._decide = policy, journal, decide
         self._dry_run, self._poll_seconds, self._services = dry_run, poll_seconds, tuple(services)
+        self._guard = guard
         self._stopped = threading.Event()
         self._executor = Executor(
             connection,
@@ -125,7 +131,7 @@ class Keeper:
         block = self._connection.header()
         if block.hash == self._seen:
             return None
-        if not in_flight:
+        if not in_flight and not (self._guard and self._guard.paused()):
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
@@ -143,7 +149,7 @@ class Keeper:
                 snapshot = read_snapshot(
                     self._connection, self._deployment, self._account.address, block.hash, self._history
                 )
-                decision = self._decided(snapshot, block)
+                decision = self._allowed(self._decided(snapshot, block), snapshot, block)
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)
         _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
@@ -154,13 +160,23 @@ class Keeper:
         record, intent = self._journal.record_action(
             decision, self._policy, snapshot, call, timestamp=snapshot.timestamp
         )
-        _tell(intent, self._executor.execute(intent))
+        self._tell(intent, self._executor.execute(intent), block)
         return record
 
+    def _allowed(self, decision: Decision, snapshot: Snapshot, block: Header) -> Decision:
+        """The decision, or a refusal where orders or the kill switch say that nothing is sent."""
+        refusal = self._guard.review(block, snapshot).refusal if self._guard else ""
+        if not refusal:
+            return decision
+        reason = f"nothing is sent, {refusal}; it would be: {decision.action}: {decision.reason}"
+        return replace(decision, action=Action.REFUSE, legs=(), reason=reason)
+
     def _decided(self, snapshot: Snapshot, block: Header) -> Decision:
+        rests = self._guard is not None and self._guard.unwinding() and not snapshot.book
         try:
-            return self._decide(snapshot, self._policy)
+            return (close_hedges if rests else self._decide)(snapshot, self._policy)
         except Exception as error:
+            self._count_error(block)
             # The next block may be fine, and settlement must go on; the record says that someone should look.
             _LOG.exception("block %d: no decision", block.number)
             return _plain(block, Action.REFUSE, f"deciding failed: {type(error).__name__}: {error}")
@@ -186,7 +202,7 @@ class Keeper:
                 decision, self._policy, None, duty.call, timestamp=block.timestamp, kind=duty.kind
             )
             outcome = self._executor.execute(intent)
-            _tell(intent, outcome)
+            self._tell(intent, outcome, block)
             if outcome is None:
                 return block, self._journal.open_intents()
             if outcome.result is Result.CONFIRMED:
@@ -195,8 +211,9 @@ class Keeper:
         return block, ()
 
     def _next_duty(self, block: Header) -> Duty | None:
+        unwinding = self._guard is not None and self._guard.unwinding()
         for service in self._services:
-            for duty in self._due(service, block):
+            for duty in self._due(recalling if unwinding and service is lending else service, block):
                 reason, told_at = self._duty_told.get((duty.kind, duty.subject), ("", 0))
                 can_act = duty.call is not None and not self._dry_run
                 if duty.reason != reason or (can_act and block.timestamp >= told_at + _RETRY_DUTY):
@@ -213,6 +230,22 @@ class Keeper:
             _LOG.warning("block %d: %s", block.number, error.what)
         except Exception:
             _LOG.exception("block %d: a service failed", block.number)
+            self._count_error(block)
+
+    def _count_error(self, block: Header) -> None:
+        if self._guard is not None:
+            self._guard.count_error(block)
+
+    def _tell(self, intent: Intent, outcome: Outcome | None, block: Header) -> None:
+        purpose = intent.call.purpose
+        if outcome is None:
+            _LOG.warning("%s: sent, not seen mined yet", purpose)
+        elif outcome.result is Result.CONFIRMED:
+            _LOG.info("%s: mined in block %s, %s gas", purpose, outcome.block_number, outcome.gas_used)
+        else:
+            _LOG.warning("%s: %s: %s", purpose, outcome.result, outcome.detail)
+            if outcome.result is Result.FAILED:
+                self._count_error(block)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -237,13 +270,3 @@ class Keeper:
 
 def _plain(block: Header, action: Action, reason: str) -> Decision:
     return Decision(block.number, block.hash, action, reason)
-
-
-def _tell(intent: Intent, outcome: Outcome | None) -> None:
-    purpose = intent.call.purpose
-    if outcome is None:
-        _LOG.warning("%s: sent, not seen mined yet", purpose)
-    elif outcome.result is Result.CONFIRMED:
-        _LOG.info("%s: mined in block %s, %s gas", purpose, outcome.block_number, outcome.gas_used)
-    else:
-        _LOG.warning("%s: %s: %s", purpose, outcome.result, outcome.detail)

@@ -6,6 +6,7 @@ import pytest
 
 from keeper.config import Settings, load
 from keeper.domain.policy import Policy
+from keeper.domain.safety import KillLevels
 from keeper.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "keel.toml.example"
@@ -25,10 +26,12 @@ def test_the_example_shows_every_key_with_its_default():
     assert load(EXAMPLE, {}) == Settings()
     assert set(keys) == {field.alias or name for name, field in Settings.model_fields.items()}
     assert set(keys["policy"]) == set(Policy.__slots__)
+    assert set(keys["kill_switch"]) == set(KillLevels.__slots__)
 
 
 def test_the_policys_defaults_are_the_domains():
     assert Settings().policy == Policy()
+    assert Settings().kill_levels == KillLevels()
 
 
 def test_what_the_file_says_is_what_holds(tmp_path):
@@ -61,6 +64,11 @@ def test_without_a_file_the_defaults_hold(tmp_path, monkeypatch):
         ("[policy]\nband_use = 1.5", r"`policy.band_use` should be less than or equal to 1, not 1.5"),
         ("[policy]\ndeadline_seconds = 121", r"`policy.deadline_seconds` should be less than or equal to 120, not 121"),
         ("[policy]\nrisk_aversion = nan", r"`policy.risk_aversion` should be a finite number, not nan"),
+        (
+            "[kill_switch]\ndrawdown = 1",
+            r"there is no key `kill_switch.drawdown`; the keys of \[kill_switch\] are max_",
+        ),
+        ("[kill_switch]\nmin_loss_budget = 1.0", r"`kill_switch.min_loss_budget` should be less than 1, not 1.0"),
         ("policy = 1", r"`policy` should be a valid dictionary"),
         ("poll_seconds = = 1", r"is not TOML: Invalid value \(at line 1"),
     ],

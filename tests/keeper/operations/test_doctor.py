@@ -47,7 +47,19 @@ def test_a_vault_and_a_keeper_that_are_right_pass_every_line(folder):
     assert failing(findings) == set(), findings
     assert exit_code == 0
     assert set(findings) == {
-        *("journal", "key file", "node", "clock", "other nodes", "manifest", "gas", "code", "roles", "keeper's key"),
+        *(
+            "journal",
+            "orders",
+            "key file",
+            "node",
+            "clock",
+            "other nodes",
+            "manifest",
+            "gas",
+            "code",
+            "roles",
+            "keeper's key",
+        ),
         *("approvals", "feeds", "surface", "mode", "valuation"),
     }
     assert not (folder / "keel.sqlite").exists()  # it looks, and makes nothing
@@ -77,7 +89,19 @@ def test_each_line_that_fails_says_what_to_do(vault, folder):
     findings, exit_code = examined()
 
     assert exit_code == 1
-    expected = {"journal", "key file", "gas", "code", "roles", "keeper's key", "feeds", "surface", "mode", "valuation"}
+    expected = {
+        "journal",
+        "orders",
+        "key file",
+        "gas",
+        "code",
+        "roles",
+        "keeper's key",
+        "feeds",
+        "surface",
+        "mode",
+        "valuation",
+    }
     assert failing(findings) == expected, findings
     assert all(findings[name]["todo"] for name in expected)
     assert findings["code"]["what"].endswith(": OptionPricer")
@@ -143,7 +167,7 @@ def test_without_a_node_what_is_here_is_still_examined(folder):
     findings, exit_code = examined()
 
     assert failing(findings) == {"node"}
-    assert set(findings) == {"journal", "key file", "node"}
+    assert set(findings) == {"journal", "orders", "key file", "node"}
     assert exit_code == 1
 
 

@@ -1,0 +1,167 @@
+"""Orders that stand until they are lifted: the operator's and the kill switch's, with their reasons, all kept.
+
+They are in the journal's database, so that they survive a restart and reach every keeper that shares it. As in the
+journal nothing that was written is changed: an order stands while the newest row of its kind and cause gives it.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from keeper.domain.safety import Order
+from keeper.errors import JournalError
+from keeper.execution.database import make_engine, parse_url, sentences, writing
+
+OPERATOR: Final = "operator"  # the cause of what a person has ordered
+_OF_A_JOURNAL: Final = "decisions"  # the table that every journal has
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class _Base(DeclarativeBase):
+    """These tables are made beside the journal's own where they are missing."""
+
+
+class OrderRow(_Base):
+    """An order that was given (`stands`) or lifted."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order: Mapped[str]
+    cause: Mapped[str]
+    stands: Mapped[bool]
+    reason: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+
+
+class BalanceRow(_Base):
+    """The keeper's ether whenever it has changed: `timestamp` is the chain's, `wei` and `spent` are texts."""
+
+    __tablename__ = "balances"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    timestamp: Mapped[int] = mapped_column(index=True)
+    wei: Mapped[str]
+    spent: Mapped[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An order given or lifted; ``cause`` is the kill switch's, or "operator"; ``at`` in seconds UTC."""
+
+    order: Order
+    cause: str
+    stands: bool
+    reason: str
+    at: int
+
+
+def _clear(method: Callable[Concatenate[Orders, P], R]) -> Callable[Concatenate[Orders, P], R]:
+    """Database errors as sentences."""
+
+    @functools.wraps(method)
+    def guarded(self: Orders, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with sentences(self.label):
+            return method(self, *args, **kwargs)
+
+    return guarded
+
+
+class Orders:
+    """The orders in a journal's database.
+
+    Raises (the methods too):
+        JournalError: there is no journal at the URL, or it cannot be read or written: who cannot read its orders acts
+            on none of its own.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = parse_url(url)
+        self.label = parsed.render_as_string(hide_password=True)
+        self._engine = make_engine(parsed)
+        self._writer = writing(self._engine)
+        with sentences(self.label):
+            self._open()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+    @_clear
+    def give(self, order: Order, reason: str, cause: str = OPERATOR) -> None:
+        """Let an order stand. One that stands for the same cause already is not given again."""
+        with Session(self._writer) as session:
+            if not any(entry.order is order and entry.cause == cause for entry in _standing(session)):
+                session.add(OrderRow(order=order, cause=cause, stands=True, reason=reason))
+                session.commit()
+
+    @_clear
+    def lift(self, reason: str, only: Order | None = None) -> tuple[Entry, ...]:
+        """Lift what stands, or only one kind of order. Returns what stood."""
+        with Session(self._writer) as session:
+            lifted = [entry for entry in _standing(session) if only in (None, entry.order)]
+            for entry in lifted:
+                session.add(OrderRow(order=entry.order, cause=entry.cause, stands=False, reason=reason))
+            session.commit()
+            return tuple(lifted)
+
+    @_clear
+    def standing(self) -> tuple[Entry, ...]:
+        """What stands, oldest first."""
+        with Session(self._engine) as session:
+            return tuple(_standing(session))
+
+    @_clear
+    def history(self, most: int = 50) -> tuple[Entry, ...]:
+        """The newest entries, oldest first."""
+        with Session(self._engine) as session:
+            rows = session.scalars(sa.select(OrderRow).order_by(OrderRow.id.desc()).limit(most)).all()
+            return tuple(_entry(row) for row in reversed(rows))
+
+    @_clear
+    def see_balance(self, timestamp: int, wei: int, since: int) -> int:
+        """Note the keeper's ether at a block. Returns what has left the account from chain time `since` on, in wei.
+
+        Seen on the account and not counted from receipts: what somebody else spends with its key is spent, too.
+        """
+        with Session(self._engine) as session:
+            newest = session.scalar(sa.select(BalanceRow).order_by(BalanceRow.id.desc()).limit(1))
+        if newest is None or int(newest.wei) != wei:
+            spent = 0 if newest is None else max(0, int(newest.wei) - wei)
+            with Session(self._writer) as session:
+                session.add(BalanceRow(timestamp=timestamp, wei=str(wei), spent=str(spent)))
+                session.commit()
+        with Session(self._engine) as session:  # texts: summed here
+            return sum(map(int, session.scalars(sa.select(BalanceRow.spent).where(BalanceRow.timestamp >= since))))
+
+    def _open(self) -> None:
+        with self._writer.begin() as connection:
+            if _OF_A_JOURNAL not in sa.inspect(connection).get_table_names():
+                raise JournalError(
+                    f"There is no journal at {self.label} yet.", todo="`keel run` makes it; or check `journal_url`."
+                )
+            _Base.metadata.create_all(connection)
+
+
+def _standing(session: Session) -> list[Entry]:
+    newest = sa.select(sa.func.max(OrderRow.id)).group_by(OrderRow.order, OrderRow.cause)
+    rows = session.scalars(sa.select(OrderRow).where(OrderRow.id.in_(newest), OrderRow.stands).order_by(OrderRow.id))
+    return [_entry(row) for row in rows]
+
+
+def _entry(row: OrderRow) -> Entry:
+    at = row.created_at if row.created_at.tzinfo else row.created_at.replace(tzinfo=UTC)  # SQLite forgets the zone
+    return Entry(Order(row.order), row.cause, row.stands, row.reason, int(at.timestamp()))
