@@ -8,6 +8,8 @@ GAS_CAP: Final = 16_777_216  # of one transaction since Osaka (EIP-7825)
 _MARGIN: Final = 1.25  # over the estimate: state may move between estimate and inclusion
 _BASE_FEE_ROOM: Final = 2  # the base fee can double in six full blocks
 _PRIORITY_FEE: Final = 10**9  # wei
+_REPLACEMENT: Final = (9, 8)  # nodes take a replacement from 10 % more on, some from 12.5 %
+_SIMULATED_MARGIN: Final = 1.6  # over what a simulation used: refunds, and the 64th part that calls keep back
 
 
 def gas_limit(estimate: int) -> int:
@@ -18,3 +20,32 @@ def gas_limit(estimate: int) -> int:
 def bids(base_fee: int) -> tuple[int, int]:
     """Most per gas in all and for the proposer at a base fee, all in wei (EIP-1559)."""
     return _BASE_FEE_ROOM * base_fee + _PRIORITY_FEE, _PRIORITY_FEE
+
+
+def gas_limit_after(used: int) -> int:
+    """Gas limit for what a simulation used, refunds taken off."""
+    return min(int(used * _SIMULATED_MARGIN), GAS_CAP)
+
+
+def fees(base_fee: int, gas: int, ceiling: int, replaced: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """As `bids`, with the most per gas cut down to a ceiling on the whole transaction, wei.
+
+    Args:
+        gas: Its limit.
+        replaced: Most per gas and for the proposer of the transaction with the same nonce that a node may have.
+
+    None when what would be mined at this base fee, and taken in place of what it replaces, costs more than the ceiling.
+    """
+    bid, priority = bids(base_fee)
+    least = base_fee + priority
+    if replaced is not None:
+        max_fee, old_priority = (_more(fee) for fee in replaced)
+        priority = max(priority, old_priority)
+        bid, least = max(bid, max_fee, priority), max(max_fee, base_fee + priority)
+    most = ceiling // gas
+    return None if least > most else (min(max(bid, least), most), priority)
+
+
+def _more(fee: int) -> int:
+    more, of = _REPLACEMENT
+    return -(-fee * more // of)

@@ -36,6 +36,17 @@ def _is_object(result: Any) -> bool:
     return result is None or isinstance(result, dict)  # None: an unknown one
 
 
+def _is_simulation(result: Any) -> bool:
+    calls = result[0].get("calls") if isinstance(result, list) and result and isinstance(result[0], dict) else None
+    return isinstance(calls, list) and all(
+        isinstance(call, dict)
+        and _is_quantity(call.get("status"))
+        and _is_quantity(call.get("gasUsed"))
+        and _is_data(call.get("returnData"))
+        for call in calls
+    )
+
+
 # What the result of a method must be, as far as Keel relies on it, and how it is called.
 _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys(
@@ -52,6 +63,7 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     **dict.fromkeys(("eth_call", "eth_getCode", "eth_sendRawTransaction"), (_is_data, "data")),
     **dict.fromkeys(("eth_getBlockByHash", "eth_getBlockByNumber"), (_is_block, "block")),
     **dict.fromkeys(("eth_getTransactionByHash", "eth_getTransactionReceipt"), (_is_object, "transaction")),
+    "eth_simulateV1": (_is_simulation, "simulation"),
 }
 
 

@@ -43,6 +43,7 @@ class Header:
     hash: str
     timestamp: int
     base_fee: int
+    parent_hash: str = ""
 
 
 class Connection:
@@ -111,6 +112,14 @@ class Connection:
         """
         return str(self._once("eth_sendRawTransaction", ("0x" + transaction.hex(),)))
 
+    def knows(self, tx_hash: str) -> bool:
+        """Whether the node has a transaction, mined or not.
+
+        Raises:
+            RpcUnavailableError: no answer.
+        """
+        return self.request("eth_getTransactionByHash", tx_hash) is not None
+
     def header(self, block_hash: str | None = None) -> Header:
         """The newest block, or the one with this hash.
 
@@ -127,6 +136,7 @@ class Connection:
             hash=block["hash"],
             timestamp=int(block["timestamp"], 16),
             base_fee=int(block.get("baseFeePerGas", "0x0"), 16),
+            parent_hash=block.get("parentHash", ""),
         )
 
     def call_at(self, block_hash: str, to: str, data: bytes) -> bytes:

@@ -15,7 +15,7 @@ from keeper.cli.demo import demo
 from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.governor import governance
 from keeper.cli.liquidator import auction, derisk
-from keeper.cli.operator import deploy, doctor, explain, run
+from keeper.cli.operator import deploy, doctor, explain, run, upgrade
 from keeper.cli.orders import orders, pause, resume, stop_quotes, unwind
 from keeper.cli.surface import surface
 from keeper.cli.trader import options
@@ -53,7 +53,21 @@ def cli(debug: bool) -> None:
 
 
 _PEOPLE: Final = (deposit, redeem, queue, status, options, governance, derisk, auction)
-_OPERATOR: Final = (run, explain, doctor, pause, resume, stop_quotes, unwind, orders, surface, deploy, demo, data)
+_OPERATOR: Final = (
+    run,
+    explain,
+    doctor,
+    pause,
+    resume,
+    stop_quotes,
+    unwind,
+    orders,
+    surface,
+    deploy,
+    upgrade,
+    demo,
+    data,
+)
 for _command in (*_OPERATOR, *_PEOPLE):
     cli.add_command(_command)
 

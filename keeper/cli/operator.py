@@ -91,6 +91,28 @@ def doctor(compare: tuple[str, ...], as_json: bool, config: Path | None) -> None
 
 
 @click.command()
+@click.option("--dry-run", is_flag=True, help="Upgrade the journal of dry runs.")
+@config_option
+def upgrade(dry_run: bool, config: Path | None) -> None:
+    """Bring a journal that an earlier version of Keel wrote to this version's schema.
+
+    Stop every keeper that uses it first. It is done as a whole or not at all; transactions that are open stay open, and
+    `keel run` finds out what became of them.
+
+    \b
+    Examples:
+      keel upgrade
+    """
+    settings = settings_of(config)
+    from keeper.execution.database import dry_run_url
+    from keeper.execution.migrate import upgrade as upgrade_journal
+
+    url = settings.journal_url
+    before, after = upgrade_journal(dry_run_url(url) if dry_run else url)
+    answer(f"The journal has schema {after}" + (f", it had {before}." if before != after else " already."))
+
+
+@click.command()
 @click.option(
     "--governor", default="", metavar="ADDRESS", help="Owns the Governance: a Safe. The deploying account by default."
 )

@@ -1,38 +1,53 @@
-"""From an intended call to a mined transaction: simulate, record the intent, sign, record the attempt, send, wait.
+"""From an intended call to a final transaction: simulate, record the intent, sign, record the attempt, send, follow.
 
-States of an intent, by what the journal holds:
+The states are those of keeper.execution.states, the journal has them, and one rule, `_advance`, moves an open intent,
+at the start of the keeper as at any other time:
 
-    planned    no attempt              nothing was ever signed: dropped at the next start
-    in flight  attempts, no outcome    may be anywhere: looked up by hash and nonce; sent again as it is, or given up
-    ended      an outcome              see keeper.execution.records.Result
+    mined                     its outcome is recorded, and looked at again until it is final
+    nonce used elsewhere      superseded
+    with a node               waited for; replaced with higher fees when it waits too long, by an empty transaction when
+                              it would fail by now
+    with no node              sent again as it is; given up when it would fail by now
+    behind a gap of nonces    the gap is filled with empty transactions
 
-An intent in flight blocks all further ones: what it may do is not decided again before its end is known.
+An intent that is open blocks all further ones: what it may do is not decided again before its end is known.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from keeper.chain.abi import function, revert_reason
-from keeper.chain.gas import bids, gas_limit
-from keeper.chain.rpc import Connection
+from keeper.chain.abi import function
+from keeper.chain.gas import fees
+from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError
 from keeper.execution.journal import Journal
-from keeper.execution.records import Attempt, Call, Intent, Outcome, Result, decision_hash
+from keeper.execution.records import Attempt, Call, Intent, Kind, Outcome, Result, decision_hash
+from keeper.execution.rehearsal import Rehearsal, objection, reason_of, rehearse
+from keeper.execution.states import OPEN, State
+from keeper.execution.watch import CAUGHT_UP, Watch, mined
 
 if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
 
+REPLACE_AFTER: Final = 3  # blocks that a transaction may wait for
+MAX_ATTEMPTS: Final = 24  # of one intent: at an eighth more each, fees have risen fifteenfold
 _MAX_DEADLINE: Final = 120  # seconds, Vault._MAX_DEADLINE
+_EMPTY_GAS: Final = 21_000
 _ALREADY_THERE: Final = ("already known", "already imported", "known transaction")
+_TOO_LOW: Final = ("underpriced", "less than block base fee", "fee too low")
+_NONCE_USED: Final = ("nonce too low", "nonce is too low")
+_LOG = logging.getLogger(__name__)
 
 
 class Signer(Protocol):
@@ -56,10 +71,21 @@ def rebalance_call(deployment: Deployment, decision: Decision, policy: Policy, s
     return Call(f"rebalance {sequence}", deployment.address("Hedger"), data)
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A transaction to sign: ``fees`` are most per gas and for the proposer, wei."""
+
+    nonce: int
+    call: Call | None  # None: an empty one
+    gas: int
+    fees: tuple[int, int]
+
+
 class Executor:
     """Makes calls from one account, one at a time.
 
     Args:
+        vault: What a rebalance leaves there is looked at before it is signed; it is not where this is empty.
         wait_seconds: How long to wait for a receipt before the call counts as in flight.
         poll_seconds: Between looks for it.
         sleep: Waits so many seconds; True when the waiting shall end, as `threading.Event.wait` says it.
@@ -71,98 +97,151 @@ class Executor:
         account: Signer,
         journal: Journal,
         *,
+        vault: str = "",
         wait_seconds: float = 60.0,
         poll_seconds: float = 1.0,
         sleep: Callable[[float], bool | None] = time.sleep,
     ) -> None:
-        self._connection, self._account, self._journal = connection, account, journal
+        self._connection, self._account, self._journal, self._vault = connection, account, journal, vault
         self._wait_seconds, self._poll_seconds, self._sleep = wait_seconds, poll_seconds, sleep
+        self._watch = Watch(connection, journal)
+        self._too_low: set[str] = set()  # hashes of what a node refused for its fees: sent again it would be again
 
     def execute(self, intent: Intent) -> Outcome | None:
         """Make the call of a recorded intent, if it would succeed now. None: perhaps sent, not seen mined yet.
 
         Raises:
             JournalError: nothing is done that cannot be recorded.
-            RpcUnavailableError: no answer before anything was signed.
+            RpcUnavailableError: no answer before anything was signed, or the node is behind what was mined.
         """
-        refusal = self.simulate(intent.call)
-        if refusal is not None:
-            return self._end(intent, Outcome(Result.REFUSED, refusal))
-        try:
-            transaction = self._transaction(intent.call)
-        except RpcError as error:
-            return self._end(intent, Outcome(Result.REFUSED, _reason(error)))
-        intent = self._journal.record_attempt(intent, self._sign(transaction))
-        return self._send(intent)
+        head = self._connection.header()
+        found = self._rehearse(intent, head)
+        if found.refusal:
+            return self._end(intent, Outcome(Result.REFUSED, found.refusal))
+        chosen = fees(head.base_fee, found.gas, intent.fee_ceiling)
+        if chosen is None:
+            return self._end(intent, Outcome(Result.REFUSED, _too_dear(intent, found.gas, head)))
+        intent = self._sign(intent, _Draft(self._next_nonce(), intent.call, found.gas, chosen), head)
+        return self._follow(self._send(intent))
 
-    def simulate(self, call: Call) -> str | None:
-        """Why the call would revert in the next block, or None."""
-        try:
-            self._connection.request("eth_call", self._as_params(call), "pending")
-        except RpcError as error:
-            return _reason(error)
-        return None
+    def reconcile(self, *, sends: bool = True) -> tuple[Intent, ...]:
+        """Move on what a crash, a lost reply or a reorganisation left open. Returns the intents that are still open.
 
-    def reconcile(self) -> tuple[Intent, ...]:
-        """Settle what a crash or a lost reply left open. Returns the intents that are still in flight."""
-        in_flight = []
-        for intent in self._journal.open_intents():
+        Args:
+            sends: Without it the keeper only looks what became of them.
+
+        Raises:
+            JournalError, RpcError, RpcUnavailableError: as `execute` does.
+        """
+        head = self._connection.header()
+        self._watch.look(head)
+        for intent in sorted(self._journal.open_intents(), key=_by_nonce):
             if not intent.attempts:
                 self._end(intent, Outcome(Result.ABANDONED, "nothing was signed"))
-            elif self._reconcile(intent) is None:
-                in_flight.append(intent)
-        return tuple(in_flight)
+                continue
+            moved = self._advance(intent, head, sends=sends)
+            if moved is not intent and sends:  # it was sent again or found: its block may come at once
+                self._follow(moved)
+        return self._journal.open_intents()
 
-    # ------------------------------------------------------------------ one intent
+    # ------------------------------------------------------------------ what is open
 
-    def _reconcile(self, intent: Intent) -> Outcome | None:
-        # The nonce first: a transaction mined between the two looks is then found by the second one.
-        used = self._nonce("latest")
-        outcome = self._mined(intent)
-        if outcome is not None:
-            return self._end(intent, outcome)
-        attempt = intent.attempts[-1]
-        if used > attempt.nonce:
-            return self._end(intent, Outcome(Result.SUPERSEDED, f"another transaction used nonce {attempt.nonce}"))
-        if self._connection.request("eth_getTransactionByHash", attempt.tx_hash) is not None:
+    def _follow(self, intent: Intent) -> Outcome | None:
+        """Wait for its end, and move it on at every new block meanwhile. Where the node is silent nobody waits: it is
+        looked for before anything else is done."""
+        if intent.state is State.AMBIGUOUS:
             return None
-        refusal = self.simulate(intent.call)
-        if refusal is not None:
-            # Should it turn up after all, it reverts like this simulation, or the next transaction has its nonce.
-            return self._end(intent, Outcome(Result.ABANDONED, f"no node knows it, and now: {refusal}"))
-        return self._send(intent)
-
-    def _send(self, intent: Intent) -> Outcome | None:
-        """Send the last attempt. The same bytes have the same nonce: sending them twice cannot act twice."""
-        try:
-            self._connection.send_raw(intent.attempts[-1].raw)
-        except RpcUnavailableError:
-            return None  # it may have arrived: reconciled before anything else is done
-        except RpcError as error:
-            if not any(phrase in error.message.lower() for phrase in _ALREADY_THERE):
-                # "nonce too low" can mean that it has just been mined.
-                refusal = Outcome(Result.REFUSED, _reason(error), intent.attempts[-1].tx_hash)
-                return self._end(intent, self._mined(intent) or refusal)
-        return self._wait(intent)
-
-    def _wait(self, intent: Intent) -> Outcome | None:
-        give_up = time.monotonic() + self._wait_seconds
-        while True:
+        give_up, seen = time.monotonic() + self._wait_seconds, ""
+        while intent.state in OPEN:
             try:
-                outcome = self._mined(intent)
+                outcome = mined(self._connection, intent)
+                if outcome is not None:
+                    return self._end(intent, outcome)
+                head = self._connection.header()
+                if (seen and head.hash != seen) or self._needs_more(intent.own_attempts[-1], head):
+                    intent = self._advance(intent, head)
+                seen = head.hash
             except RpcUnavailableError:
                 return None
-            if outcome is not None:
-                return self._end(intent, outcome)
-            if time.monotonic() >= give_up or self._sleep(self._poll_seconds):
+            if intent.state in OPEN and (time.monotonic() >= give_up or self._sleep(self._poll_seconds)):
                 return None
+        return self._journal.outcome_of(intent)
 
-    def _mined(self, intent: Intent) -> Outcome | None:
-        for attempt in intent.attempts:
-            receipt = self._connection.request("eth_getTransactionReceipt", attempt.tx_hash)
-            if receipt is not None:
-                return _outcome(attempt, receipt)
-        return None
+    def _advance(self, intent: Intent, head: Header, *, sends: bool = True) -> Intent:
+        """Move an open intent on by what the chain says."""
+        # The nonce first: a transaction mined between the two looks is then found by the second one.
+        used = self._used_nonces()
+        outcome = mined(self._connection, intent)
+        if outcome is not None:
+            return self._journal.record_outcome(intent, outcome)
+        if used > intent.nonce:
+            lost = Outcome(Result.SUPERSEDED, f"another transaction used nonce {intent.nonce}")
+            return self._journal.record_outcome(intent, lost)
+        if not sends:
+            return intent
+        last = intent.own_attempts[-1]
+        if any(self._connection.knows(one.tx_hash) for one in reversed(intent.own_attempts)):
+            intent = self._journal.record_state(intent, State.SENT, "a node has it")
+            if used < intent.nonce and not self._is_ours(used):
+                return self._fill_gap(intent, used, head)
+            return self._replace(intent, head) if _is_due(last, head) else intent
+        if intent.state not in (State.SIGNED, State.REPLACED, State.AMBIGUOUS):
+            intent = self._journal.record_state(intent, State.DROPPED, "no node knows it")
+        if last.is_empty:
+            return self._replace(intent, head) if self._needs_more(last, head) else self._send(intent)
+        found = self._rehearse(intent, head)
+        if found.refusal:
+            # Should it turn up after all, it reverts like this simulation, or the next transaction has its nonce.
+            detail = f"no node knows it, and now: {found.refusal}"
+            return self._journal.record_outcome(intent, Outcome(Result.ABANDONED, detail))
+        if not self._needs_more(last, head):
+            return self._send(intent)
+        replaced = self._replace(intent, head)
+        if replaced is not intent:
+            return replaced
+        detail = f"no node knows it, and {_too_dear(intent, found.gas, head)}"
+        return self._journal.record_outcome(intent, Outcome(Result.ABANDONED, detail))
+
+    def _replace(self, intent: Intent, head: Header) -> Intent:
+        """Sign and send the call again with the same nonce and higher fees; an empty transaction if it would fail now.
+
+        Where that would cost too much nothing changes.
+        """
+        last = intent.own_attempts[-1]
+        if len(intent.attempts) >= MAX_ATTEMPTS:
+            return intent
+        gas, call, why = _EMPTY_GAS, None, ""
+        if not last.is_empty:
+            found = self._rehearse(intent, head)
+            why = found.refusal
+            if not found.refusal:
+                gas, call = found.gas, intent.call
+        chosen = fees(head.base_fee, gas, intent.fee_ceiling, (last.max_fee, last.priority_fee))
+        if chosen is None:
+            return intent
+        return self._send(self._sign(intent, _Draft(intent.nonce, call, gas, chosen), head, why))
+
+    def _fill_gap(self, intent: Intent, nonce: int, head: Header) -> Intent:
+        """Take a lower nonce that nothing of ours has, with an empty transaction: else the intent's is never mined."""
+        fillers = [one for one in intent.attempts if one.nonce == nonce]
+        if fillers and not _is_due(fillers[-1], head):
+            if not self._connection.knows(fillers[-1].tx_hash):
+                self._hand_over(fillers[-1])
+            return intent
+        replaced = (fillers[-1].max_fee, fillers[-1].priority_fee) if fillers else None
+        chosen = fees(head.base_fee, _EMPTY_GAS, intent.fee_ceiling, replaced)
+        if chosen is None or len(intent.attempts) >= MAX_ATTEMPTS:
+            return intent
+        intent = self._sign(intent, _Draft(nonce, None, _EMPTY_GAS, chosen), head)
+        self._hand_over(intent.attempts[-1])
+        return intent
+
+    def _needs_more(self, attempt: Attempt, head: Header) -> bool:
+        return attempt.tx_hash in self._too_low or head.base_fee > attempt.max_fee
+
+    def _is_ours(self, nonce: int) -> bool:
+        """Whether an open intent will see to it."""
+        return any(one.attempts and one.nonce == nonce for one in self._journal.open_intents())
 
     def _end(self, intent: Intent, outcome: Outcome) -> Outcome:
         self._journal.record_outcome(intent, outcome)
@@ -170,54 +249,100 @@ class Executor:
 
     # ------------------------------------------------------------------ transactions
 
-    def _as_params(self, call: Call) -> dict[str, str]:
-        return {"from": self._account.address, "to": call.target, "data": "0x" + call.data.hex()}
+    def _rehearse(self, intent: Intent, head: Header) -> Rehearsal:
+        """The call now; a rebalance must do what was decided, too."""
+        record = self._journal.record_of(intent)
+        is_hedge = record.kind is Kind.HEDGE and record.snapshot is not None
+        found = rehearse(self._connection, self._account.address, intent.call, head, self._vault if is_hedge else "")
+        if found.after is None or record.snapshot is None:
+            return found
+        return Rehearsal(found.gas, objection(record.decision, record.snapshot, found.after), found.after)
 
-    def _nonce(self, block: str) -> int:
-        return int(self._connection.request("eth_getTransactionCount", self._account.address, block), 16)
+    def _next_nonce(self) -> int:
+        """The chain's count of what is mined: what is pending beyond is not the keeper's to queue behind.
 
-    def _transaction(self, call: Call) -> dict[str, Any]:
-        estimate = int(self._connection.request("eth_estimateGas", self._as_params(call), "pending"), 16)
-        max_fee, priority_fee = bids(self._connection.header().base_fee)
-        return {
+        Raises:
+            RpcUnavailableError: the node does not know of transactions that were seen mined.
+        """
+        used, seen = self._used_nonces(), self._journal.next_nonce()
+        if used < seen:
+            raise RpcUnavailableError(
+                f"The node at {self._connection.label} counts {used} transactions of the keeper, of {seen} seen mined.",
+                kept="Nothing was signed.",
+                todo=CAUGHT_UP,
+            )
+        if used > seen > 0:
+            _LOG.warning("nonces %d to %d of the keeper's key were used elsewhere", seen, used - 1)
+        return used
+
+    def _used_nonces(self) -> int:
+        return int(self._connection.request("eth_getTransactionCount", self._account.address, "latest"), 16)
+
+    def _sign(self, intent: Intent, draft: _Draft, head: Header, why: str = "") -> Intent:
+        """Signed and stored."""
+        max_fee, priority_fee = draft.fees
+        target, data = (self._account.address, b"") if draft.call is None else (draft.call.target, draft.call.data)
+        transaction = {
             "type": 2,
             "chainId": self._connection.chain_id,
-            # Nothing of ours is in flight, so what is pending beyond `latest` is not the keeper's to queue behind.
-            "nonce": self._nonce("latest"),
-            "to": to_checksum_address(call.target),
-            "data": call.data,
+            "nonce": draft.nonce,
+            "to": to_checksum_address(target),
+            "data": data,
             "value": 0,
-            "gas": gas_limit(estimate),
+            "gas": draft.gas,
             "maxFeePerGas": max_fee,
             "maxPriorityFeePerGas": priority_fee,
         }
-
-    def _sign(self, transaction: dict[str, Any]) -> Attempt:
         raw = bytes(self._account.sign_transaction(transaction).raw_transaction)
-        return Attempt(
-            nonce=transaction["nonce"],
+        attempt = Attempt(
+            nonce=draft.nonce,
             tx_hash="0x" + keccak(raw).hex(),
             raw=raw,
-            max_fee=transaction["maxFeePerGas"],
-            priority_fee=transaction["maxPriorityFeePerGas"],
+            max_fee=max_fee,
+            priority_fee=priority_fee,
+            block_number=head.number,
+            is_empty=draft.call is None,
         )
+        return self._journal.record_attempt(intent, attempt, why)
+
+    def _send(self, intent: Intent) -> Intent:
+        """Send its newest transaction. The same bytes have the same nonce: sending them twice cannot act twice."""
+        attempt = intent.own_attempts[-1]
+        try:
+            refusal = self._hand_over(attempt)
+        except RpcUnavailableError:
+            return self._journal.record_state(intent, State.AMBIGUOUS, "the reply was lost")
+        if not refusal:
+            return self._journal.record_state(intent, State.SENT)
+        if any(phrase in refusal.lower() for phrase in _NONCE_USED):
+            return intent  # it has just been mined, or another has: the next look tells
+        if any(phrase in refusal.lower() for phrase in _TOO_LOW):
+            self._too_low.add(attempt.tx_hash)
+            return intent
+        if intent.state is State.SIGNED:  # no node ever had it
+            return self._journal.record_outcome(intent, Outcome(Result.REFUSED, refusal, attempt.tx_hash))
+        _LOG.warning("%s: the node refuses what it may have had before: %s", intent.call.purpose, refusal)
+        return intent
+
+    def _hand_over(self, attempt: Attempt) -> str:
+        """Give it to the node. Returns why the node does not take it, or nothing."""
+        try:
+            self._connection.send_raw(attempt.raw)
+        except RpcError as error:
+            if not any(phrase in error.message.lower() for phrase in _ALREADY_THERE):
+                return reason_of(error)
+        return ""
 
 
-def _outcome(attempt: Attempt, receipt: dict[str, Any]) -> Outcome:
-    success = int(receipt["status"], 16) == 1
-    return Outcome(
-        result=Result.CONFIRMED if success else Result.FAILED,
-        detail="" if success else "the chain moved between the simulation and the block: only gas was spent",
-        tx_hash=attempt.tx_hash,
-        block_number=int(receipt["blockNumber"], 16),
-        block_hash=receipt["blockHash"],
-        gas_used=int(receipt["gasUsed"], 16),
-        gas_price=int(receipt["effectiveGasPrice"], 16),
-    )
+def _by_nonce(intent: Intent) -> int:
+    return intent.nonce if intent.attempts else -1
 
 
-def _reason(error: RpcError) -> str:
-    """The contract's reason if there is one, else the node's."""
-    if len(error.data) > 2:
-        return revert_reason(bytes.fromhex(error.data.removeprefix("0x")))
-    return error.message
+def _is_due(attempt: Attempt, head: Header) -> bool:
+    """Whether it has waited for long enough, or cannot be mined at this base fee."""
+    return head.number >= attempt.block_number + REPLACE_AFTER or head.base_fee > attempt.max_fee
+
+
+def _too_dear(intent: Intent, gas: int, head: Header) -> str:
+    base_fee, ceiling = head.base_fee / 1e9, intent.fee_ceiling / 1e18
+    return f"{gas:,} gas at a base fee of {base_fee:.2f} gwei cost more than the {ceiling:.4f} ether that it may"

@@ -13,6 +13,9 @@ from pydantic import TypeAdapter
 from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
+from keeper.execution.states import State
+
+FEE_FLOOR: Final = 5 * 10**16  # wei: what any transaction may cost; it may cost more where more is at risk
 
 T = TypeVar("T")
 
@@ -31,15 +34,20 @@ class Kind(StrEnum):
 class Result(StrEnum):
     """How an intent ended.
 
-    CONFIRMED, FAILED: mined, and did or did not succeed. REFUSED: the simulation or the node said no, nothing was
-    sent. SUPERSEDED: another transaction used the nonce. ABANDONED: never reached a node, and would not succeed now.
+    CONFIRMED, FAILED: mined, and did or did not succeed. CANCELLED: an empty transaction took its nonce.
+    REFUSED: the simulation or the node said no, nothing was sent. SUPERSEDED: another transaction used the nonce.
+    ABANDONED: no node has it, and it would not succeed now.
     """
 
     CONFIRMED = "confirmed"
     FAILED = "failed"
+    CANCELLED = "cancelled"
     REFUSED = "refused"
     SUPERSEDED = "superseded"
     ABANDONED = "abandoned"
+
+
+MINED_RESULTS: Final = frozenset({Result.CONFIRMED, Result.FAILED, Result.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +67,19 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A signed transaction; fees in wei per gas."""
+    """A signed transaction; fees in wei per gas.
+
+    ``block_number`` is the newest block when it was signed. One that ``is_empty`` calls nothing: it takes a nonce, so
+    that what has it cannot be mined any more, or that what comes after it can.
+    """
 
     nonce: int
     tx_hash: str
     raw: bytes
     max_fee: int
     priority_fee: int
+    block_number: int = 0
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +93,31 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call to make once, with the transactions that were signed for it so far, oldest first."""
+    """A call to make once, with the transactions that were signed for it so far, oldest first.
+
+    ``fee_ceiling`` is what one of them may cost, wei.
+    """
 
     id: int
     decision_id: int
     call: Call
     attempts: tuple[Attempt, ...] = ()
+    state: State = State.PLANNED
+    fee_ceiling: int = FEE_FLOOR
+
+    @property
+    def nonce(self) -> int:
+        """Of its own transactions; an empty one may have a lower nonce, to fill a gap before them.
+
+        Raises:
+            IndexError: nothing is signed.
+        """
+        return self.attempts[0].nonce
+
+    @property
+    def own_attempts(self) -> tuple[Attempt, ...]:
+        """Without those that fill a gap of nonces before them."""
+        return tuple(one for one in self.attempts if one.nonce == self.nonce)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +131,15 @@ class Outcome:
     block_hash: str | None = None
     gas_used: int | None = None
     gas_price: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an intent from state to state."""
+
+    state: State
+    detail: str = ""
+    outcome: Outcome | None = None
 
 
 _ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in (Decision, Policy, Snapshot)}

@@ -1,14 +1,21 @@
-"""Tables of the journal. What is written is never changed: a state follows from which rows are there."""
+"""Tables of the journal. What is written is never changed, but for the state of an intent, which repeats its last step.
+
+A change here is a new revision in keeper/execution/migrations, and a new REVISION.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy import ForeignKey, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION: Final = 1
+REVISION: Final = "0002"  # the newest of keeper/execution/migrations
+
+# Alembic's own table, here so that a journal is opened without loading Alembic.
+revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
 
 
 def _now() -> datetime:
@@ -17,14 +24,6 @@ def _now() -> datetime:
 
 class Base(DeclarativeBase):
     """All tables."""
-
-
-class SchemaVersion(Base):
-    """One row."""
-
-    __tablename__ = "schema_version"
-
-    version: Mapped[int] = mapped_column(primary_key=True)
 
 
 class DecisionRow(Base):
@@ -48,7 +47,7 @@ class DecisionRow(Base):
 
 
 class IntentRow(Base):
-    """One call that the keeper means to make once."""
+    """One call that the keeper means to make once. `fee_ceiling` is what it may cost: wei, as text."""
 
     __tablename__ = "intents"
 
@@ -58,6 +57,8 @@ class IntentRow(Base):
     target: Mapped[str]
     data: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(default=_now)
+    state: Mapped[str] = mapped_column(index=True)
+    fee_ceiling: Mapped[str]
 
 
 class AttemptRow(Base):
@@ -72,21 +73,25 @@ class AttemptRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     intent_id: Mapped[int] = mapped_column(ForeignKey("intents.id"), index=True)
     nonce: Mapped[int]
-    tx_hash: Mapped[str]
+    tx_hash: Mapped[str] = mapped_column(index=True)
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     max_fee: Mapped[str]
     priority_fee: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=_now)
+    block_number: Mapped[int] = mapped_column(index=True)
+    is_empty: Mapped[bool]
 
 
-class OutcomeRow(Base):
-    """How an intent ended: at most one per intent. An intent without one is open."""
+class StepRow(Base):
+    """One step of an intent: its new state and, where nothing is left to do for now, how it ended."""
 
-    __tablename__ = "outcomes"
+    __tablename__ = "steps"
 
-    intent_id: Mapped[int] = mapped_column(ForeignKey("intents.id"), primary_key=True)
-    result: Mapped[str]
+    id: Mapped[int] = mapped_column(primary_key=True)
+    intent_id: Mapped[int] = mapped_column(ForeignKey("intents.id"), index=True)
+    state: Mapped[str]
     detail: Mapped[str]
+    result: Mapped[str | None]
     tx_hash: Mapped[str | None]
     block_number: Mapped[int | None]
     block_hash: Mapped[str | None]

@@ -189,7 +189,8 @@ def _transactions(journal: Journal, record: Record) -> tuple[Transaction, ...]:
 def _transaction(intent: Intent, outcome: Outcome | None) -> Transaction:
     if outcome is None:
         last = intent.attempts[-1].tx_hash if intent.attempts else None
-        return Transaction(intent.call.purpose, "in flight", "its end is not known yet", last, None, None)
+        detail = f"{intent.state}, its end is not known yet"
+        return Transaction(intent.call.purpose, "in flight", detail, last, None, None)
     return Transaction(
         intent.call.purpose,
         outcome.result,

@@ -17,6 +17,7 @@ from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError, SnapshotError
+from keeper.execution.ceiling import fee_ceiling
 from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
@@ -85,6 +86,7 @@ class Keeper:
             connection,
             account,
             journal,
+            vault=deployment.address("Vault"),
             wait_seconds=wait_seconds,
             poll_seconds=min(poll_seconds, 1.0),
             sleep=self._stopped.wait,
@@ -127,11 +129,12 @@ class Keeper:
             JournalError, RpcError, RpcUnavailableError
         """
         # Before looking at the chain, so that what has ended by now is in the block that is decided on.
-        in_flight = self._executor.reconcile() if not self._dry_run else ()
+        paused = bool(self._guard and self._guard.paused())
+        in_flight = self._executor.reconcile(sends=not paused) if not self._dry_run else ()
         block = self._connection.header()
         if block.hash == self._seen:
             return None
-        if not in_flight and not (self._guard and self._guard.paused()):
+        if not in_flight and not paused:
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
@@ -158,7 +161,12 @@ class Keeper:
             return self._journal.record_decision(decision, self._policy, snapshot, timestamp=timestamp)
         call = rebalance_call(self._deployment, decision, self._policy, snapshot)
         record, intent = self._journal.record_action(
-            decision, self._policy, snapshot, call, timestamp=snapshot.timestamp
+            decision,
+            self._policy,
+            snapshot,
+            call,
+            timestamp=snapshot.timestamp,
+            fee_ceiling=fee_ceiling(decision, self._policy, snapshot),
         )
         self._tell(intent, self._executor.execute(intent), block)
         return record

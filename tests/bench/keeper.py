@@ -42,7 +42,7 @@ _POLICY = Policy()
 _STAGES = {
     "read": "header, duties and snapshot",
     "simulate": "simulation",
-    "prepare": "estimate, fee and nonce",
+    "prepare": "nonce",
     "send": "send",
 }
 
@@ -115,7 +115,7 @@ class _Watched(Connection):
                 self.seconds[self._stage(method, params)] += time.perf_counter() - start
 
     def _stage(self, method: str, params: tuple[Any, ...]) -> str:
-        if method == "eth_call" and params[-1] == "pending":
+        if method == "eth_simulateV1":
             return "simulate"
         return "prepare" if "simulate" in self.seconds else "read"
 

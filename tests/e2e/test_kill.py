@@ -31,7 +31,7 @@ PATH = replace(
 KILLS = 10
 SEED = 20260607
 # A new row in these says that the keeper is between deciding and signing, signing and sending, sending and the receipt.
-MOMENTS = ("decisions", "intents", "attempts", "attempts", "outcomes")
+MOMENTS = ("decisions", "intents", "attempts", "attempts", "steps")
 PATIENCE = 1  # steps of the story until a moment that does not come is taken to have come
 
 

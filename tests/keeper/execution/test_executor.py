@@ -4,16 +4,11 @@ import pytest
 from web3.logs import DISCARD
 
 from keeper.chain.rpc import Connection
-from keeper.domain.decision import Action, Decision, Leg
-from keeper.domain.policy import Policy
+from keeper.domain.decision import Leg
 from keeper.errors import RpcUnavailableError
-from keeper.execution.executor import Executor, rebalance_call
+from keeper.execution.executor import Executor
 from keeper.execution.records import Result
-from keeper.market.reader import read_snapshot
-
-POLICY = Policy(deadline_seconds=100)
-PATIENCE = 60.0  # seconds for a receipt, where it comes
-BUY_20 = Leg(venue=0, pool=0, delta_change=20 * 10**18, limit_price=3_010 * 10**18)
+from tests.keeper.execution.rebalances import an_intent, exposure, nonce
 
 
 class LosingConnection(Connection):
@@ -37,32 +32,6 @@ class CountingConnection(Connection):
 
 class PowerCut(BaseException):
     """The process ends here."""
-
-
-@pytest.fixture
-def make_executor(vault, journal):
-    def make(kind=Connection, **options):
-        options = {"wait_seconds": PATIENCE, "poll_seconds": 0.01} | options
-        return Executor(kind(vault.url), vault.keeper, journal, **options)
-
-    return make
-
-
-def an_intent(vault, journal, leg=BUY_20):
-    """A decision to trade one leg, and the intent to do it."""
-    snapshot = read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
-    decision = Decision(snapshot.block_number, snapshot.block_hash, Action.TRADE, "for the test", (leg,))
-    call = rebalance_call(vault.deployment, decision, POLICY, snapshot)
-    return journal.record_action(decision, POLICY, snapshot, call, timestamp=snapshot.timestamp)
-
-
-def exposure(vault):
-    snapshot = read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
-    return snapshot.venues[0].state.exposure
-
-
-def nonce(vault):
-    return vault.w3.eth.get_transaction_count(vault.keeper.address)
 
 
 def test_a_rebalance_is_made_once_and_logs_the_decisions_hash(vault, journal, make_executor):
@@ -131,7 +100,7 @@ def test_after_a_crash_between_storing_and_sending_the_stored_transaction_is_sen
 def test_after_a_crash_before_signing_nothing_is_done(vault, journal, make_executor, monkeypatch):
     record, intent = an_intent(vault, journal)
     doomed = make_executor()
-    monkeypatch.setattr(doomed, "simulate", _power_cut)
+    monkeypatch.setattr(doomed, "_sign", _power_cut)
     with pytest.raises(PowerCut):
         doomed.execute(intent)
 

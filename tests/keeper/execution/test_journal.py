@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +33,7 @@ from keeper.errors import JournalError
 from keeper.execution.database import dry_run_url
 from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Kind, Outcome, Result, decision_hash, from_text, to_text
+from keeper.execution.states import State
 
 BLOCK = "0x" + "ab" * 32
 POLICY = Policy()
@@ -199,9 +200,10 @@ def test_an_intent_is_open_until_its_outcome(journal):
     assert journal.open_intents() == (intent,)
     assert intent.attempts == (attempt,)
     outcome = Outcome(Result.CONFIRMED, "", "0xaa", 101, BLOCK, 900_000, 2**65)
-    journal.record_outcome(intent, outcome)
+    intent = journal.record_outcome(intent, outcome)
     assert journal.open_intents() == ()
     assert journal.transactions_of(decision.id) == ((intent, outcome),)
+    assert journal.outcome_of(intent) == outcome
 
 
 def test_a_decision_that_is_acted_on_again_keeps_its_record_and_gets_a_new_intent(journal):
@@ -213,12 +215,69 @@ def test_a_decision_that_is_acted_on_again_keeps_its_record_and_gets_a_new_inten
     assert len(journal.transactions_of(first.id)) == 2
 
 
-def test_an_intent_ends_once(journal):
+def a_signed_intent(journal, nonce=3, block_number=100):
     _, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
-    journal.record_outcome(intent, Outcome(Result.REFUSED, "margin: below initial"))
+    attempt = Attempt(nonce, f"0x{nonce:02x}{intent.id:02x}", b"\x02", 10**9, 1, block_number)
+    return journal.record_attempt(intent, attempt)
 
-    with pytest.raises(JournalError, match="refuses the record: UNIQUE constraint"):
-        journal.record_outcome(intent, Outcome(Result.CONFIRMED))
+
+MINED = Outcome(Result.CONFIRMED, "", "0xaa", 101, BLOCK, 900_000, 10**9)
+
+
+def test_a_step_that_the_states_do_not_have_is_refused(journal):
+    _, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+
+    with pytest.raises(JournalError, match="rebalance 7 is planned and cannot become mined"):
+        journal.record_outcome(intent, MINED)
+
+    assert journal.open_intents() == (intent,)
+
+
+def test_of_two_that_move_an_intent_on_the_second_is_refused(journal):
+    """Fault 13: what a process believes may be old."""
+    intent = a_signed_intent(journal)
+    journal.record_outcome(intent, Outcome(Result.REFUSED, "insufficient funds"))
+
+    with pytest.raises(JournalError, match="rebalance 7 is not signed any more"):
+        journal.record_outcome(intent, MINED)
+
+    assert journal.outcome_of(intent).result is Result.REFUSED
+
+
+def test_what_a_reorganisation_takes_away_is_open_again_and_its_history_is_kept(journal):
+    """Fault 5."""
+    intent = journal.record_outcome(a_signed_intent(journal), MINED)
+
+    intent = journal.record_state(intent, State.UNCONFIRMED, "a reorganisation took block 101 away")
+
+    assert journal.open_intents() == (intent,)
+    assert journal.outcome_of(intent) is None
+    assert journal.mined_intents() == ()
+    again = journal.record_outcome(intent, replace(MINED, block_number=102))
+    assert journal.mined_intents() == ((again, replace(MINED, block_number=102)),)
+    states = [step.state for step in journal.steps_of(intent.id)]
+    assert states == [State.PLANNED, State.SIGNED, State.MINED, State.UNCONFIRMED, State.MINED]
+
+
+def test_the_next_nonce_follows_the_newest_that_was_mined(journal):
+    assert journal.next_nonce() == 0
+    journal.record_outcome(a_signed_intent(journal, nonce=6), MINED)
+    final = journal.record_outcome(a_signed_intent(journal, nonce=7), MINED)
+    journal.record_state(final, State.FINAL)
+    journal.record_outcome(a_signed_intent(journal, nonce=9), Outcome(Result.SUPERSEDED))
+
+    assert journal.next_nonce() == 8
+
+
+def test_what_was_given_up_is_looked_for_unless_its_transaction_is_another_intents_by_now(journal):
+    old = journal.record_outcome(a_signed_intent(journal, nonce=1, block_number=90), Outcome(Result.SUPERSEDED))
+    recent = journal.record_outcome(a_signed_intent(journal, nonce=2), Outcome(Result.SUPERSEDED))
+    refused = journal.record_outcome(a_signed_intent(journal, nonce=3), Outcome(Result.REFUSED))
+    _, again = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    journal.record_attempt(again, refused.attempts[0])
+
+    assert journal.given_up(since_block=95) == (recent,)
+    assert journal.given_up(since_block=80) == (old, recent)
 
 
 def test_dry_runs_have_a_file_of_their_own():
@@ -334,11 +393,11 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
 
 def test_a_journal_of_another_version_is_left_alone(tmp_path, journal):
     other = sqlite3.connect(tmp_path / "keel.sqlite")
-    other.execute("UPDATE schema_version SET version = 99")
+    other.execute("UPDATE alembic_version SET version_num = '9999'")
     other.commit()
     other.close()
 
-    with pytest.raises(JournalError, match="has schema 99, this version of Keel writes 1"):
+    with pytest.raises(JournalError, match="has schema 9999, this version of Keel writes 0002"):
         Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
 
 

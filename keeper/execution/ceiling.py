@@ -1,0 +1,34 @@
+"""What a hedge's transaction may cost: no more than what is at risk without it."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from keeper.domain.decision import Decision
+from keeper.domain.policy import Policy
+from keeper.domain.series import UNDERLYINGS
+from keeper.domain.snapshot import Snapshot
+from keeper.domain.units import WAD, YEAR
+from keeper.execution.records import FEE_FLOOR
+
+_WAIT: Final = 900  # seconds that a spike of the base fee may hold a hedge up
+_QUANTILE: Final = 1.645  # of the normal distribution at 95 %
+_ETHER: Final = UNDERLYINGS.index("ETH")  # what gas is paid in
+
+
+def fee_ceiling(decision: Decision, policy: Policy, snapshot: Snapshot) -> int:
+    """Wei: what the delta that the decision takes away may lose in a quarter of an hour (95 %), at the policy's default
+    volatility; or what the decision is worth to the objective, or `FEE_FLOOR`, where these are more.
+
+    Losses of the underlyings are added up, as if they always came together.
+    """
+    prices = [reading.price_wad / WAD for reading in snapshot.readings]
+    if not prices[_ETHER] > 0:
+        return FEE_FLOOR
+    taken = sum(
+        max(0.0, abs(change.before) - abs(change.after)) * prices[change.underlying] for change in decision.deltas
+    )
+    at_risk = _QUANTILE * taken * policy.default_vol * math.sqrt(_WAIT / YEAR)
+    worth = max(at_risk, decision.risk_before - decision.risk_after)
+    return max(FEE_FLOOR, int(worth / prices[_ETHER] * WAD))
