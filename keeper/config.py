@@ -16,14 +16,14 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from keeper.domain.policy import Policy
-from keeper.domain.safety import KillLevels
+from keeper.domain.safety import KillLevels, WatchLevels
 from keeper.errors import ConfigError
 
 Location = tuple[int | str, ...]  # of a key, from the top of the file
 
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
-_SECRETS: Final = ("rpc_url", "journal_url")  # what was written there is not repeated
+_SECRETS: Final = ("rpc_url", "journal_url", "alerts.")  # what was written there, or below, is not repeated
 
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
@@ -68,7 +68,43 @@ PolicySettings: Final = create_model("PolicySettings", __config__=_FROZEN, **_fi
 KillSettings: Final = create_model("KillSettings", __config__=_FROZEN, **_fields(KillLevels(), _LEVEL_BOUNDS))
 
 
-_TABLES: Final = {"policy": asdict(_DEFAULTS), "kill_switch": asdict(KillLevels())}
+class AlertSettings(BaseModel):
+    """`[alerts]`: who is told, and from when.
+
+    Attributes:
+        urls: apprise's, for everything.
+        escalation_urls: For what is critical and lasts, or could not be told to the first.
+        repeat_minutes: Until what lasts is told again.
+        escalate_minutes: Until what is critical goes to the second list.
+
+    The others are those of keeper.domain.safety.WatchLevels.
+    """
+
+    model_config = _FROZEN
+
+    urls: list[str] = []
+    escalation_urls: list[str] = []
+    repeat_minutes: Annotated[float, Field(gt=0)] = 60.0
+    escalate_minutes: Annotated[float, Field(ge=0)] = 15.0
+    low_gas: Annotated[float, Field(ge=0)] = WatchLevels.low_gas
+    margin_use: Annotated[float, Field(gt=0, le=1)] = WatchLevels.margin_use
+    missed_hedge_seconds: Annotated[int, Field(ge=0)] = WatchLevels.missed_hedge_seconds
+    stuck_seconds: Annotated[int, Field(ge=1)] = WatchLevels.stuck_seconds
+    node_seconds: Annotated[int, Field(ge=1)] = WatchLevels.node_seconds
+    stall_seconds: Annotated[int, Field(ge=10)] = WatchLevels.stall_seconds
+
+    @property
+    def levels(self) -> WatchLevels:
+        """The domain's."""
+        return WatchLevels(**{name: getattr(self, name) for name in _WATCHED})
+
+
+_WATCHED: Final = tuple(asdict(WatchLevels()))
+_TABLES: Final = {
+    "policy": tuple(asdict(_DEFAULTS)),
+    "kill_switch": tuple(asdict(KillLevels())),
+    "alerts": tuple(AlertSettings.model_fields),
+}
 
 
 class Settings(BaseModel):
@@ -82,6 +118,7 @@ class Settings(BaseModel):
         passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
         guardian_keystore: Of a guardian, with which the kill switch stops new business on chain too; empty for none.
         guardian_passphrase_file: Of that one; nobody is asked for it.
+        listen: host:port of `/health` and `/metrics`; empty for none.
         poll_seconds: Between looks for a new block.
         rpc_timeout_seconds: For one request.
         receipt_timeout_seconds: For a transaction to be mined before the keeper goes on and looks again.
@@ -96,11 +133,13 @@ class Settings(BaseModel):
     passphrase_file: str = ""
     guardian_keystore: str = ""
     guardian_passphrase_file: str = ""
+    listen: str = ""
     poll_seconds: Annotated[float, Field(ge=0.001, le=600)] = 1.0
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     receipt_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     policy_table: PolicySettings = Field(default_factory=PolicySettings, alias="policy")  # type: ignore[valid-type]
     kill_table: KillSettings = Field(default_factory=KillSettings, alias="kill_switch")  # type: ignore[valid-type]
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
 
     @property
     def policy(self) -> Policy:
@@ -155,7 +194,7 @@ def problem_of(error: ValidationError, near: Callable[[Location], str]) -> str:
     if problem["type"] == "extra_forbidden":
         return f"there is no key `{key}`; the keys {near(problem['loc'])}"
     message = problem["msg"].removeprefix("Input ")
-    return f"`{key}` {message}" + ("" if key in _SECRETS else f", not {problem['input']!r}")
+    return f"`{key}` {message}" + ("" if key.startswith(_SECRETS) else f", not {problem['input']!r}")
 
 
 def _near(location: Location) -> str:

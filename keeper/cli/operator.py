@@ -21,8 +21,12 @@ _LONGEST_BLOCK: Final = 19  # digits that the journal's integers have room for
     help="Decide and record, but send nothing: needs no passphrase, and uses a journal of its own.",
 )
 @click.option("--once", is_flag=True, help="Deal with the newest block and end.")
+@click.option(
+    "--log", "log_format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."
+)
 @config_option
-def run(dry_run: bool, once: bool, config: Path | None) -> None:
+@click.pass_context
+def run(context: click.Context, dry_run: bool, once: bool, log_format: str, config: Path | None) -> None:
     """Keep the vault hedged: decide at every block, record why, act.
 
     It follows the chain until SIGTERM or Ctrl-C, which end it after the current block. Besides hedging it settles
@@ -31,8 +35,12 @@ def run(dry_run: bool, once: bool, config: Path | None) -> None:
     \b
     Examples:
       keel run --dry-run --once     what would it do now? (exit code 4 if it refuses)
-      KEEL_PASSPHRASE=... keel run --config mainnet.toml
+      keel run --config mainnet.toml --log json
     """
+    if log_format == "json":
+        from keeper.cli.logs import log_as_json
+
+        log_as_json(debug=context.find_root().params["debug"])
     settings = settings_of(config)
     from keeper.domain.decision import Action
     from keeper.operations.run import run_keeper

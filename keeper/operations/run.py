@@ -18,6 +18,7 @@ from keeper.execution.orders import Orders
 from keeper.execution.records import Record
 from keeper.operations.roles import Role
 from keeper.operations.session import Session, open_session
+from keeper.operations.watching import watching
 from keeper.runtime.guard import Guard
 from keeper.runtime.loop import Keeper
 from keeper.runtime.twin import GuardianTwin
@@ -50,6 +51,7 @@ def run_keeper(
             settings.policy.margin_tolerance,
             None if dry_run else _twin(session),
         )
+        watch = None if once else opened.enter_context(watching(session, settings))
         keeper = Keeper(
             session.connection,
             session.deployment,
@@ -60,6 +62,7 @@ def run_keeper(
             poll_seconds=settings.poll_seconds,
             wait_seconds=settings.receipt_timeout_seconds,
             guard=guard,
+            watch=watch,
         )
         _LOG.info(
             "keeper of vault %s on chain %d, journal %s%s",

@@ -36,7 +36,6 @@ class Verdict:
 
     refusal: str
     trips: tuple[Trip, ...] = ()
-    vitals: Vitals | None = None
 
 
 class Guard:
@@ -62,6 +61,7 @@ class Guard:
         self._mismatch_since: int | None = None
         self._errors: deque[int] = deque()
         self._stopped_for_errors = False
+        self.vitals: Vitals | None = None  # of the last review
 
     # ------------------------------------------------------------------ orders
 
@@ -94,10 +94,10 @@ class Guard:
             JournalError: orders cannot be read or written.
             RpcUnavailableError: the node has gone.
         """
-        vitals = None
+        self.vitals = None
         try:
-            vitals = self._vitals(block, snapshot)
-            tripped = trips(vitals, self._levels, self._margin_tolerance)
+            self.vitals = self._vitals(block, snapshot)
+            tripped = trips(self.vitals, self._levels, self._margin_tolerance)
         except (JournalError, RpcUnavailableError):
             raise
         except Exception as error:  # whatever it is: a switch that cannot compute counts as tripped
@@ -114,7 +114,7 @@ class Guard:
         self._tell_twin(block)
         now = [f"kill switch ({trip.cause}): {trip.reason}" for trip in fresh if trip.order is Order.PAUSE]
         paused = self.paused()
-        return Verdict(paused or "; ".join(now), fresh, vitals)
+        return Verdict(paused or "; ".join(now), fresh)
 
     def _vitals(self, block: Header, snapshot: Snapshot) -> Vitals:
         mismatch = margin_mismatch(value(snapshot), snapshot)

@@ -30,6 +30,7 @@ from keeper.runtime.heartbeat import heartbeat
 from keeper.runtime.lending import lending, recalling
 from keeper.runtime.redemptions import redemptions
 from keeper.runtime.settlement import Duty, settlement
+from keeper.runtime.watch import Watch
 
 Service = Callable[[Connection, Deployment, Header], Iterable[Duty]]
 
@@ -55,6 +56,7 @@ class Keeper:
         wait_seconds: For a receipt, before a transaction counts as in flight.
         services: What else is due at a block.
         guard: Asked before anything is sent. None for who stops the keeper by other means.
+        watch: Told of everything that happens. None where nobody looks.
 
     Raises:
         WrongChainError: the node serves another chain than the deployment's.
@@ -75,12 +77,13 @@ class Keeper:
         wait_seconds: float = 60.0,
         services: Sequence[Service] = SERVICES,
         guard: Guard | None = None,
+        watch: Watch | None = None,
     ) -> None:
         connection.require_chain(deployment.chain_id)
         self._connection, self._deployment, self._account = connection, deployment, account
         self._policy, self._journal, self._decide = policy, journal, decide
         self._dry_run, self._poll_seconds, self._services = dry_run, poll_seconds, tuple(services)
-        self._guard = guard
+        self._guard, self._watch = guard, watch
         self._stopped = threading.Event()
         self._executor = Executor(
             connection,
@@ -108,12 +111,15 @@ class Keeper:
         """
         with self._signals():
             while not self._stopped.is_set():
+                self._show_life()
                 try:
                     self.tick()
                 except (RpcUnavailableError, RpcError) as error:
                     if once:
                         raise
                     _LOG.warning("%s", error)
+                    if self._watch is not None:
+                        self._watch.node_failed(str(error))
                 if once:
                     return
                 self._stopped.wait(self._poll_seconds)
@@ -134,11 +140,20 @@ class Keeper:
         block = self._connection.header()
         if block.hash == self._seen:
             return None
+        if self._watch is not None:
+            self._watch.begins(block)
         if not in_flight and not paused:
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
+        if self._watch is not None:
+            vitals, standing = (self._guard.vitals, self._guard.standing()) if self._guard else (None, ())
+            self._watch.done(block, record, record.snapshot, vitals, standing, self._journal.open_intents())
         return record
+
+    def _show_life(self) -> None:
+        if self._watch is not None:
+            self._watch.came_round()
 
     # ------------------------------------------------------------------ hedging
 
@@ -211,6 +226,7 @@ class Keeper:
             )
             outcome = self._executor.execute(intent)
             self._tell(intent, outcome, block)
+            self._show_life()
             if outcome is None:
                 return block, self._journal.open_intents()
             if outcome.result is Result.CONFIRMED:
@@ -243,12 +259,17 @@ class Keeper:
     def _count_error(self, block: Header) -> None:
         if self._guard is not None:
             self._guard.count_error(block)
+        if self._watch is not None:
+            self._watch.counted_error()
 
     def _tell(self, intent: Intent, outcome: Outcome | None, block: Header) -> None:
         purpose = intent.call.purpose
         if outcome is None:
             _LOG.warning("%s: sent, not seen mined yet", purpose)
-        elif outcome.result is Result.CONFIRMED:
+            return
+        if self._watch is not None:
+            self._watch.ended(intent, outcome.result, outcome.detail)
+        if outcome.result is Result.CONFIRMED:
             _LOG.info("%s: mined in block %s, %s gas", purpose, outcome.block_number, outcome.gas_used)
         else:
             _LOG.warning("%s: %s: %s", purpose, outcome.result, outcome.detail)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from keeper.config import Settings, load
+from keeper.config import AlertSettings, Settings, load
 from keeper.domain.policy import Policy
-from keeper.domain.safety import KillLevels
+from keeper.domain.safety import KillLevels, WatchLevels
 from keeper.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "keel.toml.example"
@@ -27,11 +27,13 @@ def test_the_example_shows_every_key_with_its_default():
     assert set(keys) == {field.alias or name for name, field in Settings.model_fields.items()}
     assert set(keys["policy"]) == set(Policy.__slots__)
     assert set(keys["kill_switch"]) == set(KillLevels.__slots__)
+    assert set(keys["alerts"]) == set(AlertSettings.model_fields)
 
 
 def test_the_policys_defaults_are_the_domains():
     assert Settings().policy == Policy()
     assert Settings().kill_levels == KillLevels()
+    assert Settings().alerts.levels == WatchLevels()
 
 
 def test_what_the_file_says_is_what_holds(tmp_path):
@@ -85,6 +87,13 @@ def test_a_mistake_names_the_file_the_key_and_what_to_do(tmp_path, text, message
 def test_what_may_hold_a_secret_is_not_repeated(tmp_path, key):
     with pytest.raises(ConfigError, match=f"`{key}` should be a valid string") as raised:
         loaded(tmp_path, f'{key} = ["https://node/v3/SECRET"]')
+
+    assert "SECRET" not in str(raised.value)
+
+
+def test_a_token_in_the_url_of_an_alert_is_not_repeated(tmp_path):
+    with pytest.raises(ConfigError, match=r"`alerts\.urls` should be a valid list") as raised:
+        loaded(tmp_path, '[alerts]\nurls = "tgram://SECRET"')
 
     assert "SECRET" not in str(raised.value)
 

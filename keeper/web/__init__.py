@@ -1,0 +1,1 @@
+"""What a keeper serves by HTTP."""

@@ -1,0 +1,64 @@
+"""An HTTP server in a thread of its own: the loop never waits for it, and it answers when the loop does not."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from keeper.errors import ConfigError
+
+_PATIENCE: Final = 5.0  # seconds for requests that are being answered when it ends
+
+
+class Server:
+    """Serves an application at `host:port` while a `with` block lasts; port 0 takes a free one.
+
+    Raises:
+        ConfigError: not an address of this machine, or taken.
+    """
+
+    def __init__(self, app: Any, listen: str) -> None:
+        host, port = address_of(listen)
+        try:
+            self._socket = socket.create_server((host, port), reuse_port=False)
+        except OSError as error:
+            raise ConfigError(
+                f"Nothing can be served at {listen}: {error.strerror}.",
+                kept="Nothing was started.",
+                todo="Change `listen` in keel.toml, or end what listens there.",
+            ) from None
+        self.url = f"http://{host}:{self._socket.getsockname()[1]}"
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=int(_PATIENCE))
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="http", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(2 * _PATIENCE)
+        self._socket.close()
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """
+    Raises:
+        ConfigError: not `host:port`.
+    """
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None:
+        raise ConfigError(f"`listen` is {listen!r}, not host:port.", todo="As in 127.0.0.1:9464.")
+    return host, port
