@@ -45,6 +45,9 @@ def quote(
       keel options quote ETH-27NOV26-3000-C 2.5 --account quoter > quote.json
       keel options quote ETH-27NOV26-2800-P 10 --buy --account quoter > quote.json
     """
+    from keeper.operations.standing import require_quotes
+
+    require_quotes(settings_of(config))
     from keeper.operations import traders
 
     settings = settings_of(config, account)

@@ -11,7 +11,8 @@ from keeper.chain.sender import Sender
 from keeper.config import Settings
 from keeper.domain.safety import Order
 from keeper.domain.times import utc_second
-from keeper.errors import ConfigError
+from keeper.errors import ConfigError, KeelError
+from keeper.execution.database import exists
 from keeper.execution.journal import Journal
 from keeper.execution.orders import OPERATOR, Entry, Orders
 from keeper.operations.contracts import bind
@@ -66,6 +67,24 @@ def read(settings: Settings) -> tuple[tuple[Entry, ...], tuple[Entry, ...]]:
         return orders.standing(), orders.history()
     finally:
         orders.close()
+
+
+def require_quotes(settings: Settings) -> None:
+    """Any order stops quotes; where there is no journal there are no orders.
+
+    Raises:
+        KeelError: an order stands.
+        JournalError: it cannot be told whether one does.
+    """
+    if not exists(settings.journal_url):
+        return
+    standing, _ = read(settings)
+    if standing:
+        raise KeelError(
+            f"No quote may be signed: {'; '.join(map(in_words, standing))}.",
+            kept="Nothing was signed.",
+            todo="See `keel orders`; `keel resume` lifts what stands.",
+        )
 
 
 def stop_on_chain(settings: Settings, *, revoke_keeper: bool, ask: Ask = None) -> list[str]:

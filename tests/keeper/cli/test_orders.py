@@ -56,6 +56,18 @@ def test_resume_lifts_what_stands_and_keeps_both_reasons(empty):
     assert "No such order stands" in keel("resume", "--only", "pause", "--yes", "--reason", "again").output
 
 
+@pytest.mark.parametrize("command", ["pause", "stop-quotes", "unwind"])
+def test_no_quote_is_signed_while_any_order_stands(empty, command):
+    wanted = ("options", "quote", "ETH-27NOV26-3000-C", "1", "--account", "quoter.json")
+    assert "No node is configured" in keel(*wanted).output  # it goes on as far as it can
+    keel(command, "--yes", "--reason", "a leak")
+
+    refused = keel(*wanted)
+
+    assert refused.exit_code == 1
+    assert f"No quote may be signed: {command} by the operator" in refused.output
+
+
 def test_orders_are_shown_to_people(empty):
     assert "No order stands" in keel("orders").output
     keel("pause", "--yes", "--reason", "a leak")
