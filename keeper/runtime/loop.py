@@ -96,6 +96,7 @@ class Keeper:
         )
         self._history = History(deployment)
         self._seen = ""
+        self._open: tuple[Intent, ...] = ()  # after the last block
         self._duty_told: dict[tuple[Kind, str], tuple[str, int]] = {}
 
     # ------------------------------------------------------------------ following the head
@@ -142,13 +143,15 @@ class Keeper:
             return None
         if self._watch is not None:
             self._watch.begins(block)
+        self._tell_ended(in_flight, block)
         if not in_flight and not paused:
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
+        self._open = self._journal.open_intents()
         if self._watch is not None:
             vitals, standing = (self._guard.vitals, self._guard.standing()) if self._guard else (None, ())
-            self._watch.done(block, record, record.snapshot, vitals, standing, self._journal.open_intents())
+            self._watch.done(block, record, record.snapshot, vitals, standing, self._open)
         return record
 
     def _show_life(self) -> None:
@@ -261,6 +264,14 @@ class Keeper:
             self._guard.count_error(block)
         if self._watch is not None:
             self._watch.counted_error()
+
+    def _tell_ended(self, in_flight: Sequence[Intent], block: Header) -> None:
+        """What was open after the last block and has ended since."""
+        still = {intent.id for intent in in_flight}
+        for was_open in self._open:
+            for intent, outcome in self._journal.transactions_of(was_open.decision_id):
+                if intent.id == was_open.id and intent.id not in still:
+                    self._tell(intent, outcome, block)
 
     def _tell(self, intent: Intent, outcome: Outcome | None, block: Header) -> None:
         purpose = intent.call.purpose

@@ -14,6 +14,7 @@ from keeper.domain.units import WAD
 from keeper.errors import ConfigError
 from keeper.execution.orders import Entry, Orders
 from keeper.execution.records import Call, Intent, Kind, Record, Result
+from keeper.hedging.decide import decide as decide_hedge
 from keeper.runtime.alerts import Channel, Condition, Message, Severity
 from keeper.runtime.channels import Channels
 from keeper.runtime.guard import Guard
@@ -170,7 +171,7 @@ def make_watched(vault, journal, tmp_path, clock):
     """A keeper on the fork with its watch."""
     orders = Orders(f"sqlite:///{tmp_path}/keel.sqlite")
 
-    def make(decide):
+    def make(decide, **options):
         watch = Watch(vault.connection, WatchLevels(), Metrics(), clock)
         keeper = Keeper(
             *(vault.connection, vault.deployment, vault.keeper, Policy(), journal),
@@ -179,6 +180,7 @@ def make_watched(vault, journal, tmp_path, clock):
             services=(),
             guard=Guard(vault.connection, vault.deployment, orders, KillLevels(), 1e-6),
             watch=watch,
+            **options,
         )
         return keeper, watch
 
@@ -221,6 +223,20 @@ def test_a_block_that_was_dealt_with_and_is_gone_is_a_reorganisation(vault, watc
 
     assert value(watch, "keel_reorgs_total") == 1
     assert "reorg" in watch.health().conditions
+
+
+def test_a_transaction_that_ends_later_is_counted_when_it_does(vault, make_watched):
+    keeper, watch = make_watched(decide_hedge, wait_seconds=0.05)
+    vault.market.rpc.call("evm_setAutomine", False)
+    keeper.tick()
+    assert value(watch, "keel_transactions_total", result="confirmed") is None
+
+    vault.market.rpc.call("evm_setAutomine", True)
+    vault.market.rpc.call("evm_mine")
+    keeper.tick()
+
+    assert value(watch, "keel_transactions_total", result="confirmed") == 1
+    assert value(watch, "keel_in_flight_seconds") == 0
 
 
 def test_a_loop_that_hangs_turns_health_to_503_and_back_when_it_goes_on(make_watched, clock):
