@@ -11,8 +11,10 @@ from typing import Any, Final
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from keeper.chain import accounts
 from keeper.chain.abi import function, signature
 from keeper.chain.address_book import MULTICALL3
+from keeper.chain.gas import bids
 from keeper.chain.multicall import Answer, Batch
 from keeper.domain.series import UNDERLYINGS, Position
 from keeper.domain.snapshot import Mode, VenueKind
@@ -26,6 +28,9 @@ from keeper.risk.valuation import margin_mismatch, value
 
 SURFACE_MAX_AGE: Final = 2 * HOUR  # of a slice, OptionBook's and CircuitBreaker's
 
+GUARDIAN_GAS: Final = 300_000  # of stopping new business, with room
+
+_ETHER: Final = signature("getEthBalance(address)(uint256)")
 _ALLOWANCE: Final = signature("allowance(address,address)(uint256)")
 _ROUND: Final = signature("latestRoundData()(uint80,int256,uint256,uint256,uint80)")
 
@@ -86,6 +91,30 @@ def keeper_key(session: Session) -> tuple[str, str, str]:
     too_much = [name for name, answer in held.items() if answer.value & dangerous]
     todo = "Use a key of its own for the keeper; revoke this one's other roles."
     return _wrong(f"{address} is governor or guardian as well", too_much), f"{address} is KEEPER and no more", todo
+
+
+def guardian_key(session: Session) -> tuple[str, str, str]:
+    """The kill switch's twin can act: its key opens, is a guardian's, and has ether for a transaction or two."""
+    settings = session.settings
+    if not settings.guardian_keystore:
+        return "", "none: the kill switch stops this keeper, and nothing on chain", ""
+    path = accounts.keystore_path(settings.guardian_keystore)
+    account = accounts.unlock(path, settings.guardian_passphrase_file, environment={})
+    batch, head = Batch(), session.connection.header()
+    breaker = session.deployment.address("CircuitBreaker")
+    roles = batch.add("CircuitBreaker", breaker, function("CircuitBreaker", "roles_of"), account.address)
+    ether = batch.add("Multicall3", MULTICALL3, _ETHER, account.address)
+    batch.run(session.connection, head)
+    if not roles.value & Role.GUARDIAN:
+        return (
+            f"{account.address} is no guardian",
+            "",
+            "Set `guardian_keystore` to a guardian's key, or leave it empty.",
+        )
+    needed = GUARDIAN_GAS * bids(head.base_fee)[0]
+    todo = f"Send {account.address} {2 * needed / WAD:.3f} ether."
+    poor = "" if ether.value >= needed else f"{account.address} has {ether.value / WAD:.4f} ether"
+    return poor, f"{account.address} is a guardian with {ether.value / WAD:.4f} ether", todo
 
 
 def approvals(session: Session) -> tuple[str, str, str]:
@@ -211,6 +240,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("code", code),
     ("roles", roles),
     ("keeper's key", keeper_key),
+    ("guardian's key", guardian_key),
     ("approvals", approvals),
     ("feeds", feeds),
     ("surface", surface),

@@ -137,7 +137,7 @@ def to_json(standing: Sequence[Entry], history: Sequence[Entry]) -> dict[str, An
 
 def render(standing: Sequence[Entry], history: Sequence[Entry]) -> Table:
     """For a terminal."""
-    title = f"{len(standing)} orders stand" if standing else "No order stands: the keeper may act"
+    title = f"What stands: {', '.join(one.order for one in standing)}" if standing else "No order stands"
     table = Table("time", "order", "cause", "", "reason", title=title, title_justify="left")
     for entry in history:
         stands = entry in standing

@@ -18,6 +18,7 @@ from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import KeelError, SnapshotError
 from keeper.execution.database import exists
 from keeper.execution.journal import Journal
+from keeper.execution.orders import Orders
 from keeper.market.reader import read_snapshot
 from keeper.operations import governance
 from keeper.operations.contracts import bind
@@ -29,6 +30,7 @@ from keeper.operations.people import node_may_go
 from keeper.operations.queue_status import QueueStatus, at_block
 from keeper.operations.queue_status import facts as facts_of_queue
 from keeper.operations.session import Session, open_session
+from keeper.operations.standing import in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,9 @@ class Valued:
 class Status:
     """The vault after a block; ``keeper_ether`` in ether, ``positions`` as series and units.
 
-    ``valued`` is None while a price is stale or a venue does not answer, and ``blind`` says what it is. ``pending`` is
-    the number of calls that wait in the Governance, None where the node does not list them.
+    ``orders`` are those that stand, in words. ``valued`` is None while a price is stale or a venue does not answer, and
+    ``blind`` says what it is. ``pending`` is the number of calls that wait in the Governance, None where the node does
+    not list them.
     """
 
     chain_id: int
@@ -118,6 +121,7 @@ class Status:
     keeper_ether: float
     positions: tuple[tuple[str, float], ...]
     last_decision: LastDecision | None
+    orders: tuple[str, ...]
     valued: Valued | None
     blind: str
 
@@ -169,6 +173,7 @@ def read_status(settings: Settings) -> Status:
         keeper_ether=ether / WAD,
         positions=tuple((one.series.label, one.size_wad / WAD) for one in map(Position.from_slot, book)),
         last_decision=told,
+        orders=_orders(settings.journal_url),
         valued=valued,
         blind=blind,
     )
@@ -183,6 +188,17 @@ def _last_decision(journal_url: str) -> LastDecision | None:
     finally:
         journal.close()
     return None if last is None else LastDecision(last.block_number, last.decision.action, last.decision.reason)
+
+
+def _orders(journal_url: str) -> tuple[str, ...]:
+    """Those that stand, in words."""
+    if not exists(journal_url):
+        return ()
+    orders = Orders(journal_url)
+    try:
+        return tuple(in_words(entry) for entry in orders.standing())
+    finally:
+        orders.close()
 
 
 def _pending(session: Session) -> int | None:
@@ -252,6 +268,7 @@ def render(status: Status) -> Group:
         ("governance", pending + (": see `keel governance pending`" if status.pending else "")),
         ("keeper", f"{status.keeper}, {status.keeper_ether:.4f} ether"),
         ("last decision", _last(status.last_decision)),
+        *(("order", order) for order in status.orders),
     ):
         facts.add_row(name, text)
 

@@ -235,6 +235,8 @@ class Keeper:
             if outcome.result is Result.CONFIRMED:
                 del self._duty_told[duty.kind, duty.subject]
             block = self._connection.header()
+            if self._watch is not None:
+                self._watch.now_at(block)
         return block, ()
 
     def _next_duty(self, block: Header) -> Duty | None:

@@ -81,9 +81,13 @@ class Watch:
         self._supervisor.still_alive()
 
     def begins(self, block: Header) -> None:
-        """A new block is being dealt with. Log lines carry its number from here on."""
-        structlog.contextvars.bind_contextvars(block=block.number)
+        """A new block is being dealt with."""
+        self.now_at(block)
         self._began_at = self._clock()
+
+    def now_at(self, block: Header) -> None:
+        """Log lines carry this block's number from here on: a duty that was done has brought a newer one."""
+        structlog.contextvars.bind_contextvars(block=block.number)
 
     def node_failed(self, what: str) -> None:
         """A node did not answer."""

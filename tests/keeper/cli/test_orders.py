@@ -74,7 +74,7 @@ def test_orders_are_shown_to_people(empty):
 
     shown = keel("orders").output
 
-    assert "1 orders stand" in shown
+    assert "What stands: pause" in shown
     assert "a leak" in shown
 
 
@@ -88,6 +88,15 @@ def test_a_paused_keeper_runs_and_says_why_it_sends_nothing(vault, folder):
     assert last.decision.action is Action.REFUSE
     assert "pause by the operator: a test" in last.decision.reason
     assert vault.read("Hedger", "sequence") == 0
+
+
+def test_status_says_what_stands(vault, folder):
+    keel("stop-quotes", "--yes", "--reason", "a test")
+
+    [order] = json.loads(keel("status", "--json").stdout)["orders"]
+
+    assert order.startswith("stop-quotes by the operator since")
+    assert "stop-quotes by the operator" in keel("status").stdout
 
 
 def test_a_guardian_stops_new_business_and_takes_a_stolen_key_its_roles(vault, folder):

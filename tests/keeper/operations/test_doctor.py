@@ -15,7 +15,7 @@ from keeper.errors import RpcUnavailableError
 from keeper.execution.journal import Journal
 from keeper.operations import doctor
 from keeper.operations.roles import Role
-from tests.keeper.vault_on_fork import account_of, write_key
+from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
 
 
 @pytest.fixture
@@ -59,6 +59,7 @@ def test_a_vault_and_a_keeper_that_are_right_pass_every_line(folder):
             "code",
             "roles",
             "keeper's key",
+            "guardian's key",
         ),
         *("approvals", "feeds", "surface", "mode", "valuation"),
     }
@@ -117,6 +118,29 @@ def test_a_key_that_is_a_guardian_as_well_is_no_keeper(vault, folder):
     findings, _ = examined()
 
     assert "has not the KEEPER role of Hedger and OptionBook" in findings["keeper's key"]["what"]
+
+
+@pytest.mark.parametrize(
+    ("role", "ether", "words"),
+    [
+        ("guardian", WAD, ""),
+        ("guardian", 0, "has 0.0000 ether"),
+        ("stranger", WAD, "is no guardian"),
+    ],
+)
+def test_a_guardians_key_must_be_able_to_act(vault, folder, role, ether, words):
+    vault.market.rpc.call("anvil_setBalance", account_of(role).address, hex(ether))
+    write_key(folder / "twin.json", role)
+    (folder / "secret").write_text(PASSPHRASE)
+    settings = (folder / "keel.toml").read_text()
+    twin = 'guardian_keystore = "twin.json"\nguardian_passphrase_file = "secret"\n'
+    (folder / "keel.toml").write_text(settings + twin)
+
+    finding = examined()[0]["guardian's key"]
+
+    assert finding["passed"] is (not words)
+    assert words in finding["what"]
+    assert bool(finding["todo"]) is bool(words)
 
 
 def test_a_passphrase_file_is_tried(vault, folder):
