@@ -89,6 +89,7 @@ class AlertSettings(BaseModel):
     low_gas: Annotated[float, Field(ge=0)] = WatchLevels.low_gas
     margin_use: Annotated[float, Field(gt=0, le=1)] = WatchLevels.margin_use
     missed_hedge_seconds: Annotated[int, Field(ge=0)] = WatchLevels.missed_hedge_seconds
+    refused_seconds: Annotated[int, Field(ge=0)] = WatchLevels.refused_seconds
     stuck_seconds: Annotated[int, Field(ge=1)] = WatchLevels.stuck_seconds
     node_seconds: Annotated[int, Field(ge=1)] = WatchLevels.node_seconds
     stall_seconds: Annotated[int, Field(ge=10)] = WatchLevels.stall_seconds

@@ -96,6 +96,7 @@ class WatchLevels:
         low_gas: Ether of the keeper.
         margin_use: Initial margin as a share of NAV at bid: below the kill switch's level, so that there is time.
         missed_hedge_seconds: For which a delta may be outside its band, chain time.
+        refused_seconds: For which the keeper may refuse to act without an order: a block or two is nothing.
         stuck_seconds: For which a transaction may be without an end.
         node_seconds: Without a block that could be dealt with.
         stall_seconds: Without a round of the loop: `/health` says 503.
@@ -104,6 +105,7 @@ class WatchLevels:
     low_gas: float = 0.2
     margin_use: float = 0.75
     missed_hedge_seconds: int = 600
+    refused_seconds: int = 60
     stuck_seconds: int = 180
     node_seconds: int = 120
     stall_seconds: int = 180

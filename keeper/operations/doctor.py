@@ -50,7 +50,7 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
     """All findings. What needs a node or a manifest is left out where there is none: its own line says so.
 
     Args:
-        compare: URLs of other nodes, which should agree with the configured one.
+        compare: URLs of other nodes, which should agree with those that are configured.
         clock: This machine's, seconds since 1970.
     """
     found = [_checked("journal", lambda: journal_finding(settings.journal_url))]
@@ -67,8 +67,9 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
         )
     )
     found.append(_checked("clock", lambda: clock_finding(clock() - head.timestamp, _client(connection))))
-    others = [Connection(url, timeout=settings.rpc_timeout_seconds) for url in compare]
-    found.append(_checked("other nodes", lambda: agreement_finding(connection, others)))
+    urls = [*settings.rpc_url.split(), *compare]
+    first, *others = (Connection(url, timeout=settings.rpc_timeout_seconds) for url in urls)
+    found.append(_checked("other nodes", lambda: agreement_finding(first, others)))
     path = manifest_of(settings, connection.chain_id)
     try:
         deployment = deployments.load(path, connection.chain_id)

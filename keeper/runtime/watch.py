@@ -22,6 +22,7 @@ from keeper.runtime.alerts import Alerter, Condition, Severity
 from keeper.runtime.metrics import Metrics
 from keeper.runtime.supervisor import Supervisor
 
+_LONGEST: Final = 500  # characters of an alert
 EVENT_SECONDS: Final = 600.0  # for which something that has happened, and is over, counts as holding
 
 
@@ -62,6 +63,8 @@ class Watch:
         self._done_at = self._started
         self._began_at: float | None = None
         self._outside_since: int | None = None
+        self._unread_since: float | None = None
+        self._refused_since: float | None = None
         self._in_flight: dict[int, float] = {}
         self._events: dict[str, tuple[float, Condition]] = {}
         self._conditions: tuple[Condition, ...] = ()
@@ -126,8 +129,12 @@ class Watch:
         if snapshot is not None:
             metrics.see_snapshot(snapshot)
             self._see_delta(snapshot)
-        metrics.unreadable.set(snapshot is None and not in_flight)
-        self._unread = record.decision.reason if snapshot is None and not in_flight else ""
+        is_unread = snapshot is None and not in_flight
+        refuses = record.decision.action is Action.REFUSE and snapshot is not None and not standing
+        metrics.unreadable.set(is_unread)
+        self._unread = record.decision.reason if is_unread else ""
+        self._unread_since = _since(self._unread_since, is_unread, now)
+        self._refused_since = _since(self._refused_since, refuses, now)
         if vitals is not None:
             metrics.see_vitals(vitals)
         for order in Order:
@@ -208,6 +215,9 @@ class Watch:
             if now - since >= self._levels.stuck_seconds:
                 what = f"A transaction has had no end for {now - since:.0f} s; nothing else is sent meanwhile."
                 found.append(Condition("stuck-transaction", Severity.CRITICAL, what))
+        if self._unread_since is not None and now - self._unread_since >= self._levels.refused_seconds:
+            what = f"The vault cannot be read and nothing is sent for {now - self._unread_since:.0f} s. {self._unread}"
+            found.append(Condition("unreadable", Severity.CRITICAL, what[:_LONGEST]))
         if snapshot is not None and record is not None:
             found += self._of_vault(snapshot, record)
         else:  # what could not be looked at has not ended
@@ -234,12 +244,18 @@ class Watch:
                 f"Delta has been outside its band for {snapshot.timestamp - since} s ({deltas}). Last decision:"
                 f" {record.decision.action}: {record.decision.reason}"
             )
-            found.append(Condition("missed-hedge", Severity.CRITICAL, what[:500]))
-        if record.decision.action is Action.REFUSE and not self._standing:
-            found.append(
-                Condition("refusing", Severity.WARNING, f"The keeper refuses to act: {record.decision.reason}")
-            )
+            found.append(Condition("missed-hedge", Severity.CRITICAL, what[:_LONGEST]))
+        since_then = self._refused_since
+        if since_then is not None and self._clock() - since_then >= levels.refused_seconds:
+            what = f"The keeper refuses to act: {record.decision.reason}"
+            found.append(Condition("refusing", Severity.WARNING, what[:_LONGEST]))
         return found
+
+
+def _since(since: float | None, holds: bool, now: float) -> float | None:
+    if not holds:
+        return None
+    return now if since is None else since
 
 
 _OF_VAULT: Final = ("low-gas", "margin-headroom", "missed-hedge", "refusing")

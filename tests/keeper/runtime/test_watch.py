@@ -44,7 +44,7 @@ def watch(clock):
     return Watch(Connection("http://127.0.0.1:1"), WatchLevels(), Metrics(), clock)
 
 
-def seen(watch, snapshot, *, standing=(), in_flight=(), action=Action.HOLD, reason="for the test"):
+def seen(watch, snapshot, *, standing=(), in_flight=(), action=Action.HOLD, reason="for the test", readable=True):
     """A block that was dealt with."""
     decision = Decision(snapshot.block_number, snapshot.block_hash, action, reason)
     header = Header(snapshot.block_number, snapshot.block_hash, snapshot.timestamp, snapshot.base_fee_wei)
@@ -52,7 +52,7 @@ def seen(watch, snapshot, *, standing=(), in_flight=(), action=Action.HOLD, reas
         *(1, Kind.HEDGE, header.number, header.hash, header.timestamp, decision, Policy(), snapshot, "0x00"),
     )
     watch.begins(header)
-    watch.done(header, record, snapshot, None, standing, in_flight)
+    watch.done(header, record, snapshot if readable else None, None, standing, in_flight)
     return set(watch.health().conditions)
 
 
@@ -146,9 +146,32 @@ def test_what_cannot_be_looked_at_has_not_ended(watch):
     assert "low-gas" in watch.health().conditions
 
 
-def test_a_keeper_that_refuses_says_why(watch):
-    assert seen(watch, make_snapshot(), action=Action.REFUSE, reason="keeper and chain disagree") == {"refusing"}
+def test_a_keeper_that_goes_on_refusing_says_why(watch, clock):
+    refused = {"action": Action.REFUSE, "reason": "keeper and chain disagree"}
+    assert seen(watch, make_snapshot(), **refused) == set()
+    clock.now += 60
+    assert seen(watch, make_snapshot(), **refused) == {"refusing"}
     assert "keeper and chain disagree" in text_of(watch, "refusing")
+    assert seen(watch, make_snapshot()) == set()
+
+
+def test_a_keeper_that_is_ordered_to_refuse_need_not_say_so(watch, clock):
+    by_hand = Entry(Order.PAUSE, "operator", True, "a test", 0)
+    for _ in range(2):
+        clock.now += 60
+        assert seen(watch, make_snapshot(), action=Action.REFUSE, standing=[by_hand]) == set()
+
+
+def test_a_vault_that_stays_unreadable_is_told(watch, clock):
+    """Fault 10."""
+    snapshot = make_snapshot()
+    stale = {"action": Action.REFUSE, "reason": "oracle: stale", "readable": False}
+    assert seen(watch, snapshot, **stale) == set()
+    assert value(watch, "keel_chain_unreadable") == 1
+    clock.now += 60
+    assert seen(watch, snapshot, **stale) == {"unreadable"}
+    assert "oracle: stale" in text_of(watch, "unreadable")
+    assert seen(watch, snapshot) == set()
 
 
 def severity(watch, key):
