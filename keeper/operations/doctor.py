@@ -30,6 +30,7 @@ AHEAD: Final = 5  # seconds that a block may be ahead of this machine's clock: p
 BEHIND: Final = 90  # seconds without a block: seven slots of mainnet's
 HEADS_APART: Final = 3  # blocks: nodes hear of a block at different times
 RUNWAY: Final = 100  # rebalances that the keeper's ether should pay for
+_AGAIN: Final = "Mend what it says and examine it again; if nothing is wrong with it, report it."
 _OWN_TIME: Final = ("anvil", "hardhat")  # clients whose chains have a time of their own
 
 
@@ -60,7 +61,7 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
         connection = connect(settings)
         head = connection.header()
     except KeelError as error:
-        return [*found, Finding("node", False, error.what, error.todo)]
+        return [*found, Finding("node", False, error.what, error.todo or _AGAIN)]
     found.append(
         Finding(
             "node", True, f"chain {connection.chain_id}, block {head.number}, {_client(connection)}, {connection.label}"
@@ -74,7 +75,7 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
     try:
         deployment = deployments.load(path, connection.chain_id)
     except KeelError as error:
-        return [*found, Finding("manifest", False, error.what, error.todo)]
+        return [*found, Finding("manifest", False, error.what, error.todo or _AGAIN)]
     found.append(Finding("manifest", True, f"vault {deployment.address('Vault')}, {path}"))
     session = Session(settings, connection, deployment)
     found.append(_checked("gas", lambda: gas_finding(session, settings.policy)))
@@ -92,11 +93,13 @@ def _on_chain(name: str, check: doctor_chain.Check, session: Session) -> Check:
 
 
 def _checked(name: str, check: Check) -> Finding:
-    """What stands in the way of a check is its finding."""
+    """What stands in the way of a check is its finding, and keeps none of the others from being made."""
     try:
         return check()
     except KeelError as error:
-        return Finding(name, False, error.what, error.todo)
+        return Finding(name, False, error.what, error.todo or _AGAIN)
+    except Exception as error:  # as of a manifest that lacks a role
+        return Finding(name, False, f"it cannot be examined: {type(error).__name__}: {error}", _AGAIN)
 
 
 # ---------------------------------------------------------------- this machine

@@ -262,6 +262,18 @@ def test_a_journal_that_is_there_is_opened(tmp_path):
     assert not doctor.journal_finding(f"sqlite:///{tmp_path}/nowhere/keel.sqlite").passed
 
 
+@pytest.mark.parametrize("error", [KeyError("governor"), RpcUnavailableError("The node is gone.")])
+def test_whatever_stands_in_the_way_of_a_check_is_said_with_something_to_do(error):
+    def fail():
+        raise error
+
+    finding = doctor._checked("roles", fail)
+
+    assert not finding.passed
+    assert "governor" in finding.what or "gone" in finding.what
+    assert finding.todo
+
+
 def test_the_error_of_a_check_is_its_finding():
     def unavailable():
         raise RpcUnavailableError("The node is gone.", todo="Start it.")
