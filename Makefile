@@ -14,7 +14,7 @@ MAKEFLAGS += --no-print-directory
 CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi')
 FAST_TESTS := tests/contracts tests/keeper tests/attacks tests/stateful
 COVERING := tests/contracts tests/attacks
-FORK_TESTS := tests/fork tests/e2e
+FORK_TESTS := tests/fork tests/faults tests/e2e
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-fast test-fork lint format bench pictures gas stress mutants coverage lock clean snapshot

@@ -23,7 +23,7 @@ Location = tuple[int | str, ...]  # of a key, from the top of the file
 
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
-_SECRETS: Final = ("rpc_url", "journal_url", "alerts.")  # what was written there, or below, is not repeated
+_SECRETS: Final = ("rpc_url", "relay_url", "journal_url", "alerts.")  # not repeated, nor what is below
 
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
@@ -112,7 +112,9 @@ class Settings(BaseModel):
     """`keel.toml`. Relative paths are from the working directory, as everywhere on a command line.
 
     Attributes:
-        rpc_url: http or https URL of a node; empty when none is configured.
+        rpc_url: http or https URL of a node, or of several, separated by spaces; empty when none is configured.
+        rpc_quorum: How many of several must agree on the newest block; 0 for more than half of them.
+        relay_url: Where transactions are sent first, so that nobody sees them before their block.
         deployment: Manifest; by default `deployments/<chain_id>.json` of the node's chain.
         journal_url: SQLAlchemy URL. Dry runs write to another file beside it.
         keystore: Path of an encrypted key file, or the alias of an ape account.
@@ -128,6 +130,8 @@ class Settings(BaseModel):
     model_config = _FROZEN
 
     rpc_url: str = ""
+    rpc_quorum: Annotated[int, Field(ge=0, le=99)] = 0
+    relay_url: str = ""
     deployment: str = ""
     journal_url: str = "sqlite:///keel.sqlite"
     keystore: str = ""

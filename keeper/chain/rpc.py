@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 0.1  # seconds, doubled each time
+ALREADY_THERE: Final = ("already known", "already imported", "known transaction")  # what a send is refused with then
 _JITTER: Final = 0.1  # seconds at most, on top
 
 stamina.instrumentation.set_on_retry_hooks(())  # what comes of it is told once, at the end

@@ -26,7 +26,7 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.abi import function
 from keeper.chain.gas import fees
-from keeper.chain.rpc import Connection, Header
+from keeper.chain.rpc import ALREADY_THERE, Connection, Header
 from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
@@ -44,7 +44,6 @@ REPLACE_AFTER: Final = 3  # blocks that a transaction may wait for
 MAX_ATTEMPTS: Final = 24  # of one intent: at an eighth more each, fees have risen fifteenfold
 _MAX_DEADLINE: Final = 120  # seconds, Vault._MAX_DEADLINE
 _EMPTY_GAS: Final = 21_000
-_ALREADY_THERE: Final = ("already known", "already imported", "known transaction")
 _TOO_LOW: Final = ("underpriced", "less than block base fee", "fee too low")
 _NONCE_USED: Final = ("nonce too low", "nonce is too low")
 _LOG = logging.getLogger(__name__)
@@ -86,6 +85,8 @@ class Executor:
 
     Args:
         vault: What a rebalance leaves there is looked at before it is signed; it is not where this is empty.
+        relay: Where a transaction is sent first, so that nobody sees it before its block; one that waits too long there
+            is sent to the nodes.
         wait_seconds: How long to wait for a receipt before the call counts as in flight.
         poll_seconds: Between looks for it.
         sleep: Waits so many seconds; True when the waiting shall end, as `threading.Event.wait` says it.
@@ -98,11 +99,13 @@ class Executor:
         journal: Journal,
         *,
         vault: str = "",
+        relay: Connection | None = None,
         wait_seconds: float = 60.0,
         poll_seconds: float = 1.0,
         sleep: Callable[[float], bool | None] = time.sleep,
     ) -> None:
         self._connection, self._account, self._journal, self._vault = connection, account, journal, vault
+        self._relay = relay
         self._wait_seconds, self._poll_seconds, self._sleep = wait_seconds, poll_seconds, sleep
         self._watch = Watch(connection, journal)
         self._too_low: set[str] = set()  # hashes of what a node refused for its fees: sent again it would be again
@@ -122,7 +125,7 @@ class Executor:
         if chosen is None:
             return self._end(intent, Outcome(Result.REFUSED, _too_dear(intent, found.gas, head)))
         intent = self._sign(intent, _Draft(self._next_nonce(), intent.call, found.gas, chosen), head)
-        return self._follow(self._send(intent))
+        return self._follow(self._send(intent, head))
 
     def reconcile(self, *, sends: bool = True) -> tuple[Intent, ...]:
         """Move on what a crash, a lost reply or a reorganisation left open. Returns the intents that are still open.
@@ -180,6 +183,8 @@ class Executor:
         if not sends:
             return intent
         last = intent.own_attempts[-1]
+        if intent.state is State.SENT and self._is_private(intent, head):
+            return intent  # no node shows it, whether the relay has it or not
         if any(self._connection.knows(one.tx_hash) for one in reversed(intent.own_attempts)):
             intent = self._journal.record_state(intent, State.SENT, "a node has it")
             if used < intent.nonce and not self._is_ours(used):
@@ -188,14 +193,14 @@ class Executor:
         if intent.state not in (State.SIGNED, State.REPLACED, State.AMBIGUOUS):
             intent = self._journal.record_state(intent, State.DROPPED, "no node knows it")
         if last.is_empty:
-            return self._replace(intent, head) if self._needs_more(last, head) else self._send(intent)
+            return self._replace(intent, head) if self._needs_more(last, head) else self._send(intent, head)
         found = self._rehearse(intent, head)
         if found.refusal:
             # Should it turn up after all, it reverts like this simulation, or the next transaction has its nonce.
             detail = f"no node knows it, and now: {found.refusal}"
             return self._journal.record_outcome(intent, Outcome(Result.ABANDONED, detail))
         if not self._needs_more(last, head):
-            return self._send(intent)
+            return self._send(intent, head)
         replaced = self._replace(intent, head)
         if replaced is not intent:
             return replaced
@@ -219,7 +224,7 @@ class Executor:
         chosen = fees(head.base_fee, gas, intent.fee_ceiling, (last.max_fee, last.priority_fee))
         if chosen is None:
             return intent
-        return self._send(self._sign(intent, _Draft(intent.nonce, call, gas, chosen), head, why))
+        return self._send(self._sign(intent, _Draft(intent.nonce, call, gas, chosen), head, why), head)
 
     def _fill_gap(self, intent: Intent, nonce: int, head: Header) -> Intent:
         """Take a lower nonce that nothing of ours has, with an empty transaction: else the intent's is never mined."""
@@ -305,11 +310,11 @@ class Executor:
         )
         return self._journal.record_attempt(intent, attempt, why)
 
-    def _send(self, intent: Intent) -> Intent:
+    def _send(self, intent: Intent, head: Header) -> Intent:
         """Send its newest transaction. The same bytes have the same nonce: sending them twice cannot act twice."""
         attempt = intent.own_attempts[-1]
         try:
-            refusal = self._hand_over(attempt)
+            refusal = self._hand_over(attempt, private=self._is_private(intent, head))
         except RpcUnavailableError:
             return self._journal.record_state(intent, State.AMBIGUOUS, "the reply was lost")
         if not refusal:
@@ -324,12 +329,17 @@ class Executor:
         _LOG.warning("%s: the node refuses what it may have had before: %s", intent.call.purpose, refusal)
         return intent
 
-    def _hand_over(self, attempt: Attempt) -> str:
-        """Give it to the node. Returns why the node does not take it, or nothing."""
+    def _is_private(self, intent: Intent, head: Header) -> bool:
+        """Whether it is still the relay's alone: the first transaction, for as long as one may wait."""
+        return self._relay is not None and len(intent.attempts) == 1 and not _is_due(intent.attempts[0], head)
+
+    def _hand_over(self, attempt: Attempt, *, private: bool = False) -> str:
+        """Give it to the node, or to the relay. Returns why it is not taken, or nothing."""
+        to = self._relay if private and self._relay is not None else self._connection
         try:
-            self._connection.send_raw(attempt.raw)
+            to.send_raw(attempt.raw)
         except RpcError as error:
-            if not any(phrase in error.message.lower() for phrase in _ALREADY_THERE):
+            if not any(phrase in error.message.lower() for phrase in ALREADY_THERE):
                 return reason_of(error)
         return ""
 

@@ -11,6 +11,7 @@ from keeper.chain.abi import function
 from keeper.chain.accounts import WatchOnly
 from keeper.chain.address_book import MULTICALL3
 from keeper.chain.multicall import Batch
+from keeper.chain.rpc import Connection
 from keeper.config import Settings
 from keeper.errors import AccountError, ConfigError
 from keeper.execution.database import dry_run_url
@@ -63,6 +64,7 @@ def run_keeper(
             wait_seconds=settings.receipt_timeout_seconds,
             guard=guard,
             watch=watch,
+            relay=_relay(settings),
         )
         _LOG.info(
             "keeper of vault %s on chain %d, journal %s%s",
@@ -73,6 +75,10 @@ def run_keeper(
         )
         keeper.run(once=once)
         return journal.last_decision()
+
+
+def _relay(settings: Settings) -> Connection | None:
+    return Connection(settings.relay_url, timeout=settings.rpc_timeout_seconds) if settings.relay_url else None
 
 
 def _twin(session: Session) -> GuardianTwin | None:

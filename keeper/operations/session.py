@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from keeper.chain import accounts, deployments
 from keeper.chain.deployments import Deployment
+from keeper.chain.endpoints import connect_to
 from keeper.chain.rpc import Connection
 from keeper.config import RPC_URL_VARIABLE, Settings
 from keeper.errors import AccountError, ConfigError
@@ -69,7 +70,7 @@ def connect(settings: Settings) -> Connection:
             "No node is configured.",
             todo=f"Set `rpc_url` in keel.toml, or {RPC_URL_VARIABLE}, as in http://127.0.0.1:8545.",
         )
-    connection = Connection(settings.rpc_url, timeout=settings.rpc_timeout_seconds)
+    connection = connect_to(settings.rpc_url, timeout=settings.rpc_timeout_seconds, quorum=settings.rpc_quorum)
     _ = connection.chain_id  # asks it
     return connection
 

@@ -57,6 +57,7 @@ class Keeper:
         services: What else is due at a block.
         guard: Asked before anything is sent. None for who stops the keeper by other means.
         watch: Told of everything that happens. None where nobody looks.
+        relay: Where transactions are sent first, out of sight. None sends them to the nodes.
 
     Raises:
         WrongChainError: the node serves another chain than the deployment's.
@@ -78,6 +79,7 @@ class Keeper:
         services: Sequence[Service] = SERVICES,
         guard: Guard | None = None,
         watch: Watch | None = None,
+        relay: Connection | None = None,
     ) -> None:
         connection.require_chain(deployment.chain_id)
         self._connection, self._deployment, self._account = connection, deployment, account
@@ -90,6 +92,7 @@ class Keeper:
             account,
             journal,
             vault=deployment.address("Vault"),
+            relay=relay,
             wait_seconds=wait_seconds,
             poll_seconds=min(poll_seconds, 1.0),
             sleep=self._stopped.wait,

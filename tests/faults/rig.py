@@ -1,0 +1,283 @@
+"""The rig: nodes that fail as told or by a seed, in front of one anvil, with a mempool that has mainnet's rules.
+
+Anvil mines what it is given at once, forgets what a reorganisation takes away, and takes a replacement for a wei more.
+So transactions wait here: a replacement must pay a tenth more, what pays less than the base fee stays until it does
+not, and a reorganisation brings back what it took. Anvil gets them when a block is mined.
+"""
+
+import http.server
+import json
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from eth_utils.crypto import keccak
+from hexbytes import HexBytes
+
+from keeper.simulation.rpc import AnvilRpcError, Rpc
+
+_BLOCK_PARAMETER = {  # where a method names the block whose state it is about
+    "eth_call": 1,
+    "eth_estimateGas": 1,
+    "eth_getBalance": 1,
+    "eth_getBlockByNumber": 0,
+    "eth_getCode": 1,
+    "eth_getTransactionCount": 1,
+    "eth_simulateV1": 1,
+}
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A transaction in the mempool; fees in wei per gas."""
+
+    raw: str
+    hash: str
+    sender: str
+    nonce: int
+    max_fee: int
+    priority_fee: int
+    cost: int
+
+
+def decoded(raw: str) -> Waiting:
+    """What a signed transaction of type 2 says."""
+    data = HexBytes(raw)
+    fields = TypedTransaction.from_bytes(data).as_dict()
+    gas, max_fee = fields["gas"], fields["maxFeePerGas"]
+    return Waiting(
+        raw=raw,
+        hash="0x" + keccak(data).hex(),
+        sender=Account.recover_transaction(data),
+        nonce=fields["nonce"],
+        max_fee=max_fee,
+        priority_fee=fields["maxPriorityFeePerGas"],
+        cost=gas * max_fee + fields["value"],
+    )
+
+
+class Refused(Exception):
+    """The node's own error."""
+
+
+class Chain:
+    """An anvil without automine, and the mempool in front of it. Blocks come from `mine`, and no others."""
+
+    def __init__(self, rpc: Rpc) -> None:
+        self.rpc = rpc
+        self.rpc.call("evm_setAutomine", False)
+        self.pool: dict[tuple[str, int], Waiting] = {}
+        self.seen: dict[str, Waiting] = {}
+        self.dropped = 0  # by the rules or by `evict`
+        self._lock = threading.RLock()
+
+    @property
+    def head(self) -> int:
+        return int(self.rpc.call("eth_blockNumber"), 16)
+
+    def take(self, raw: str) -> str:
+        """Into the mempool, by mainnet's rules. Returns its hash."""
+        with self._lock:
+            new = decoded(raw)
+            if new.nonce < int(self.rpc.call("eth_getTransactionCount", new.sender, "latest"), 16):
+                raise Refused("nonce too low")
+            if new.cost > int(self.rpc.call("eth_getBalance", new.sender, "latest"), 16):
+                raise Refused("insufficient funds for gas * price + value")
+            old = self.pool.get((new.sender, new.nonce))
+            if old is not None and old.hash == new.hash:
+                raise Refused("already known")
+            if old is not None and (
+                10 * new.max_fee < 11 * old.max_fee or 10 * new.priority_fee < 11 * old.priority_fee
+            ):
+                raise Refused("replacement transaction underpriced")
+            self.pool[new.sender, new.nonce] = self.seen[new.hash] = new
+            return new.hash
+
+    def waits(self, tx_hash: str) -> bool:
+        """Whether it is in the mempool."""
+        with self._lock:
+            return any(one.hash == tx_hash for one in self.pool.values())
+
+    def evict(self) -> None:
+        """A full mempool forgets."""
+        with self._lock:
+            self.dropped += len(self.pool)
+            self.pool.clear()
+
+    def mine(self, base_fee: int | None = None, seconds: int = 12) -> None:
+        """One block with all that can be in it."""
+        with self._lock:
+            if base_fee is not None:
+                self.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
+            latest = self.rpc.call("eth_getBlockByNumber", "latest", False)
+            fee = int(self.rpc.call("eth_getBlockByNumber", "pending", False)["baseFeePerGas"], 16)
+            for key in sorted(self.pool, key=lambda one: one[1]):
+                if self.pool[key].max_fee >= (base_fee or fee):
+                    self._give(key)
+            self.rpc.call("evm_mine", int(latest["timestamp"], 16) + seconds)
+            for one in list(self.pool.values()):
+                if self.rpc.call("eth_getTransactionReceipt", one.hash) is not None:
+                    del self.pool[one.sender, one.nonce]
+            self.rpc.call("anvil_dropAllTransactions")
+
+    def _give(self, key: tuple[str, int]) -> None:
+        try:
+            self.rpc.call("eth_sendRawTransaction", self.pool[key].raw)
+        except AnvilRpcError:
+            self.dropped += 1  # it cannot be mined any more: mainnet's nodes forget it, too
+            del self.pool[key]
+
+    def reorganise(self, depth: int, *, requeue: bool = True) -> None:
+        """Other blocks take the place of the newest ones. What was in them waits again, unless it is lost."""
+        with self._lock:
+            head = self.head
+            gone = [
+                self.seen[tx_hash]
+                for number in range(head - depth + 1, head + 1)
+                for tx_hash in self.rpc.call("eth_getBlockByNumber", hex(number), False)["transactions"]
+                if tx_hash in self.seen
+            ]
+            self.rpc.call("anvil_reorg", depth, [])
+            if requeue:
+                self.pool |= {(one.sender, one.nonce): one for one in gone}
+
+
+@dataclass
+class Faults:
+    """What a node does wrong. Shares are of the requests, drawn with the node's seed."""
+
+    is_down: bool = False
+    hangs: threading.Event | None = None  # until it is set, no request is answered
+    chain_id: int | None = None
+    lag: int = 0  # blocks
+    is_forked: bool = False  # its newest block is another
+    lost_requests: float = 0.0
+    lost_replies: float = 0.0
+    lost_sends: float = 0.0  # replies to sends, which arrive
+    doubles_logs: bool = False
+
+
+@dataclass
+class Node:
+    """A node at `url`, which is `chain` as seen through its faults. Ends with `stop()`."""
+
+    chain: Chain
+    seed: int = 0
+    faults: Faults = field(default_factory=Faults)
+    methods: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self._rpc = Rpc(self.chain.rpc.url)
+        node = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                answer = node._answer(request)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                text = json.dumps({"jsonrpc": "2.0", "id": request["id"], **answer}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def stop(self) -> None:
+        if self.faults.hangs is not None:
+            self.faults.hangs.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._rpc.close()
+
+    # ------------------------------------------------------------------ requests
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer, or None: the connection breaks."""
+        method, params, faults = request["method"], request.get("params", []), self.faults
+        self.methods.append(method)
+        if faults.hangs is not None:
+            faults.hangs.wait()
+        if faults.is_down or self._happens(faults.lost_requests):
+            return None
+        try:
+            result = self._result(method, params)
+        except Refused as error:
+            answer: dict[str, Any] = {"error": {"code": -32000, "message": str(error)}}
+        except AnvilRpcError as error:
+            message = str(error).partition(": ")[2]
+            answer = {"error": {"code": error.code or -32000, "message": message, "data": error.data}}
+        else:
+            answer = {"result": result}
+        lost = faults.lost_sends if method == "eth_sendRawTransaction" else faults.lost_replies
+        return None if self._happens(lost) else answer
+
+    def _happens(self, share: float) -> bool:
+        return share > 0 and self._random.random() < share
+
+    def _result(self, method: str, params: list[Any]) -> Any:
+        special: dict[str, Callable[..., Any]] = {
+            "eth_chainId": lambda: hex(self.faults.chain_id or int(self._rpc.call(method), 16)),
+            "eth_blockNumber": lambda: hex(self._head()),
+            "eth_sendRawTransaction": self.chain.take,
+            "eth_getTransactionByHash": self._transaction,
+            "eth_getTransactionReceipt": self._receipt,
+            "eth_getLogs": self._logs,
+        }
+        if method in special:
+            return special[method](*params)
+        where = _BLOCK_PARAMETER.get(method)
+        if where is not None and where < len(params):
+            params = [*params[:where], self._block(params[where]), *params[where + 1 :]]
+        result = self._rpc.call(method, *params)
+        return self._as_seen(result) if method.startswith("eth_getBlockBy") else result
+
+    def _head(self) -> int:
+        return int(self._rpc.call("eth_blockNumber"), 16) - self.faults.lag
+
+    def _block(self, block: Any) -> Any:
+        """The parameter that names a block, by what this node has."""
+        if block in ("latest", "pending"):
+            return hex(self._head()) if self.faults.lag else block
+        if isinstance(block, dict) and self.faults.lag:
+            found = self._rpc.call("eth_getBlockByHash", block["blockHash"], False)
+            if found is None or int(found["number"], 16) > self._head():
+                raise Refused("header not found")
+        if isinstance(block, str) and int(block, 16) > self._head():
+            return hex(2**40)  # a block that there is not
+        return block
+
+    def _as_seen(self, block: dict[str, Any] | None) -> dict[str, Any] | None:
+        if block is None or not self.faults.is_forked or int(block["number"], 16) < self._head():
+            return block
+        return block | {"hash": "0x" + keccak(text=block["hash"]).hex()}
+
+    def _transaction(self, tx_hash: str) -> Any:
+        if self.chain.waits(tx_hash):
+            return {"hash": tx_hash, "blockNumber": None}
+        found = self._rpc.call("eth_getTransactionByHash", tx_hash)
+        return found if found is not None and int(found["blockNumber"], 16) <= self._head() else None
+
+    def _receipt(self, tx_hash: str) -> Any:
+        found = self._rpc.call("eth_getTransactionReceipt", tx_hash)
+        return found if found is not None and int(found["blockNumber"], 16) <= self._head() else None
+
+    def _logs(self, query: dict[str, Any]) -> Any:
+        logs = self._rpc.call("eth_getLogs", query)
+        return [log for log in logs for _ in range(2)] if self.faults.doubles_logs else logs
