@@ -204,7 +204,9 @@ class Executor:
         replaced = self._replace(intent, head)
         if replaced is not intent:
             return replaced
-        detail = f"no node knows it, and {_too_dear(intent, found.gas, head)}"
+        is_tried = len(intent.attempts) >= MAX_ATTEMPTS
+        why = f"none took {MAX_ATTEMPTS} of them" if is_tried else _too_dear(intent, found.gas, head)
+        detail = f"no node knows it, and {why}"
         return self._journal.record_outcome(intent, Outcome(Result.ABANDONED, detail))
 
     def _replace(self, intent: Intent, head: Header) -> Intent:
@@ -242,7 +244,9 @@ class Executor:
         return intent
 
     def _needs_more(self, attempt: Attempt, head: Header) -> bool:
-        return attempt.tx_hash in self._too_low or head.base_fee > attempt.max_fee
+        """Whether its fees were too low, and there is a newer block to take better ones from."""
+        is_too_low = attempt.tx_hash in self._too_low or head.base_fee > attempt.max_fee
+        return is_too_low and head.number > attempt.block_number
 
     def _is_ours(self, nonce: int) -> bool:
         """Whether an open intent will see to it."""

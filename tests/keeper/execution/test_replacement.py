@@ -64,6 +64,7 @@ def mine(vault):
 
 def branch_off(vault):
     """From here on blocks can be reorganised away."""
+    _usual_base_fee(vault)
     return vault.market.rpc.call("evm_snapshot")
 
 
@@ -72,6 +73,12 @@ def reorganise(vault, branch, timestamp=None):
     assert vault.market.rpc.call("evm_revert", branch)
     vault.market.rpc.call("anvil_dropAllTransactions")
     vault.market.step(3_000, timestamp=timestamp)
+    _usual_base_fee(vault)
+
+
+def _usual_base_fee(vault):
+    """Anvil takes blocks back, but not the base fee that came of them: that of another test's spike."""
+    vault.market.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(GWEI))
 
 
 def outcome_of(journal, record):
