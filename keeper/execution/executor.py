@@ -31,11 +31,11 @@ from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError
+from keeper.execution.finality import CAUGHT_UP, Finality, mined
 from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Intent, Kind, Outcome, Result, decision_hash
 from keeper.execution.rehearsal import Rehearsal, objection, reason_of, rehearse
 from keeper.execution.states import OPEN, State
-from keeper.execution.watch import CAUGHT_UP, Watch, mined
 
 if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
@@ -107,7 +107,7 @@ class Executor:
         self._connection, self._account, self._journal, self._vault = connection, account, journal, vault
         self._relay = relay
         self._wait_seconds, self._poll_seconds, self._sleep = wait_seconds, poll_seconds, sleep
-        self._watch = Watch(connection, journal)
+        self._finality = Finality(connection, journal)
         self._too_low: set[str] = set()  # hashes of what a node refused for its fees: sent again it would be again
 
     def execute(self, intent: Intent) -> Outcome | None:
@@ -137,7 +137,7 @@ class Executor:
             JournalError, RpcError, RpcUnavailableError: as `execute` does.
         """
         head = self._connection.header()
-        self._watch.look(head)
+        self._finality.look(head)
         for intent in sorted(self._journal.open_intents(), key=_by_nonce):
             if not intent.attempts:
                 self._end(intent, Outcome(Result.ABANDONED, "nothing was signed"))

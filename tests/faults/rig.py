@@ -73,6 +73,7 @@ class Chain:
         self.pool: dict[tuple[str, int], Waiting] = {}
         self.seen: dict[str, Waiting] = {}
         self.dropped = 0  # by the rules or by `evict`
+        self._before: dict[int, str] = {}  # block number to the snapshot before it
         self._lock = threading.RLock()
 
     @property
@@ -114,6 +115,7 @@ class Chain:
             if base_fee is not None:
                 self.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
             latest = self.rpc.call("eth_getBlockByNumber", "latest", False)
+            self._before[int(latest["number"], 16) + 1] = self.rpc.call("evm_snapshot")
             fee = int(self.rpc.call("eth_getBlockByNumber", "pending", False)["baseFeePerGas"], 16)
             for key in sorted(self.pool, key=lambda one: one[1]):
                 if self.pool[key].max_fee >= (base_fee or fee):
@@ -141,7 +143,13 @@ class Chain:
                 for tx_hash in self.rpc.call("eth_getBlockByNumber", hex(number), False)["transactions"]
                 if tx_hash in self.seen
             ]
-            self.rpc.call("anvil_reorg", depth, [])
+            # Not by `anvil_reorg`: on a fork it leaves the storage of contracts as it was.
+            assert self.rpc.call("evm_revert", self._before[head - depth + 1])
+            for number in range(head - depth + 1, head + 1):
+                self._before[number] = self.rpc.call("evm_snapshot")
+                parent = self.rpc.call("eth_getBlockByNumber", "latest", False)
+                self.rpc.call("anvil_setNextBlockBaseFeePerGas", parent["baseFeePerGas"])
+                self.rpc.call("evm_mine", int(parent["timestamp"], 16) + 11)  # a second less: another block
             if requeue:
                 self.pool |= {(one.sender, one.nonce): one for one in gone}
 

@@ -6,9 +6,9 @@ from keeper.chain.rpc import Connection
 from keeper.domain.decision import DeltaChange
 from keeper.errors import RpcError, RpcUnavailableError
 from keeper.execution.executor import REPLACE_AFTER
+from keeper.execution.finality import FINAL_DEPTH
 from keeper.execution.records import Result
 from keeper.execution.states import State
-from keeper.execution.watch import FINAL_DEPTH
 from tests.keeper.execution.rebalances import BUY_2, an_intent, exposure, nonce, states_of
 
 GWEI = 10**9

@@ -16,7 +16,7 @@ CAUGHT_UP: Final = "Wait until it has caught up. If the chain was started anew, 
 _LOG = logging.getLogger(__name__)
 
 
-class Watch:
+class Finality:
     """Looks at every new head whether what the journal has as mined is still there, and whether more is."""
 
     def __init__(self, connection: Connection, journal: Journal) -> None:
