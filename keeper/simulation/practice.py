@@ -24,13 +24,14 @@ from keeper.chain.deployments import Deployment, save
 from keeper.domain.series import UNDERLYINGS, next_expiry
 from keeper.domain.units import DAY, USDC
 from keeper.operations.deploy import deploy
-from keeper.operations.options import fill, list_series, make_quote, post_vol
+from keeper.operations.options import fill, list_series, post_vol
 from keeper.operations.parameters import Parameters
 from keeper.operations.roles import Keys
 from keeper.operations.seed import SEED
 from keeper.operations.vault import deposit
 from keeper.simulation.demo.cast import Cast
 from keeper.simulation.driver import MarketDriver
+from keeper.simulation.fixed_quotes import quote_off_the_mark
 
 if TYPE_CHECKING:
     from keeper.simulation.fork import Fork
@@ -88,7 +89,7 @@ class Practice:
         strike = round(self.prices["ETH"] / 100) * 100
         series = list_series(self.cast.sender("keeper"), self.deployment, 0, True, self.expiry, strike)
         size = round(150_000 / self.prices["ETH"], 1)
-        signed = make_quote(self.fork.w3, self.deployment, self.cast.account("quoter"), series, size, edge=0.01)
+        signed = quote_off_the_mark(self.fork.w3, self.deployment, self.cast.account("quoter"), series, size, edge=0.01)
         self.market.fund_usdc(self.cast.address("taker"), _DEPOSIT)
         fill(self.cast.sender("taker"), self.deployment, signed)
 
