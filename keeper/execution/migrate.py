@@ -28,10 +28,21 @@ def open_schema(engine: Engine, label: str) -> None:
     if found is None:
         with writing(engine).begin() as connection:
             _create(connection, label)
-            found = _revision(connection)
+    require_schema(engine, label)
+
+
+def require_schema(engine: Engine, label: str) -> None:
+    """
+    Raises:
+        JournalError: there is no journal, or it is of another version of Keel.
+    """
+    with engine.connect() as connection:
+        found = _revision(connection)
     if found == REVISION:
         return
-    is_older = str(found) < REVISION
+    if found is None:
+        raise JournalError(f"There is no journal at {label} yet.", todo="`keel run` makes it; or check `journal_url`.")
+    is_older = found < REVISION
     raise JournalError(
         f"The journal {label} has schema {found}, this version of Keel writes {REVISION}.",
         kept="Nothing was written to it.",

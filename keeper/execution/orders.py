@@ -9,53 +9,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Session
 
 from keeper.domain.safety import Order
-from keeper.errors import JournalError
 from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.migrate import require_schema
+from keeper.execution.schema import BalanceRow, OrderRow
 
 OPERATOR: Final = "operator"  # the cause of what a person has ordered
-_OF_A_JOURNAL: Final = "decisions"  # the table that every journal has
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class _Base(DeclarativeBase):
-    """These tables are made beside the journal's own where they are missing."""
-
-
-class OrderRow(_Base):
-    """An order that was given (`stands`) or lifted."""
-
-    __tablename__ = "orders"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    order: Mapped[str]
-    cause: Mapped[str]
-    stands: Mapped[bool]
-    reason: Mapped[str]
-    created_at: Mapped[datetime] = mapped_column(default=_now)
-
-
-class BalanceRow(_Base):
-    """The keeper's ether whenever it has changed: `timestamp` is the chain's, `wei` and `spent` are texts."""
-
-    __tablename__ = "balances"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    timestamp: Mapped[int] = mapped_column(index=True)
-    wei: Mapped[str]
-    spent: Mapped[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +52,8 @@ class Orders:
     """The orders in a journal's database.
 
     Raises (the methods too):
-        JournalError: there is no journal at the URL, or it cannot be read or written: who cannot read its orders acts
-            on none of its own.
+        JournalError: there is no journal of this version at the URL, or it cannot be read or written: who cannot read
+            its orders acts on none of its own.
     """
 
     def __init__(self, url: str) -> None:
@@ -94,7 +62,7 @@ class Orders:
         self._engine = make_engine(parsed)
         self._writer = writing(self._engine)
         with sentences(self.label):
-            self._open()
+            require_schema(self._engine, self.label)
 
     def close(self) -> None:
         """Close its connections."""
@@ -146,14 +114,6 @@ class Orders:
                 session.commit()
         with Session(self._engine) as session:  # texts: summed here
             return sum(map(int, session.scalars(sa.select(BalanceRow.spent).where(BalanceRow.timestamp >= since))))
-
-    def _open(self) -> None:
-        with self._writer.begin() as connection:
-            if _OF_A_JOURNAL not in sa.inspect(connection).get_table_names():
-                raise JournalError(
-                    f"There is no journal at {self.label} yet.", todo="`keel run` makes it; or check `journal_url`."
-                )
-            _Base.metadata.create_all(connection)
 
 
 def _standing(session: Session) -> list[Entry]:

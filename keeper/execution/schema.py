@@ -1,4 +1,5 @@
-"""Tables of the journal. What is written is never changed, but for the state of an intent, which repeats its last step.
+"""Tables of the journal. What is written is never changed, but for the state of an intent, which repeats its last step,
+and for the lease.
 
 A change here is a new revision in keeper/execution/migrations, and a new REVISION.
 """
@@ -9,10 +10,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import ForeignKey, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION: Final = "0002"  # the newest of keeper/execution/migrations
+REVISION: Final = "0003"  # the newest of keeper/execution/migrations
 
 # Alembic's own table, here so that a journal is opened without loading Alembic.
 revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
@@ -97,4 +98,72 @@ class StepRow(Base):
     block_hash: Mapped[str | None]
     gas_used: Mapped[int | None]
     gas_price: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+
+
+class OrderRow(Base):
+    """An order that was given (`stands`) or lifted."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    order: Mapped[str]
+    cause: Mapped[str]
+    stands: Mapped[bool]
+    reason: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=_now)
+
+
+class BalanceRow(Base):
+    """The keeper's ether whenever it has changed: `timestamp` is the chain's, `wei` and `spent` are texts."""
+
+    __tablename__ = "balances"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    timestamp: Mapped[int] = mapped_column(index=True)
+    wei: Mapped[str]
+    spent: Mapped[str]
+
+
+class TroubleRow(Base):
+    """Something that the kill switch counts, or times: `holds` from this chain time on, or not any more."""
+
+    __tablename__ = "troubles"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(index=True)
+    timestamp: Mapped[int]
+    holds: Mapped[bool]
+
+
+class LeaseRow(Base):
+    """Which machine keeps a vault: `token` grows with each change, `expires_ms` is by the database's own clock."""
+
+    __tablename__ = "leases"
+
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    vault: Mapped[str] = mapped_column(primary_key=True)
+    machine: Mapped[str]
+    token: Mapped[int] = mapped_column(BigInteger)
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class QuoteRow(Base):
+    """What was asked of the quote server and what it answered: a signed quote (`digest`, `nonce`, `expires_at`), or
+    why there is none (`refusal`). `asked_at` is chain time; `series`, `size` and `nonce` are texts of integers: they
+    may pass 64 bits."""
+
+    __tablename__ = "quotes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    asked_at: Mapped[int] = mapped_column(index=True)
+    taker: Mapped[str] = mapped_column(index=True)
+    series: Mapped[str]
+    vault_sells: Mapped[bool]
+    size: Mapped[str]
+    answer: Mapped[str]
+    refusal: Mapped[str]
+    digest: Mapped[str | None] = mapped_column(unique=True)
+    nonce: Mapped[str | None]
+    expires_at: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(default=_now)

@@ -397,7 +397,7 @@ def test_a_journal_of_another_version_is_left_alone(tmp_path, journal):
     other.commit()
     other.close()
 
-    with pytest.raises(JournalError, match="has schema 9999, this version of Keel writes 0002"):
+    with pytest.raises(JournalError, match="has schema 9999, this version of Keel writes "):
         Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
 
 
