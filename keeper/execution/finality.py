@@ -22,6 +22,7 @@ class Finality:
     def __init__(self, connection: Connection, journal: Journal) -> None:
         self._connection, self._journal = connection, journal
         self._seen = ""  # hash of the newest head that was looked at
+        self._stands: set[str] = set()  # hashes of blocks that are on its branch
 
     def look(self, head: Header) -> None:
         """Un-confirm what is not in its block any more, and leave alone what is deep enough. Looks once at each head.
@@ -31,8 +32,9 @@ class Finality:
         """
         if head.hash == self._seen:
             return
-        if self._seen != head.parent_hash or not self._seen:  # on the same branch nothing can have gone
-            self._look_for_what_is_gone(head)
+        if self._seen != head.parent_hash:
+            self._stands.clear()
+        self._look_for_what_is_gone(head)
         for intent, outcome in self._journal.mined_intents():
             if (outcome.block_number or 0) + FINAL_DEPTH <= head.number:
                 self._journal.record_state(intent, State.FINAL)
@@ -45,7 +47,9 @@ class Finality:
 
     def _look_for_what_is_gone(self, head: Header) -> None:
         for intent, outcome in self._journal.mined_intents():
-            number = outcome.block_number or 0
+            number, block_hash = outcome.block_number or 0, outcome.block_hash or ""
+            if block_hash in self._stands:
+                continue  # on the same branch it cannot have gone
             if number > head.number:
                 raise RpcUnavailableError(
                     f"The node at {self._connection.label} is behind: its newest block is {head.number}, and"
@@ -54,7 +58,8 @@ class Finality:
                     todo=CAUGHT_UP,
                 )
             block = self._connection.request("eth_getBlockByNumber", hex(number), False)
-            if block is not None and block["hash"] == outcome.block_hash:
+            if block is not None and block["hash"] == block_hash:
+                self._stands.add(block_hash)
                 continue
             what = f"a reorganisation took block {number} away"
             _LOG.warning("%s: %s", intent.call.purpose, what)
