@@ -15,7 +15,7 @@ from keeper.cli.demo import demo
 from keeper.cli.depositor import deposit, queue, redeem, status
 from keeper.cli.governor import governance
 from keeper.cli.liquidator import auction, derisk
-from keeper.cli.operator import deploy, doctor, explain, run, upgrade
+from keeper.cli.operator import deploy, doctor, explain, replay, run, upgrade
 from keeper.cli.orders import orders, pause, resume, stop_quotes, unwind
 from keeper.cli.surface import surface
 from keeper.cli.trader import options
@@ -56,6 +56,7 @@ _PEOPLE: Final = (deposit, redeem, queue, status, options, governance, derisk, a
 _OPERATOR: Final = (
     run,
     explain,
+    replay,
     doctor,
     pause,
     resume,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ import click
 from keeper.cli.common import account_option, answer, asking, config_option, json_option, say, settings_of, show
 
 REFUSED: Final = 4
+_TRANSACTION: Final = re.compile("0x[0-9a-fA-F]{64}")
 _LONGEST_BLOCK: Final = 19  # digits that the journal's integers have room for
 
 
@@ -51,27 +53,66 @@ def run(context: click.Context, dry_run: bool, once: bool, log_format: str, conf
 
 
 @click.command()
-@click.argument("block", metavar="BLOCK|now")
+@click.argument("which", metavar="BLOCK|TX|now")
 @click.option("--dry-run", is_flag=True, help="Look into the journal of dry runs.")
 @json_option
 @config_option
-def explain(block: str, dry_run: bool, as_json: bool, config: Path | None) -> None:
-    """Why the keeper traded at BLOCK, or did not; with `now`, what it would do at the newest block.
+def explain(which: str, dry_run: bool, as_json: bool, config: Path | None) -> None:
+    """Why the keeper traded at BLOCK, or did not; why it sent TX; with `now`, what it would do at the newest block.
 
-    Past blocks come from the journal, so the node need not remember them.
+    The past comes from the journal, so the node need not remember it.
 
     \b
     Examples:
       keel explain 26450123
       keel explain now --json
     """
-    if block != "now" and not (block.isdecimal() and len(block) < _LONGEST_BLOCK):
-        raise click.BadParameter(f"{block!r} is neither a block number nor `now`.", param_hint="BLOCK")
+    is_transaction = _TRANSACTION.fullmatch(which) is not None
+    if which != "now" and not is_transaction and not _is_block(which):
+        what = f"{which!r} is neither a block number, nor a transaction's hash, nor `now`."
+        raise click.BadParameter(what, param_hint="BLOCK|TX|now")
     settings = settings_of(config)
-    from keeper.operations.explain import explain_block, explain_now, render
+    from keeper.operations.explain import explain_block, explain_now, explain_transaction, render
 
-    found = explain_now(settings) if block == "now" else explain_block(settings, int(block), dry_run=dry_run)
+    if which == "now":
+        found = explain_now(settings)
+    elif is_transaction:
+        found = explain_transaction(settings, which, dry_run=dry_run)
+    else:
+        found = explain_block(settings, int(which), dry_run=dry_run)
     show(found.to_json() if as_json else render(found))
+
+
+@click.command()
+@click.argument("block", metavar="BLOCK")
+@click.option("--dry-run", is_flag=True, help="Look into the journal of dry runs.")
+@json_option
+@config_option
+def replay(block: str, dry_run: bool, as_json: bool, config: Path | None) -> None:
+    """Make the decision at BLOCK again, from what the journal has of it alone, and compare.
+
+    With the same versions on the same kind of processor every bit must be the same; else numbers may differ by 1e-9.
+    What was withheld by an order or the kill switch is compared as it was before that; a duty (settling, funding, the
+    queue) is what the chain asks for, and is not made again. Needs no node. Exit code 1 when something differs.
+
+    \b
+    Examples:
+      keel replay 26450123
+      keel replay 26450123 --json
+    """
+    if not _is_block(block):
+        raise click.BadParameter(f"{block!r} is no block number.", param_hint="BLOCK")
+    settings = settings_of(config)
+    from keeper.operations.replay import render, replay_block
+
+    found = replay_block(settings, int(block), dry_run=dry_run)
+    show(found.to_json() if as_json else render(found))
+    if not found.holds:
+        sys.exit(1)
+
+
+def _is_block(text: str) -> bool:
+    return text.isdecimal() and len(text) < _LONGEST_BLOCK
 
 
 @click.command()

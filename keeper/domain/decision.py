@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from keeper.domain.offer import Fill
+from keeper.domain.offer import Fill, Offer
 
 
 class Action(StrEnum):
@@ -14,6 +14,25 @@ class Action(StrEnum):
     TRADE = "trade"
     HOLD = "hold"
     REFUSE = "refuse"
+
+
+class Rule(StrEnum):
+    """Which of the keeper's two rules decides: HEDGE the book, or CLOSE what hedges a book without options."""
+
+    HEDGE = "hedge"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a decision depends on besides snapshot and policy.
+
+    ``offers`` are makers', and ``vega_budget_wad`` is OptionBook.vega_budget for what is taken of them.
+    """
+
+    rule: Rule = Rule.HEDGE
+    offers: tuple[Offer, ...] = ()
+    vega_budget_wad: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ class DeltaChange:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One block's decision: pure function of a snapshot and a policy.
+    """One block's decision: pure function of a snapshot, a policy and a brief.
 
     ``risk_before`` and ``risk_after`` are the objective's terms of variance and CVaR in USDC; ``binding`` names the
     limits that stopped the solver from going further, with their shadow prices in USDC per unit of the row. ``fills``

@@ -27,7 +27,7 @@ from eth_utils.crypto import keccak
 from keeper.chain.abi import function
 from keeper.chain.gas import fees
 from keeper.chain.rpc import ALREADY_THERE, Connection, Header
-from keeper.domain.decision import Decision
+from keeper.domain.decision import Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError
@@ -60,12 +60,14 @@ class Signer(Protocol):
         """Signed, with `raw_transaction`."""
 
 
-def rebalance_call(deployment: Deployment, decision: Decision, policy: Policy, snapshot: Snapshot) -> Call:
+def rebalance_call(
+    deployment: Deployment, decision: Decision, policy: Policy, snapshot: Snapshot, brief: Brief | None = None
+) -> Call:
     """`Hedger.rebalance` with the decision's legs, its hash, and a deadline counted from the snapshot's time."""
     legs = [(leg.venue, leg.pool, leg.delta_change, leg.limit_price) for leg in decision.legs]
     sequence = snapshot.vault.sequence
     deadline = snapshot.timestamp + min(policy.deadline_seconds, _MAX_DEADLINE)
-    digest = bytes.fromhex(decision_hash(decision, policy, snapshot).removeprefix("0x"))
+    digest = bytes.fromhex(decision_hash(decision, policy, snapshot, brief).removeprefix("0x"))
     data = function("Hedger", "rebalance").encode(legs, sequence, deadline, digest)
     return Call(f"rebalance {sequence}", deployment.address("Hedger"), data)
 

@@ -10,13 +10,24 @@ import zlib
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keeper.domain.decision import Action, Decision
+from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.environment import environment
 from keeper.execution.migrate import open_schema
-from keeper.execution.records import FEE_FLOOR, Call, Intent, Kind, Record, Result, decision_hash, from_text, to_text
-from keeper.execution.schema import DecisionRow, IntentRow, StepRow
+from keeper.execution.records import (
+    FEE_FLOOR,
+    Call,
+    Intent,
+    Kind,
+    Record,
+    Result,
+    from_text,
+    hash_of_texts,
+    to_text,
+)
+from keeper.execution.schema import AttemptRow, DecisionRow, IntentRow, StepRow
 from keeper.execution.states import OPEN
 from keeper.execution.transactions import TransactionLog, clear
 
@@ -50,10 +61,12 @@ class Journal(TransactionLog):
         *,
         timestamp: int,
         kind: Kind = Kind.HEDGE,
+        brief: Brief | None = None,
+        wanted: Decision | None = None,
     ) -> Record:
         """Write a decision. The same one again (after a crash) is not written twice."""
         with Session(self._writer) as session:
-            row = _decision_row(session, decision, policy, snapshot, timestamp, kind)
+            row = _decision_row(session, decision, policy, snapshot, brief, wanted, timestamp, kind)
             session.commit()
             return _record(row)
 
@@ -67,6 +80,7 @@ class Journal(TransactionLog):
         *,
         timestamp: int,
         kind: Kind = Kind.HEDGE,
+        brief: Brief | None = None,
         fee_ceiling: int = FEE_FLOOR,
     ) -> tuple[Record, Intent]:
         """Write a decision together with the call that it wants made, once: both or neither.
@@ -74,7 +88,7 @@ class Journal(TransactionLog):
         ``fee_ceiling`` is what its transaction may cost, wei.
         """
         with Session(self._writer) as session:
-            row = _decision_row(session, decision, policy, snapshot, timestamp, kind)
+            row = _decision_row(session, decision, policy, snapshot, brief, None, timestamp, kind)
             intent = self._plan(session, row.id, call, fee_ceiling)
             session.commit()
             return _record(row), intent
@@ -146,6 +160,29 @@ class Journal(TransactionLog):
         with Session(self._engine) as session:
             return _record(session.get_one(DecisionRow, intent.decision_id))
 
+    @clear
+    def record_of_transaction(self, tx_hash: str) -> Record | None:
+        """The newest decision that a transaction was signed for."""
+        query = (
+            sa.select(DecisionRow)
+            .join(IntentRow, IntentRow.decision_id == DecisionRow.id)
+            .join(AttemptRow, AttemptRow.intent_id == IntentRow.id)
+            .where(AttemptRow.tx_hash == tx_hash)
+            .order_by(DecisionRow.id.desc())
+            .limit(1)
+        )
+        with Session(self._engine) as session:
+            row = session.scalar(query)
+            return None if row is None else _record(row)
+
+    @clear
+    def is_intact(self, record: Record) -> bool:
+        """Whether what is stored of a record has the hash that was recorded with it."""
+        with Session(self._engine) as session:
+            row = session.get_one(DecisionRow, record.id)
+            snapshot = zlib.decompress(row.snapshot).decode() if row.snapshot else ""
+            return hash_of_texts(row.decision, row.policy, snapshot, row.brief) == row.decision_hash
+
     # ------------------------------------------------------------------ internals
 
     def _newest(self, condition: sa.ColumnElement[bool]) -> Record | None:
@@ -161,10 +198,18 @@ class Journal(TransactionLog):
 
 
 def _decision_row(
-    session: Session, decision: Decision, policy: Policy, snapshot: Snapshot | None, timestamp: int, kind: Kind
+    session: Session,
+    decision: Decision,
+    policy: Policy,
+    snapshot: Snapshot | None,
+    brief: Brief | None,
+    wanted: Decision | None,
+    timestamp: int,
+    kind: Kind,
 ) -> DecisionRow:
     """The row of a decision, added unless it is there."""
-    digest = decision_hash(decision, policy, snapshot)
+    texts = [_text(part) for part in (decision, policy, snapshot, brief)]
+    digest = hash_of_texts(*texts)
     same = (
         DecisionRow.kind == kind,
         DecisionRow.block_hash == decision.block_hash,
@@ -179,10 +224,13 @@ def _decision_row(
             timestamp=timestamp,
             action=decision.action,
             reason=decision.reason,
-            decision=to_text(decision),
-            policy=to_text(policy),
-            snapshot=zlib.compress(to_text(snapshot).encode()) if snapshot is not None else b"",
+            decision=texts[0],
+            policy=texts[1],
+            snapshot=zlib.compress(texts[2].encode()) if snapshot is not None else b"",
             decision_hash=digest,
+            brief=texts[3],
+            wanted=_text(wanted) if wanted != decision else "",
+            environment=environment() if brief is not None else "",
         )
         session.add(row)
         session.flush()
@@ -200,4 +248,11 @@ def _record(row: DecisionRow) -> Record:
         policy=from_text(Policy, row.policy),
         snapshot=from_text(Snapshot, zlib.decompress(row.snapshot)) if row.snapshot else None,
         decision_hash=row.decision_hash,
+        brief=from_text(Brief, row.brief) if row.brief else None,
+        wanted=from_text(Decision, row.wanted) if row.wanted else None,
+        environment=row.environment,
     )
+
+
+def _text(value: Decision | Policy | Snapshot | Brief | None) -> str:
+    return "" if value is None else to_text(value)

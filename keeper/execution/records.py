@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from eth_utils.crypto import keccak
 from pydantic import TypeAdapter
 
-from keeper.domain.decision import Decision
+from keeper.domain.decision import Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.execution.states import State
@@ -52,7 +52,12 @@ MINED_RESULTS: Final = frozenset({Result.CONFIRMED, Result.FAILED, Result.CANCEL
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A decision as recorded. ``snapshot`` is None when the chain could not be read."""
+    """A decision as recorded, with all that it was made from.
+
+    ``snapshot`` and ``brief`` are None where nothing was computed: for a duty, while a transaction was in flight, or
+    when the chain could not be read. ``wanted`` is what was decided where an order or the kill switch withheld it, else
+    None. ``environment`` tells what computed it, as `keeper.execution.environment` does; empty where that is unknown.
+    """
 
     id: int
     kind: Kind
@@ -63,6 +68,9 @@ class Record:
     policy: Policy
     snapshot: Snapshot | None
     decision_hash: str
+    brief: Brief | None = None
+    wanted: Decision | None = None
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +150,13 @@ class Step:
     outcome: Outcome | None = None
 
 
-_ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in (Decision, Policy, Snapshot)}
+_ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {
+    kind: TypeAdapter(kind) for kind in (Brief, Decision, Policy, Snapshot)
+}
 
 
 def to_text(value: Any) -> str:
-    """Canonical JSON of a Decision, Policy or Snapshot: integers of any size, exact floats, infinities."""
+    """Canonical JSON of a Brief, Decision, Policy or Snapshot: integers of any size, exact floats, infinities."""
     plain = _ADAPTERS[type(value)].dump_python(value)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
@@ -161,7 +171,12 @@ def from_text(kind: type[T], text: str | bytes) -> T:
     return value
 
 
-def decision_hash(decision: Decision, policy: Policy, snapshot: Snapshot | None) -> str:
+def decision_hash(decision: Decision, policy: Policy, snapshot: Snapshot | None, brief: Brief | None = None) -> str:
     """keccak256 of what was decided, by which policy and on what: `rebalance` logs it on chain."""
-    parts = [to_text(decision), to_text(policy), to_text(snapshot) if snapshot is not None else ""]
+    return hash_of_texts(*("" if part is None else to_text(part) for part in (decision, policy, snapshot, brief)))
+
+
+def hash_of_texts(decision: str, policy: str, snapshot: str, brief: str) -> str:
+    """The same of the canonical texts; of what is None the text is empty."""
+    parts = [decision, policy, snapshot, *([brief] if brief else [])]  # there was none in the first versions
     return "0x" + keccak(text="\n".join(parts)).hex()

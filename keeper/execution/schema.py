@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, ForeignKey, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION: Final = "0003"  # the newest of keeper/execution/migrations
+REVISION: Final = "0004"  # the newest of keeper/execution/migrations
 
 # Alembic's own table, here so that a journal is opened without loading Alembic.
 revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
@@ -28,7 +28,7 @@ class Base(DeclarativeBase):
 
 
 class DecisionRow(Base):
-    """A decision with everything it saw. `snapshot` is compressed; it is empty when the chain could not be read."""
+    """A decision with everything that it was made from, as texts, empty where there is none; `snapshot` compressed."""
 
     __tablename__ = "decisions"
     __table_args__ = (UniqueConstraint("kind", "block_hash", "decision_hash"),)
@@ -45,6 +45,9 @@ class DecisionRow(Base):
     snapshot: Mapped[bytes] = mapped_column(LargeBinary)
     decision_hash: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=_now)
+    brief: Mapped[str] = mapped_column(default="")
+    wanted: Mapped[str] = mapped_column(default="")
+    environment: Mapped[str] = mapped_column(default="")
 
 
 class IntentRow(Base):

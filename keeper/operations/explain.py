@@ -1,7 +1,9 @@
-"""`keel explain`: why the keeper did what it did at a block, or what it would do now."""
+"""`keel explain`: why the keeper did what it did at a block or by a transaction, or what it would do now."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from rich.text import Text
 from keeper.config import Settings
 from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
+from keeper.domain.safety import Order
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.times import utc_second
@@ -19,8 +22,9 @@ from keeper.domain.units import WAD
 from keeper.errors import JournalError, KeelError
 from keeper.execution.database import dry_run_url, exists
 from keeper.execution.journal import Journal
+from keeper.execution.orders import Entry, Orders
 from keeper.execution.records import Intent, Kind, Outcome, Record, decision_hash
-from keeper.hedging.decide import decide
+from keeper.hedging.brief import answer, brief_of, failed, withheld
 from keeper.market.history import History
 from keeper.market.reader import read_snapshot
 from keeper.operations.session import open_session
@@ -51,9 +55,10 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision with all that it saw; ``snapshot`` is None when the chain could not be read.
+    """A decision with all that it saw; ``snapshot`` is None when the chain could not be read, and for duties.
 
-    Where the keeper settled something it decides on the block after that; ``decision`` is then the next one's.
+    Where the keeper settled something it decides on the block after that; ``decision`` is then the next one's. Where an
+    order or the kill switch withheld a decision, ``wanted`` is what was decided.
     """
 
     decision: Decision
@@ -63,6 +68,8 @@ class Explanation:
     snapshot: Snapshot | None
     transactions: tuple[Transaction, ...] = ()
     duties: tuple[Duty, ...] = ()
+    wanted: Decision | None = None
+    kind: Kind = Kind.HEDGE
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; integers are as on chain."""
@@ -75,43 +82,65 @@ def explain_block(settings: Settings, block_number: int, *, dry_run: bool = Fals
     Raises:
         KeelError: nothing was recorded there; says which blocks are near.
     """
-    url = dry_run_url(settings.journal_url) if dry_run else settings.journal_url
-    if not exists(url):
-        raise JournalError(f"There is no journal {url} yet.", todo="Start `keel run` first, or set `journal_url`.")
-    journal = Journal(url)
-    try:
+    with journal_of(settings, dry_run=dry_run) as journal:
         entries = journal.decisions(block_number, block_number)
         duties = tuple(
             Duty(entry.kind, entry.decision.action, entry.decision.reason, _transactions(journal, entry))
             for entry in entries
             if entry.kind is not Kind.HEDGE
         )
-        before, after = journal.nearest_blocks(block_number)
+        _, after = journal.nearest_blocks(block_number)
         record = journal.decision_at(block_number)
         if record is None and duties and after is not None:
             record = journal.decision_at(after)
         if record is None:
-            near = " and ".join(str(block) for block in (before, after) if block is not None)
+            raise nothing_at(journal, block_number)
+        return _explained(journal, record, duties)
+
+
+def explain_transaction(settings: Settings, tx_hash: str, *, dry_run: bool = False) -> Explanation:
+    """The decision that a transaction was signed for. Needs the journal, not the node.
+
+    Raises:
+        KeelError: the keeper has not signed it.
+    """
+    with journal_of(settings, dry_run=dry_run) as journal:
+        record = journal.record_of_transaction(tx_hash.lower())
+        if record is None:
             raise KeelError(
-                f"The journal {journal.label} has no decision on block {block_number}.",
-                todo=f"The nearest ones are on {near}." if near else "Start `keel run` first: it has none at all.",
+                f"The journal {journal.label} has no transaction {tx_hash}.",
+                todo="It has those that the keeper signed: is it another account's, or another journal's?",
             )
-        transactions = _transactions(journal, record)
-    finally:
-        journal.close()
-    return Explanation(
-        decision=record.decision,
-        decision_hash=record.decision_hash,
-        timestamp=record.timestamp,
-        policy=record.policy,
-        snapshot=record.snapshot,
-        transactions=transactions,
-        duties=duties,
+        return _explained(journal, record)
+
+
+@contextmanager
+def journal_of(settings: Settings, *, dry_run: bool) -> Iterator[Journal]:
+    """The configured journal, or that of dry runs, which must be there.
+
+    Raises:
+        JournalError
+    """
+    url = dry_run_url(settings.journal_url) if dry_run else settings.journal_url
+    if not exists(url):
+        raise JournalError(f"There is no journal {url} yet.", todo="Start `keel run` first, or set `journal_url`.")
+    with closing(Journal(url)) as journal:
+        yield journal
+
+
+def nothing_at(journal: Journal, block_number: int) -> KeelError:
+    """The error where there is no hedging decision on a block; says which blocks are near."""
+    near = " and ".join(str(block) for block in journal.nearest_blocks(block_number) if block is not None)
+    return KeelError(
+        f"The journal {journal.label} has no decision on block {block_number}.",
+        todo=f"The nearest ones are on {near}." if near else "Start `keel run` first: it has none at all.",
     )
 
 
 def explain_now(settings: Settings) -> Explanation:
-    """What the keeper would do at the newest block. Nothing is recorded or sent.
+    """What the keeper would do at the newest block, orders that stand included. Nothing is recorded or sent.
+
+    Whether the kill switch would trip now only the keeper tells, which has seen the blocks before.
 
     Raises:
         KeelError: of the kind of whatever stands in the way.
@@ -125,21 +154,52 @@ def explain_now(settings: Settings) -> Explanation:
     )
     history = History(session.deployment)
     snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address(), block.hash, history)
-    policy = settings.policy
-    decision = decide(snapshot, policy)
-    digest = decision_hash(decision, policy, snapshot)
-    return Explanation(decision, digest, snapshot.timestamp, policy, snapshot, duties=due)
+    policy, orders = settings.policy, _standing(settings)
+    brief = brief_of(snapshot, unwinding=any(one.order is Order.UNWIND for one in orders))
+    try:
+        decision = answer(snapshot, policy, brief)
+    except Exception as error:  # as the loop does
+        decision = failed(snapshot, error)
+    refusal = "; ".join(f"{one.cause}: {one.reason}" for one in orders if one.order is Order.PAUSE)
+    wanted, decision = (decision, withheld(decision, refusal)) if refusal else (None, decision)
+    digest = decision_hash(decision, policy, snapshot, brief)
+    return Explanation(decision, digest, snapshot.timestamp, policy, snapshot, duties=due, wanted=wanted)
+
+
+def _standing(settings: Settings) -> tuple[Entry, ...]:
+    if not exists(settings.journal_url):
+        return ()
+    with closing(Orders(settings.journal_url)) as orders:
+        return orders.standing()
+
+
+def _explained(journal: Journal, record: Record, duties: tuple[Duty, ...] = ()) -> Explanation:
+    return Explanation(
+        decision=record.decision,
+        decision_hash=record.decision_hash,
+        timestamp=record.timestamp,
+        policy=record.policy,
+        snapshot=record.snapshot,
+        transactions=_transactions(journal, record),
+        duties=duties,
+        wanted=record.wanted,
+        kind=record.kind,
+    )
 
 
 def render(explanation: Explanation) -> Group:
     """For a terminal."""
     decision = explanation.decision
     when = utc_second(explanation.timestamp)
+    what = decision.action if explanation.kind is Kind.HEDGE else f"{explanation.kind}, {decision.action}"
     parts: list[RenderableType] = [
         *(Text(line) for duty in explanation.duties for line in _duty_lines(duty)),
-        Text(f"Block {decision.block_number}, {when}: {decision.action}", style="bold"),
+        Text(f"Block {decision.block_number}, {when}: {what}", style="bold"),
         Text(f"{decision.reason}\n"),
     ]
+    if explanation.wanted is not None:
+        parts.append(Text("What follows was decided and is not carried out."))
+        decision = explanation.wanted
     if decision.deltas:
         parts.append(_deltas(decision))
     if decision.legs:

@@ -7,13 +7,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from types import FrameType
 from typing import Final
 
 from keeper.chain.deployments import Deployment
 from keeper.chain.rpc import Connection, Header
-from keeper.domain.decision import Action, Decision
+from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import RpcError, RpcUnavailableError, SnapshotError
@@ -21,8 +20,8 @@ from keeper.execution.ceiling import fee_ceiling
 from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
+from keeper.hedging.brief import answer, brief_of, failed, withheld
 from keeper.hedging.decide import decide as decide_hedge
-from keeper.hedging.unwind import close_hedges
 from keeper.market.history import History
 from keeper.market.reader import read_snapshot
 from keeper.runtime.guard import Guard
@@ -71,7 +70,7 @@ class Keeper:
         account: Signer,
         policy: Policy,
         journal: Journal,
-        decide: Callable[[Snapshot, Policy], Decision] = decide_hedge,
+        decide: Callable[..., Decision] = decide_hedge,
         *,
         dry_run: bool = False,
         poll_seconds: float = 1.0,
@@ -165,6 +164,8 @@ class Keeper:
 
     def _hedge(self, block: Header, in_flight: Sequence[Intent]) -> Record:
         snapshot: Snapshot | None = None
+        brief: Brief | None = None
+        wanted: Decision | None = None
         if in_flight:
             waiting = ", ".join(f"{intent.call.purpose} ({intent.attempts[-1].tx_hash})" for intent in in_flight)
             decision = _plain(block, Action.REFUSE, f"not decided again while it is not known how this ends: {waiting}")
@@ -173,20 +174,25 @@ class Keeper:
                 snapshot = read_snapshot(
                     self._connection, self._deployment, self._account.address, block.hash, self._history
                 )
-                decision = self._allowed(self._decided(snapshot, block), snapshot, block)
+                brief = brief_of(snapshot, unwinding=self._guard is not None and self._guard.unwinding())
+                wanted = self._decided(snapshot, brief, block)
+                decision = self._allowed(wanted, snapshot, block)
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)
         _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
         if snapshot is None or decision.action is not Action.TRADE or self._dry_run:
             timestamp = block.timestamp if snapshot is None else snapshot.timestamp
-            return self._journal.record_decision(decision, self._policy, snapshot, timestamp=timestamp)
-        call = rebalance_call(self._deployment, decision, self._policy, snapshot)
+            return self._journal.record_decision(
+                decision, self._policy, snapshot, timestamp=timestamp, brief=brief, wanted=wanted
+            )
+        call = rebalance_call(self._deployment, decision, self._policy, snapshot, brief)
         record, intent = self._journal.record_action(
             decision,
             self._policy,
             snapshot,
             call,
             timestamp=snapshot.timestamp,
+            brief=brief,
             fee_ceiling=fee_ceiling(decision, self._policy, snapshot),
         )
         self._tell(intent, self._executor.execute(intent), block)
@@ -195,20 +201,16 @@ class Keeper:
     def _allowed(self, decision: Decision, snapshot: Snapshot, block: Header) -> Decision:
         """The decision, or a refusal where orders or the kill switch say that nothing is sent."""
         refusal = self._guard.review(block, snapshot).refusal if self._guard else ""
-        if not refusal:
-            return decision
-        reason = f"nothing is sent, {refusal}; it would be: {decision.action}: {decision.reason}"
-        return replace(decision, action=Action.REFUSE, legs=(), reason=reason)
+        return withheld(decision, refusal) if refusal else decision
 
-    def _decided(self, snapshot: Snapshot, block: Header) -> Decision:
-        rests = self._guard is not None and self._guard.unwinding() and not snapshot.book
+    def _decided(self, snapshot: Snapshot, brief: Brief, block: Header) -> Decision:
         try:
-            return (close_hedges if rests else self._decide)(snapshot, self._policy)
+            return answer(snapshot, self._policy, brief, self._decide)
         except Exception as error:
             self._count_error(block)
             # The next block may be fine, and settlement must go on; the record says that someone should look.
             _LOG.exception("block %d: no decision", block.number)
-            return _plain(block, Action.REFUSE, f"deciding failed: {type(error).__name__}: {error}")
+            return failed(snapshot, error)
 
     # ------------------------------------------------------------------ duties
 

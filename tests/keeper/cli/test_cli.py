@@ -190,12 +190,12 @@ def test_explain_names_the_nearest_blocks_when_there_is_no_decision(vault, folde
     assert f"The nearest ones are on {decision.block_number}." in shown.output
 
 
-@pytest.mark.parametrize("block", ["yesterday", "1.5", "9" * 30])
+@pytest.mark.parametrize("block", ["yesterday", "1.5", "9" * 30, "0x12"])
 def test_explain_takes_a_block_or_now(folder, block):
     shown = keel("explain", block)
 
     assert shown.exit_code == 2
-    assert f"'{block}' is neither a block number nor `now`" in shown.output
+    assert f"'{block}' is neither a block number, nor a transaction's hash, nor `now`" in shown.output
 
 
 @pytest.mark.parametrize("command", [("run", "--once"), ("status",), ("explain", "now")])

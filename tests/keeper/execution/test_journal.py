@@ -4,13 +4,15 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import fields, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper.domain.decision import Action, Costs, Decision, DeltaChange, Leg
+from keeper.domain.decision import Action, Brief, Costs, Decision, DeltaChange, Leg, Rule
+from keeper.domain.offer import Fill, Offer
 from keeper.domain.policy import Policy
 from keeper.domain.series import Position, Series
 from keeper.domain.snapshot import (
@@ -31,8 +33,10 @@ from keeper.domain.snapshot import (
 )
 from keeper.errors import JournalError
 from keeper.execution.database import dry_run_url
+from keeper.execution.environment import environment
 from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Kind, Outcome, Result, decision_hash, from_text, to_text
+from keeper.execution.schema import REVISION
 from keeper.execution.states import State
 
 BLOCK = "0x" + "ab" * 32
@@ -50,6 +54,16 @@ def ints_for(kind, *names):
 
 
 pairs = st.tuples(ints, ints)
+series = st.builds(Series, underlying=uints, is_call=st.booleans(), expiry=uints, strike_wad=uints, ln_strike_wad=uints)
+offers = st.builds(
+    Offer,
+    series=series,
+    vault_sells=st.booleans(),
+    **dict.fromkeys(("price_wad", "worth_wad", "size_wad", "min_fill_wad"), uints),
+)
+briefs = st.builds(
+    Brief, rule=st.sampled_from(Rule), offers=st.lists(offers, max_size=2).map(tuple), vega_budget_wad=uints
+)
 decisions = st.builds(
     Decision,
     block_number=uints,
@@ -62,6 +76,7 @@ decisions = st.builds(
     risk_before=floats,
     risk_after=floats,
     binding=st.tuples(st.tuples(texts, floats)),
+    fills=st.lists(st.builds(Fill, offer=offers, size_wad=ints), max_size=1).map(tuple),
 )
 vol_slices = ints_for(VolSlice, "theta", "rho", "phi", "carry", "half_spread", "posted_at")
 pools = st.builds(
@@ -110,14 +125,7 @@ snapshots = st.builds(
     book=st.tuples(
         st.builds(
             Position,
-            series=st.builds(
-                Series,
-                underlying=uints,
-                is_call=st.booleans(),
-                expiry=uints,
-                strike_wad=uints,
-                ln_strike_wad=uints,
-            ),
+            series=series,
             size_wad=ints,
         )
     ),
@@ -130,6 +138,7 @@ snapshots = st.builds(
         **dict.fromkeys(("spot", "twap", "delta", "gamma", "vega"), pairs),
         **dict.fromkeys(("doubt", "unfixed", "stale", "venue_failed"), st.booleans()),
     ),
+    closes=st.lists(st.tuples(uints, uints), max_size=3).map(tuple),
 )
 
 
@@ -142,24 +151,35 @@ def a_decision(block=100, reason="delta is in its band", action=Action.HOLD):
 def test_decisions_and_snapshots_survive_as_text_to_the_last_bit(decision, snapshot):
     assert from_text(Decision, to_text(decision)) == decision
     assert from_text(Snapshot, to_text(snapshot)) == snapshot
+    assert to_text(from_text(Decision, to_text(decision))) == to_text(decision)  # equal is not the same: -0.0 and 0.0
 
 
-@given(decision=decisions, snapshot=snapshots, policy=st.builds(Policy, risk_aversion=floats))
+@given(
+    decision=decisions,
+    snapshot=snapshots,
+    policy=st.builds(Policy, risk_aversion=floats),
+    brief=briefs,
+    wanted=st.none() | decisions,
+)
 @settings(deadline=None, max_examples=20)
-def test_a_record_is_read_back_as_it_was_written(tmp_path_factory, decision, snapshot, policy):
+def test_a_record_is_read_back_as_it_was_written(tmp_path_factory, decision, snapshot, policy, brief, wanted):
     url = f"sqlite:///{tmp_path_factory.mktemp('journal') / 'keel.sqlite'}"
-    decision = Decision(100, BLOCK, decision.action, decision.reason, decision.legs, decision.deltas, decision.costs)
+    decision = replace(decision, block_number=100, block_hash=BLOCK)
     journal = Journal(url)
-    journal.record_decision(decision, policy, snapshot, timestamp=1_795_000_000)
+    journal.record_decision(decision, policy, snapshot, timestamp=1_795_000_000, brief=brief, wanted=wanted)
     journal.close()
 
     again = Journal(url)
     record = again.decision_at(100)
+    is_intact = again.is_intact(record)
     again.close()
 
-    assert (record.decision, record.policy, record.snapshot) == (decision, policy, snapshot)
+    assert (record.decision, record.policy, record.snapshot, record.brief) == (decision, policy, snapshot, brief)
+    assert record.wanted == (None if wanted == decision else wanted)
+    assert record.environment == environment()
     assert record.timestamp == 1_795_000_000
-    assert record.decision_hash == decision_hash(decision, policy, snapshot)
+    assert record.decision_hash == decision_hash(decision, policy, snapshot, brief)
+    assert is_intact
 
 
 def test_the_hash_depends_on_all_that_decided(journal):
@@ -167,6 +187,30 @@ def test_the_hash_depends_on_all_that_decided(journal):
 
     assert first.decision_hash != decision_hash(a_decision(reason="other"), POLICY, None)
     assert first.decision_hash != decision_hash(a_decision(), Policy(risk_aversion=1.0), None)
+    assert first.decision_hash != decision_hash(a_decision(), POLICY, None, Brief())
+
+
+@pytest.mark.parametrize("column", ["decision", "policy", "brief"])
+def test_a_record_that_was_changed_is_not_intact(tmp_path, journal, column):
+    record = journal.record_decision(a_decision(), POLICY, None, timestamp=0, brief=Brief(Rule.CLOSE, (), 7))
+    assert journal.is_intact(record)
+    with closing(sqlite3.connect(tmp_path / "keel.sqlite")) as rows:
+        [[text]] = rows.execute(f"SELECT {column} FROM decisions").fetchall()
+        changed = {"decision": ('"hold"', '"refuse"'), "policy": ("30.0", "30.000000000000004"), "brief": ("7", "8")}
+        assert changed[column][0] in text
+        rows.execute(f"UPDATE decisions SET {column} = ?", (text.replace(*changed[column]),))
+        rows.commit()
+
+    assert not journal.is_intact(journal.decision_at(100))
+
+
+def test_a_transaction_leads_to_its_decision(journal):
+    journal.record_decision(a_decision(99), POLICY, None, timestamp=0)
+    record, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    journal.record_attempt(intent, Attempt(3, "0xaa", b"\x02", 1, 1))
+
+    assert journal.record_of_transaction("0xaa") == record
+    assert journal.record_of_transaction("0xab") is None
 
 
 def test_the_same_decision_is_recorded_once(journal):
@@ -397,7 +441,7 @@ def test_a_journal_of_another_version_is_left_alone(tmp_path, journal):
     other.commit()
     other.close()
 
-    with pytest.raises(JournalError, match="has schema 9999, this version of Keel writes "):
+    with pytest.raises(JournalError, match=f"has schema 9999, this version of Keel writes {REVISION}"):
         Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
 
 

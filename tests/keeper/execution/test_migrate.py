@@ -44,7 +44,11 @@ def first_version_of(path, journal, at):
     journal.close()
     with closing(sqlite3.connect(at)) as old:
         old.execute("ATTACH ? AS today", (str(path),))
-        old.execute("INSERT INTO decisions SELECT * FROM today.decisions")
+        decisions = (
+            "id, kind, block_number, block_hash, timestamp, action, reason, decision, policy, snapshot, decision_hash,"
+            " created_at"
+        )
+        old.execute(f"INSERT INTO decisions SELECT {decisions} FROM today.decisions")
         intents = "id, decision_id, purpose, target, data, created_at"
         old.execute(f"INSERT INTO intents SELECT {intents} FROM today.intents")
         attempts = "id, intent_id, nonce, tx_hash, raw, max_fee, priority_fee, created_at"
@@ -92,6 +96,7 @@ def test_an_upgrade_keeps_every_transaction_and_what_is_known_of_it(old_url):
     assert signed.fee_ceiling == FEE_FLOOR
     assert journal.open_intents() == (planned, signed)
     assert record.decision == DECISION
+    assert (record.brief, record.environment, journal.is_intact(record)) == (None, "", True)
     journal.close()
 
 
