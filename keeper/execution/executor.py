@@ -6,7 +6,7 @@ at the start of the keeper as at any other time:
     mined                     its outcome is recorded, and looked at again until it is final
     nonce used elsewhere      superseded
     with a node               waited for; replaced with higher fees when it waits too long, by an empty transaction when
-                              it would fail by now
+                              it would fail by now or may not cost what it takes
     with no node              sent again as it is; given up when it would fail by now
     behind a gap of nonces    the gap is filled with empty transactions
 
@@ -87,8 +87,8 @@ class Executor:
 
     Args:
         vault: What a rebalance leaves there is looked at before it is signed; it is not where this is empty.
-        relay: Where a transaction is sent first, so that nobody sees it before its block; one that waits too long there
-            is sent to the nodes.
+        relay: Where a transaction is sent first, so that nobody sees it before its block; one that it refuses, or that
+            waits too long there, is sent to the nodes.
         wait_seconds: How long to wait for a receipt before the call counts as in flight.
         poll_seconds: Between looks for it.
         sleep: Waits so many seconds; True when the waiting shall end, as `threading.Event.wait` says it.
@@ -203,18 +203,18 @@ class Executor:
             return self._journal.record_outcome(intent, Outcome(Result.ABANDONED, detail))
         if not self._needs_more(last, head):
             return self._send(intent, head)
-        replaced = self._replace(intent, head)
-        if replaced is not intent:
-            return replaced
         is_tried = len(intent.attempts) >= MAX_ATTEMPTS
+        if not is_tried and self._outbid(intent, found.gas, head) is not None:
+            return self._replace(intent, head)
         why = f"none took {MAX_ATTEMPTS} of them" if is_tried else _too_dear(intent, found.gas, head)
         detail = f"no node knows it, and {why}"
         return self._journal.record_outcome(intent, Outcome(Result.ABANDONED, detail))
 
     def _replace(self, intent: Intent, head: Header) -> Intent:
-        """Sign and send the call again with the same nonce and higher fees; an empty transaction if it would fail now.
+        """Sign and send the call again with the same nonce and higher fees. An empty transaction where it would fail
+        now, or waits for a base fee that it may not pay: it must not hold up what comes after it.
 
-        Where that would cost too much nothing changes.
+        Where that would cost too much, too, nothing changes.
         """
         last = intent.own_attempts[-1]
         if len(intent.attempts) >= MAX_ATTEMPTS:
@@ -223,12 +223,21 @@ class Executor:
         if not last.is_empty:
             found = self._rehearse(intent, head)
             why = found.refusal
-            if not found.refusal:
+            if not why and self._outbid(intent, found.gas, head) is not None:
                 gas, call = found.gas, intent.call
-        chosen = fees(head.base_fee, gas, intent.fee_ceiling, (last.max_fee, last.priority_fee))
+            elif not why and head.base_fee <= last.max_fee:
+                return intent  # the next block may have it as it is
+            else:
+                why = why or _too_dear(intent, found.gas, head)
+        chosen = self._outbid(intent, gas, head)
         if chosen is None:
             return intent
         return self._send(self._sign(intent, _Draft(intent.nonce, call, gas, chosen), head, why), head)
+
+    def _outbid(self, intent: Intent, gas: int, head: Header) -> tuple[int, int] | None:
+        """Fees of a transaction in place of its newest one; None where they are more than it may cost."""
+        last = intent.own_attempts[-1]
+        return fees(head.base_fee, gas, intent.fee_ceiling, (last.max_fee, last.priority_fee))
 
     def _fill_gap(self, intent: Intent, nonce: int, head: Header) -> Intent:
         """Take a lower nonce that nothing of ours has, with an empty transaction: else the intent's is never mined."""
@@ -340,14 +349,22 @@ class Executor:
         return self._relay is not None and len(intent.attempts) == 1 and not _is_due(intent.attempts[0], head)
 
     def _hand_over(self, attempt: Attempt, *, private: bool = False) -> str:
-        """Give it to the node, or to the relay. Returns why it is not taken, or nothing."""
-        to = self._relay if private and self._relay is not None else self._connection
-        try:
-            to.send_raw(attempt.raw)
-        except RpcError as error:
-            if not any(phrase in error.message.lower() for phrase in ALREADY_THERE):
-                return reason_of(error)
-        return ""
+        """Give it to the relay first, or to the node alone. Returns why neither takes it, or nothing: a relay that
+        refuses everything, as one does when its key has lapsed, must not keep the vault from being hedged."""
+        refusal = ""
+        for to in (self._relay if private else None, self._connection):
+            if to is None:
+                continue
+            try:
+                to.send_raw(attempt.raw)
+                return ""
+            except RpcError as error:
+                if any(phrase in error.message.lower() for phrase in ALREADY_THERE):
+                    return ""
+                refusal = reason_of(error)
+                if to is self._relay:
+                    _LOG.warning("the relay refuses a transaction, and the nodes get it: %s", refusal)
+        return refusal
 
 
 def _by_nonce(intent: Intent) -> int:

@@ -5,7 +5,7 @@ from web3.logs import DISCARD
 
 from keeper.chain.rpc import Connection
 from keeper.domain.decision import Leg
-from keeper.errors import RpcUnavailableError
+from keeper.errors import RpcError, RpcUnavailableError
 from keeper.execution.executor import Executor
 from keeper.execution.records import Result
 from tests.keeper.execution.rebalances import an_intent, exposure, nonce
@@ -28,6 +28,13 @@ class CountingConnection(Connection):
     def send_raw(self, transaction):
         self.sends += 1
         return super().send_raw(transaction)
+
+
+class RefusingConnection(Connection):
+    """Takes no transaction at all."""
+
+    def send_raw(self, transaction):
+        raise RpcError("eth_sendRawTransaction", "unauthorized")
 
 
 class PowerCut(BaseException):
@@ -214,6 +221,16 @@ def test_a_keeper_without_ether_is_told_so_by_the_node_and_burns_no_nonce(vault,
     assert outcome.result is Result.REFUSED
     assert "insufficient" in outcome.detail.lower()
     assert nonce(vault) == before
+
+
+def test_what_the_relay_refuses_the_node_gets(vault, journal, make_executor):
+    """A relay whose key has lapsed says so to every transaction: the vault is hedged in sight rather than not."""
+    _, intent = an_intent(vault, journal)
+
+    outcome = make_executor(relay=RefusingConnection(vault.url)).execute(intent)
+
+    assert outcome.result is Result.CONFIRMED
+    assert exposure(vault) == 20 * 10**18
 
 
 def test_waiting_for_a_receipt_can_be_interrupted(vault, journal, make_executor):

@@ -7,7 +7,7 @@ from keeper.domain.decision import DeltaChange
 from keeper.errors import RpcError, RpcUnavailableError
 from keeper.execution.executor import REPLACE_AFTER
 from keeper.execution.finality import FINAL_DEPTH
-from keeper.execution.records import Result
+from keeper.execution.records import FEE_FLOOR, Result
 from keeper.execution.states import State
 from tests.keeper.execution.rebalances import BUY_2, an_intent, exposure, nonce, states_of
 
@@ -175,6 +175,26 @@ def test_beyond_the_ceiling_it_is_given_up(vault, journal, make_executor):
     assert "at a base fee of" in outcome.detail
     assert "cost more than the 0.0500 ether that it may" in outcome.detail
     assert len(intent.attempts) == 1
+
+
+def test_what_waits_for_a_base_fee_that_it_may_not_pay_frees_its_nonce(vault, journal, waiting):
+    """Fault 3: it would hold up everything after it for as long as the spike lasts, a hedge that may cost more too."""
+    executor, record, intent = waiting
+    used = nonce(vault)
+    vault.market.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(500 * GWEI))
+    mine(vault)
+    _usual_base_fee(vault)  # anvil takes nothing that its next block could not have; the head is what is looked at
+    vault.market.rpc.call("eth_sendRawTransaction", "0x" + intent.attempts[0].raw.hex())
+
+    executor.reconcile()
+    mine(vault)
+
+    assert executor.reconcile() == ()
+    intent, outcome = outcome_of(journal, record)
+    assert outcome.result is Result.CANCELLED
+    assert "cost more than the 0.0500 ether that it may" in journal.steps_of(intent.id)[3].detail
+    assert outcome.gas_used * outcome.gas_price < FEE_FLOOR
+    assert nonce(vault) == used + 1
 
 
 def test_what_costs_more_than_it_may_is_not_signed(vault, journal, make_executor):
