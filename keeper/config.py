@@ -117,6 +117,8 @@ class Settings(BaseModel):
         relay_url: Where transactions are sent first, so that nobody sees them before their block.
         deployment: Manifest; by default `deployments/<chain_id>.json` of the node's chain.
         journal_url: SQLAlchemy URL. Dry runs write to another file beside it.
+        machine: Name of this machine among those that share the journal; by default the host's.
+        lease_seconds: After which another machine takes over from one that is silent.
         keystore: Path of an encrypted key file, or the alias of an ape account.
         passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
         guardian_keystore: Of a guardian, with which the kill switch stops new business on chain too; empty for none.
@@ -134,6 +136,8 @@ class Settings(BaseModel):
     relay_url: str = ""
     deployment: str = ""
     journal_url: str = "sqlite:///keel.sqlite"
+    machine: Annotated[str, Field(max_length=64)] = ""
+    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 30.0
     keystore: str = ""
     passphrase_file: str = ""
     guardian_keystore: str = ""

@@ -74,3 +74,7 @@ class JournalError(KeelError):
     """The journal cannot be read or written: locked, corrupt, or of another version of Keel."""
 
     exit_code = 6
+
+
+class LeaseError(JournalError):
+    """Another machine keeps the vault: this one may not write to the journal, and so not act."""

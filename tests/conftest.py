@@ -19,6 +19,7 @@ from keeper.simulation.anvil import Anvil
 from keeper.simulation.driver import MarketDriver
 from keeper.simulation.fork import Fork, start_upstream
 from keeper.simulation.rpc import Rpc
+from tests.postgres import Postgres
 
 # Time limits per example would fail on a busy machine; fixtures are reverted per example by titanoboa's plugin.
 _PROFILE = {"deadline": None, "suppress_health_check": list(hypothesis.HealthCheck), "print_blob": True}
@@ -116,6 +117,23 @@ def fork(mainnet_fork: ForkChain) -> Iterator[ForkChain]:
     mainnet_fork.rpc.call("evm_setAutomine", True)
     if not mainnet_fork.rpc.call("evm_revert", snapshot):
         pytest.exit("the fork could not be reverted: later tests would see this test's state", returncode=3)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server; it runs when a test is given it, and must when that test ends."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database: a file, or one on a server."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'shared.sqlite'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 @pytest.fixture(scope="session")

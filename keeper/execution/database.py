@@ -13,11 +13,30 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from keeper.errors import JournalError
 
 _BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another writer
+_POSTGRES: Final = "postgresql+psycopg"
+# A server, or a keeper, that has gone without a word must not be waited for. Who was frozen in the middle of a
+# transaction loses it, so that another machine can take over. Times are stored without a zone: they are UTC.
+_POSTGRES_OPTIONS: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "options": "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
+}
 _BEGIN: Final = "keel_begin"  # execution option: the statement that begins a transaction on SQLite
 
 
@@ -62,9 +81,11 @@ def make_engine(url: sa.URL) -> Engine:
     Raises:
         JournalError: there is no driver for this kind of database, it is one in memory, or the file cannot be made.
     """
+    if url.drivername == "postgresql":
+        url = url.set(drivername=_POSTGRES)  # the driver that Keel brings
     if url.get_backend_name() != "sqlite":
         try:
-            return sa.create_engine(url)
+            return sa.create_engine(url, connect_args=_POSTGRES_OPTIONS if url.drivername == _POSTGRES else {})
         except (ImportError, ArgumentError):
             raise JournalError(
                 f"There is no driver for the journal's database, {url.drivername}.",
@@ -130,6 +151,13 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
 
+def clock_ms(engine: Engine) -> sa.ColumnElement[int]:
+    """The database's own clock in a query, milliseconds since 1970; within a transaction it goes on."""
+    if engine.dialect.name == "sqlite":
+        return sa.cast((sa.func.julianday("now") - 2_440_587.5) * 86_400_000, sa.BigInteger)
+    return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()) * 1_000, sa.BigInteger)
+
+
 @contextmanager
 def sentences(label: str) -> Iterator[None]:
     """Database errors as JournalError; ``label`` names the journal."""
@@ -138,11 +166,9 @@ def sentences(label: str) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise JournalError(f"The journal {label} refuses the record: {error.orig}.", kept=kept) from error
-    except OperationalError as error:
-        reason = str(error.orig)
-        todo = "Check the disk and the rights on the file, then start again."
-        if "locked" in reason:
-            todo = "Another process writes to it: stop that one, or use another journal."
+    except (OperationalError, InterfaceError, ProgrammingError, PoolTimeoutError) as error:
+        reason = str(getattr(error, "orig", error)).splitlines()[0].rstrip(".")
+        todo = _todo(reason.lower(), is_file=isinstance(getattr(error, "orig", None), sqlite3.Error))
         raise JournalError(f"The journal {label} cannot be used: {reason}.", kept=kept, todo=todo) from error
     except (DatabaseError, zlib.error, ValueError) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
@@ -151,3 +177,13 @@ def sentences(label: str) -> Iterator[None]:
             kept="Nothing was written to it.",
             todo="Restore it from a backup, or set it aside and start a new one.",
         ) from error
+
+
+def _todo(reason: str, *, is_file: bool) -> str:
+    if "locked" in reason or "lock timeout" in reason:
+        return "Another process writes to it: stop that one, or use another journal."
+    if "full" in reason or "no space" in reason:
+        return "Make room where the journal is, then start again."
+    if is_file:
+        return "Check the disk and the rights on the file, then start again."
+    return "See that the database's server runs, can be reached and lets the keeper in, then start again."

@@ -65,10 +65,8 @@ class Journal(TransactionLog):
         wanted: Decision | None = None,
     ) -> Record:
         """Write a decision. The same one again (after a crash) is not written twice."""
-        with Session(self._writer) as session:
-            row = _decision_row(session, decision, policy, snapshot, brief, wanted, timestamp, kind)
-            session.commit()
-            return _record(row)
+        with self._writing() as session:
+            return _record(_decision_row(session, decision, policy, snapshot, brief, wanted, timestamp, kind))
 
     @clear
     def record_action(
@@ -87,11 +85,9 @@ class Journal(TransactionLog):
 
         ``fee_ceiling`` is what its transaction may cost, wei.
         """
-        with Session(self._writer) as session:
+        with self._writing() as session:
             row = _decision_row(session, decision, policy, snapshot, brief, None, timestamp, kind)
-            intent = self._plan(session, row.id, call, fee_ceiling)
-            session.commit()
-            return _record(row), intent
+            return _record(row), self._plan(session, row.id, call, fee_ceiling)
 
     @clear
     def last_decision(self, kind: Kind | None = Kind.HEDGE) -> Record | None:

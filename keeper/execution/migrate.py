@@ -14,6 +14,7 @@ from keeper.execution.schema import REVISION, Base, revisions
 
 _FIRST: Final = "0001"  # made without Alembic, which does not know of it
 _FIRST_TABLE: Final = "schema_version"
+_MAKING: Final = 0x6B65656C  # key of an advisory lock: "keel"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -98,6 +99,8 @@ def _revision(connection: Connection) -> str | None:
 
 def _create(connection: Connection, label: str) -> None:
     """Make the tables, whole or not at all; of two processes that try, the second finds them."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
     if _revision(connection) is not None:
         return
     if sa.inspect(connection).get_table_names():

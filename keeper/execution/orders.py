@@ -1,4 +1,4 @@
-"""Orders that stand until they are lifted: the operator's and the kill switch's, with their reasons, all kept.
+"""Orders that stand until they are lifted, the operator's and the kill switch's, and what the latter counts; all kept.
 
 They are in the journal's database, so that they survive a restart and reach every keeper that shares it. As in the
 journal nothing that was written is changed: an order stands while the newest row of its kind and cause gives it.
@@ -15,12 +15,13 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keeper.domain.safety import Order
+from keeper.domain.safety import Cause, Order
 from keeper.execution.database import make_engine, parse_url, sentences, writing
 from keeper.execution.migrate import require_schema
-from keeper.execution.schema import BalanceRow, OrderRow
+from keeper.execution.schema import BalanceRow, OrderRow, TroubleRow
 
 OPERATOR: Final = "operator"  # the cause of what a person has ordered
+_ERROR: Final = "error"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,6 +84,8 @@ class Orders:
             lifted = [entry for entry in _standing(session) if only in (None, entry.order)]
             for entry in lifted:
                 session.add(OrderRow(order=entry.order, cause=entry.cause, stands=False, reason=reason))
+                if entry.cause == Cause.ERRORS:  # whoever lifted it has seen them
+                    session.add(TroubleRow(kind=_ERROR, timestamp=0, holds=False))
             session.commit()
             return tuple(lifted)
 
@@ -114,6 +117,33 @@ class Orders:
                 session.commit()
         with Session(self._engine) as session:  # texts: summed here
             return sum(map(int, session.scalars(sa.select(BalanceRow.spent).where(BalanceRow.timestamp >= since))))
+
+    @_clear
+    def count_error(self, timestamp: int) -> None:
+        """An unexpected error, or a transaction that failed, at this chain time."""
+        with Session(self._writer) as session, session.begin():
+            session.add(TroubleRow(kind=_ERROR, timestamp=timestamp, holds=True))
+
+    @_clear
+    def errors(self, since: int) -> int:
+        """How many after a chain time, without those that somebody has seen who let the keeper go on."""
+        seen = sa.select(sa.func.max(TroubleRow.id)).where(TroubleRow.kind == _ERROR, ~TroubleRow.holds)
+        newer = TroubleRow.id > sa.func.coalesce(seen.scalar_subquery(), 0)
+        query = sa.select(sa.func.count()).where(TroubleRow.kind == _ERROR, newer, TroubleRow.timestamp > since)
+        with Session(self._engine) as session:
+            return session.scalar(query) or 0
+
+    @_clear
+    def lasts(self, trouble: str, holds: bool, timestamp: int) -> int:
+        """Note whether a trouble holds at a chain time. Returns for how many seconds it has; 0 while it does not."""
+        query = sa.select(TroubleRow.holds, TroubleRow.timestamp).where(TroubleRow.kind == trouble)
+        with Session(self._engine) as session:
+            newest = session.execute(query.order_by(TroubleRow.id.desc()).limit(1)).first()
+        if holds == (newest is not None and newest.holds):
+            return max(0, timestamp - newest.timestamp) if holds and newest is not None else 0
+        with Session(self._writer) as session, session.begin():
+            session.add(TroubleRow(kind=trouble, timestamp=timestamp, holds=holds))
+        return 0
 
 
 def _standing(session: Session) -> list[Entry]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 
 from keeper.errors import JournalError
 from keeper.execution.database import sentences
+from keeper.execution.lease import Lease
 from keeper.execution.records import MINED_RESULTS, Attempt, Call, Intent, Outcome, Result, Step
 from keeper.execution.schema import AttemptRow, IntentRow, StepRow
 from keeper.execution.states import FOLLOWING, OPEN, State
@@ -44,10 +46,16 @@ class TransactionLog:
 
     Raises (every method):
         JournalError: the journal cannot be used, or the step is refused.
+        LeaseError: those that write, when another keeper has taken over.
     """
 
     def __init__(self, label: str, engine: Engine, writer: Engine) -> None:
         self.label, self._engine, self._writer = label, engine, writer
+        self._lease: Lease | None = None
+
+    def fenced_by(self, lease: Lease) -> None:
+        """From now on nothing is written unless the lease is held: LeaseError is raised instead."""
+        self._lease = lease
 
     # ------------------------------------------------------------------ writing
 
@@ -57,7 +65,7 @@ class TransactionLog:
         state = State.REPLACED if intent.attempts else State.SIGNED
         what = "empty, " if attempt.is_empty else ""
         detail = f"{what}nonce {attempt.nonce}, at most {attempt.max_fee / 1e9:.3f} gwei{why and f': {why}'}"
-        with Session(self._writer) as session:
+        with self._writing() as session:
             session.add(
                 AttemptRow(
                     intent_id=intent.id,
@@ -71,7 +79,6 @@ class TransactionLog:
                 )
             )
             self._step(session, intent, StepRow(state=state, detail=detail, tx_hash=attempt.tx_hash))
-            session.commit()
         return replace(intent, attempts=(*intent.attempts, attempt), state=state)
 
     @clear
@@ -79,16 +86,15 @@ class TransactionLog:
         """Write a step; nothing where it is in that state already."""
         if state is intent.state:
             return intent
-        with Session(self._writer) as session:
+        with self._writing() as session:
             self._step(session, intent, StepRow(state=state, detail=detail))
-            session.commit()
         return replace(intent, state=state)
 
     @clear
     def record_outcome(self, intent: Intent, outcome: Outcome) -> Intent:
         """Write how an intent ended: mined in a block, or without."""
         state = State.MINED if outcome.result in MINED_RESULTS else State.ENDED
-        with Session(self._writer) as session:
+        with self._writing() as session:
             self._step(
                 session,
                 intent,
@@ -103,7 +109,6 @@ class TransactionLog:
                     gas_price=None if outcome.gas_price is None else str(outcome.gas_price),
                 ),
             )
-            session.commit()
         return replace(intent, state=state)
 
     # ------------------------------------------------------------------ reading
@@ -164,6 +169,14 @@ class TransactionLog:
             return tuple(Step(State(row.state), row.detail, _outcome(row)) for row in session.scalars(query))
 
     # ------------------------------------------------------------------ internals
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        """A session that commits at its end: all of it, while the lease is held, or nothing."""
+        with Session(self._writer) as session, session.begin():
+            if self._lease is not None:
+                self._lease.require(session)
+            yield session
 
     def _plan(self, session: Session, decision_id: int, call: Call, fee_ceiling: int) -> Intent:
         """A new intent, not committed yet."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from keeper.chain import accounts, deployments
+from keeper.chain.deployments import Deployment
 from keeper.chain.gas import bids
 from keeper.chain.rpc import Connection
 from keeper.config import Settings
@@ -21,6 +22,7 @@ from keeper.domain.units import WAD
 from keeper.errors import KeelError
 from keeper.execution.database import exists, parse_url
 from keeper.execution.journal import Journal
+from keeper.execution.lease import holder_of
 from keeper.execution.orders import Orders
 from keeper.operations import doctor_chain
 from keeper.operations.session import Session, connect, manifest_of
@@ -78,6 +80,7 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
         return [*found, Finding("manifest", False, error.what, error.todo or _AGAIN)]
     found.append(Finding("manifest", True, f"vault {deployment.address('Vault')}, {path}"))
     session = Session(settings, connection, deployment)
+    found.append(_checked("lease", lambda: lease_finding(settings, deployment)))
     found.append(_checked("gas", lambda: gas_finding(session, settings.policy)))
     for name, check in doctor_chain.CHECKS:
         found.append(_checked(name, _on_chain(name, check, session)))
@@ -131,6 +134,16 @@ def orders_finding(url: str) -> Finding:
     finally:
         orders.close()
     return Finding("orders", not stands, stands or "none stands", "Lift it with `keel resume`." if stands else "")
+
+
+def lease_finding(settings: Settings, deployment: Deployment) -> Finding:
+    """Which machine keeps the vault, of those that share the journal."""
+    url = settings.journal_url
+    holder = holder_of(url, deployment.chain_id, deployment.address("Vault")) if exists(url) else None
+    if holder is None:
+        return Finding("lease", True, "no machine has kept the vault yet")
+    left = f"keeps the vault, {holder.seconds:.0f} s left" if holder.seconds > 0 else "was the last to keep the vault"
+    return Finding("lease", True, f"{holder.machine} {left}")
 
 
 def key_file_finding(settings: Settings) -> Finding:

@@ -52,6 +52,7 @@ def run_keeper(
             settings.policy.margin_tolerance,
             None if dry_run else _twin(session),
         )
+        lease = None if dry_run else opened.enter_context(closing(session.lease()))
         watch = None if once else opened.enter_context(watching(session, settings))
         keeper = Keeper(
             session.connection,
@@ -65,6 +66,7 @@ def run_keeper(
             guard=guard,
             watch=watch,
             relay=_relay(settings),
+            lease=lease,
         )
         _LOG.info(
             "keeper of vault %s on chain %d, journal %s%s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from keeper.config import RPC_URL_VARIABLE, Settings
 from keeper.errors import AccountError, ConfigError
 from keeper.execution.database import dry_run_url
 from keeper.execution.journal import Journal
+from keeper.execution.lease import Lease
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -32,6 +34,12 @@ class Session:
         """The live journal, or that of dry runs. Raises JournalError."""
         url = self.settings.journal_url
         return Journal(dry_run_url(url) if dry_run else url)
+
+    def lease(self) -> Lease:
+        """This machine's on the vault, not taken yet. Raises JournalError."""
+        settings, vault = self.settings, self.deployment.address("Vault")
+        machine = settings.machine or socket.gethostname()
+        return Lease(settings.journal_url, self.deployment.chain_id, vault, machine, settings.lease_seconds)
 
     def keeper_address(self) -> str:
         """Of the configured key, else the one in the manifest; no passphrase is needed.

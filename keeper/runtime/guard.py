@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -57,10 +56,6 @@ class Guard:
     ) -> None:
         self._connection, self._deployment, self._orders = connection, deployment, orders
         self._levels, self._margin_tolerance, self._twin = levels, margin_tolerance, twin
-        self._doubt_since: int | None = None
-        self._mismatch_since: int | None = None
-        self._errors: deque[int] = deque()
-        self._stopped_for_errors = False
         self.vitals: Vitals | None = None  # of the last review
 
     # ------------------------------------------------------------------ orders
@@ -84,8 +79,8 @@ class Guard:
     # ------------------------------------------------------------------ the kill switch
 
     def count_error(self, block: Header) -> None:
-        """An unexpected error, or a transaction that failed, at this block."""
-        self._errors.append(block.timestamp)
+        """An unexpected error, or a transaction that failed, at this block. Raises JournalError."""
+        self._orders.count_error(block.timestamp)
 
     def review(self, block: Header, snapshot: Snapshot) -> Verdict:
         """Look at the vault after a block, before anything is sent; trips that last are written as orders first.
@@ -110,7 +105,6 @@ class Guard:
             _LOG.error("block %d: kill switch (%s): %s: %s", block.number, trip.cause, trip.order, trip.reason)
             if trip.lasts:
                 self._orders.give(trip.order, trip.reason, trip.cause)
-                self._stopped_for_errors = self._stopped_for_errors or trip.cause is Cause.ERRORS
         self._tell_twin(block)
         now = [f"kill switch ({trip.cause}): {trip.reason}" for trip in fresh if trip.order is Order.PAUSE]
         paused = self.paused()
@@ -120,18 +114,16 @@ class Guard:
         mismatch = margin_mismatch(value(snapshot), snapshot)
         chain, vault = snapshot.assessment, snapshot.vault
         disagrees = not mismatch <= self._margin_tolerance  # a NaN does
-        self._doubt_since = _since(self._doubt_since, chain.doubt, block)
-        self._mismatch_since = _since(self._mismatch_since, disagrees, block)
+        now = block.timestamp
         return Vitals(
             drawdown=None if chain.unfixed or chain.venue_failed else self._drawdown(block, snapshot),
             margin_use=chain.initial / chain.nav_bid if chain.nav_bid > 0 else float("inf"),
-            doubt_seconds=_seconds(self._doubt_since, block),
+            doubt_seconds=self._orders.lasts("doubt", chain.doubt, now),
             mismatch=mismatch,
-            mismatch_seconds=_seconds(self._mismatch_since, block),
+            mismatch_seconds=self._orders.lasts("mismatch", disagrees, now),
             loss_budget=vault.loss_budget / vault.budgets.loss_capacity,
-            gas_a_day=self._orders.see_balance(block.timestamp, snapshot.keeper_balance_wei, block.timestamp - DAY)
-            / WAD,
-            errors=self._errors_of_an_hour(block),
+            gas_a_day=self._orders.see_balance(now, snapshot.keeper_balance_wei, now - DAY) / WAD,
+            errors=self._orders.errors(now - HOUR),
         )
 
     def _drawdown(self, block: Header, snapshot: Snapshot) -> float:
@@ -145,14 +137,6 @@ class Guard:
         price = (max(snapshot.assessment.nav_bid, 0) + _VIRTUAL) * WAD // (snapshot.vault.effective_supply + _VIRTUAL)
         return max(0.0, 1.0 - price / int(highest.value))
 
-    def _errors_of_an_hour(self, block: Header) -> int:
-        if self._stopped_for_errors and not any(entry.cause == Cause.ERRORS for entry in self.standing()):
-            self._errors.clear()  # whoever lifted it has seen them
-            self._stopped_for_errors = False
-        while self._errors and self._errors[0] <= block.timestamp - HOUR:
-            self._errors.popleft()
-        return len(self._errors)
-
     def _tell_twin(self, block: Header) -> None:
         if self._twin is not None and any(entry.cause in ON_CHAIN for entry in self.standing()):
             self._twin.stop(block)
@@ -160,13 +144,3 @@ class Guard:
 
 def _who(entry: Entry) -> str:
     return f"{entry.order} by the {entry.cause}" if entry.cause == "operator" else f"kill switch ({entry.cause})"
-
-
-def _since(since: int | None, holds: bool, block: Header) -> int | None:
-    if not holds:
-        return None
-    return block.timestamp if since is None else since
-
-
-def _seconds(since: int | None, block: Header) -> int:
-    return 0 if since is None else block.timestamp - since

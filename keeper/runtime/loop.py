@@ -15,10 +15,11 @@ from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
-from keeper.errors import RpcError, RpcUnavailableError, SnapshotError
+from keeper.errors import LeaseError, RpcError, RpcUnavailableError, SnapshotError
 from keeper.execution.ceiling import fee_ceiling
 from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
+from keeper.execution.lease import Lease
 from keeper.execution.records import Intent, Kind, Outcome, Record, Result
 from keeper.hedging.brief import answer, brief_of, failed, withheld
 from keeper.hedging.decide import decide as decide_hedge
@@ -57,6 +58,7 @@ class Keeper:
         guard: Asked before anything is sent. None for who stops the keeper by other means.
         watch: Told of everything that happens. None where nobody looks.
         relay: Where transactions are sent first, out of sight. None sends them to the nodes.
+        lease: Without it the keeper stands by, and writes nothing to the journal. None for who is alone.
 
     Raises:
         WrongChainError: the node serves another chain than the deployment's.
@@ -79,12 +81,15 @@ class Keeper:
         guard: Guard | None = None,
         watch: Watch | None = None,
         relay: Connection | None = None,
+        lease: Lease | None = None,
     ) -> None:
         connection.require_chain(deployment.chain_id)
         self._connection, self._deployment, self._account = connection, deployment, account
         self._policy, self._journal, self._decide = policy, journal, decide
         self._dry_run, self._poll_seconds, self._services = dry_run, poll_seconds, tuple(services)
-        self._guard, self._watch = guard, watch
+        self._guard, self._watch, self._lease = guard, watch, lease
+        if lease is not None:
+            journal.fenced_by(lease)
         self._stopped = threading.Event()
         self._executor = Executor(
             connection,
@@ -94,7 +99,7 @@ class Keeper:
             relay=relay,
             wait_seconds=wait_seconds,
             poll_seconds=min(poll_seconds, 1.0),
-            sleep=self._stopped.wait,
+            sleep=self._wait,
         )
         self._history = History(deployment)
         self._seen = ""
@@ -110,13 +115,19 @@ class Keeper:
 
         Raises:
             JournalError: the keeper does nothing that it cannot record.
-            RpcError, RpcUnavailableError: only with `once`.
+            LeaseError, RpcError, RpcUnavailableError: only with `once`.
         """
         with self._signals():
             while not self._stopped.is_set():
                 self._show_life()
                 try:
                     self.tick()
+                    if once and self._lease is not None and not self._lease.is_held:
+                        raise self._lease.lost()
+                except LeaseError as error:
+                    if once:
+                        raise
+                    _LOG.warning("%s", error)  # from the next round on it stands by
                 except (RpcUnavailableError, RpcError) as error:
                     if once:
                         raise
@@ -132,11 +143,16 @@ class Keeper:
         self._stopped.set()
 
     def tick(self) -> Record | None:
-        """Deal with the newest block. Returns its hedging decision; None when it has been dealt with before.
+        """Deal with the newest block. Returns its hedging decision; None when it has been dealt with before, or when
+        another machine keeps the vault.
 
         Raises:
+            LeaseError: another machine has taken over meanwhile. What was not written is not done.
             JournalError, RpcError, RpcUnavailableError
         """
+        if self._lease is not None and not self._lease.acquire():
+            self._stand_by(self._lease)
+            return None
         # Before looking at the chain, so that what has ended by now is in the block that is decided on.
         paused = bool(self._guard and self._guard.paused())
         in_flight = self._executor.reconcile(sends=not paused) if not self._dry_run else ()
@@ -155,6 +171,18 @@ class Keeper:
             vitals, standing = (self._guard.vitals, self._guard.standing()) if self._guard else (None, ())
             self._watch.done(block, record, record.snapshot, vitals, standing, self._open)
         return record
+
+    def _stand_by(self, lease: Lease) -> None:
+        """Look at the chain, so that it is known whether that can be done, and forget what was."""
+        self._seen, self._open = "", ()
+        block = self._connection.header()
+        if self._watch is not None:
+            holder = lease.holder()
+            self._watch.stands_by(block, holder.machine if holder else "")
+
+    def _wait(self, seconds: float) -> bool:
+        """Between looks for a receipt. True ends that: the keeper shall stop, or another machine has taken over."""
+        return self._stopped.wait(seconds) or (self._lease is not None and not self._lease.renew())
 
     def _show_life(self) -> None:
         if self._watch is not None:

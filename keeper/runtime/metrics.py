@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from keeper.domain.safety import Order, Vitals
@@ -30,6 +32,7 @@ class Metrics:
         self.errors = Counter("keel_errors", "Unexpected errors and failed transactions", registry=r)
         self.node_errors = Counter("keel_node_errors", "Blocks or polls that a node did not answer", registry=r)
         self.reorgs = Counter("keel_reorgs", "Blocks that were dealt with and are not canonical any more", registry=r)
+        self.leader = Gauge("keel_leader", "1 while this machine acts, 0 while it stands by", registry=r)
         self.in_flight = Gauge("keel_in_flight_seconds", "Age of the oldest transaction without an end", registry=r)
 
         self.nav = Gauge("keel_nav_usdc", "Net asset value", ["side"], registry=r)
@@ -93,6 +96,23 @@ class Metrics:
         self.doubt.set(chain.doubt)
         self.ether.set(snapshot.keeper_balance_wei / WAD)
         self.base_fee.set(snapshot.base_fee_wei / 1e9)
+
+    def stand_by(self) -> None:
+        """What was seen of the vault is out of date from here on: no number rather than a wrong one."""
+        self.leader.set(0)
+        for labelled in (
+            *(self.nav, self.margin, self.price, self.delta, self.band, self.gamma, self.vega),
+            *(self.exposure, self.health, self.budget),
+        ):
+            labelled.clear()
+        for plain in (
+            *(self.share_price, self.margin_use, self.gap_headroom, self.idle, self.outside, self.in_flight),
+            *(self.loss_budget, self.reduce_only, self.doubt, self.unreadable, self.mismatch, self.drawdown),
+            *(self.ether, self.gas_a_day, self.base_fee),
+        ):
+            plain.set(math.nan)
+        for order in Order:
+            self.orders.labels(order).set(0)
 
     def see_vitals(self, vitals: Vitals) -> None:
         """What the kill switch looked at."""

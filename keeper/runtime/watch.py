@@ -28,9 +28,14 @@ EVENT_SECONDS: Final = 600.0  # for which something that has happened, and is ov
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``alive`` is whether the loop comes round; the rest is for people. Ages in seconds."""
+    """``alive`` is whether the loop comes round; the rest is for people. Ages in seconds.
+
+    ``role`` is `active`, or `standby`, while ``leader`` keeps the vault.
+    """
 
     alive: bool
+    role: str
+    leader: str
     loop_age: float
     block: int | None
     block_age: float | None
@@ -70,6 +75,8 @@ class Watch:
         self._conditions: tuple[Condition, ...] = ()
         self._standing: tuple[Entry, ...] = ()
         self._unread = ""
+        self._leader: str | None = None  # another machine, while this one stands by
+        metrics.leader.set(1)
 
     def tell(self, alerter: Alerter) -> None:
         """Whom to tell."""
@@ -86,11 +93,28 @@ class Watch:
     def begins(self, block: Header) -> None:
         """A new block is being dealt with."""
         self.now_at(block)
+        if self._leader is not None:
+            what = f"This machine keeps the vault now. Before it was {self._leader}: see why it went silent."
+            self._event("took-over", Severity.WARNING, what)
+            self._leader = None
+            self.metrics.leader.set(1)
         self._began_at = self._clock()
 
     def now_at(self, block: Header) -> None:
         """Log lines carry this block's number from here on: a duty that was done has brought a newer one."""
         structlog.contextvars.bind_contextvars(block=block.number)
+
+    def stands_by(self, block: Header, leader: str) -> None:
+        """Another machine keeps the vault; what is wrong with that is its to tell. This one could read this block."""
+        self.now_at(block)
+        self._block, self._done_at, self._unread = block, self._clock(), ""
+        self._leader = leader
+        self.metrics.block.set(block.number)
+        self.metrics.block_time.set(block.timestamp)
+        self.metrics.stand_by()
+        self._began_at = self._outside_since = self._unread_since = self._refused_since = None
+        self._in_flight, self._standing, self._conditions = {}, (), ()
+        self._publish()
 
     def node_failed(self, what: str) -> None:
         """A node did not answer."""
@@ -150,6 +174,8 @@ class Watch:
         now, block = self._clock(), self._block
         return Health(
             alive=now - self._came_round < self._levels.stall_seconds,
+            role="active" if self._leader is None else "standby",
+            leader=self._leader or "",
             loop_age=round(now - self._came_round, 1),
             block=None if block is None else block.number,
             block_age=None if block is None else round(now - self._done_at, 1),

@@ -9,10 +9,9 @@ from keeper.execution.orders import OPERATOR, Orders
 
 
 @pytest.fixture
-def url(tmp_path):
-    url = f"sqlite:///{tmp_path}/keel.sqlite"
-    Journal(url).close()
-    return url
+def url(database_url):
+    Journal(database_url).close()
+    return database_url
 
 
 @pytest.fixture
@@ -79,9 +78,10 @@ def test_without_a_journal_there_are_no_orders(tmp_path):
         Orders(f"sqlite:///{tmp_path}/other.sqlite")
 
 
-def test_orders_that_cannot_be_read_are_an_error(url, orders, tmp_path):
+def test_orders_that_cannot_be_read_are_an_error(tmp_path):
     """Fault 14, and the kill switch fails closed: nobody goes on as if nothing stood."""
-    orders.close()
+    url = f"sqlite:///{tmp_path / 'keel.sqlite'}"
+    Journal(url).close()
     (tmp_path / "keel.sqlite").write_bytes(b"no database" * 1_000)
 
     with pytest.raises(JournalError, match="damaged"):
@@ -105,4 +105,42 @@ def test_what_was_spent_is_remembered_over_a_restart(url, orders):
     again = Orders(url)
 
     assert again.see_balance(1_012, 400, since=0) == 100
+    again.close()
+
+
+def test_errors_are_counted_over_a_restart_and_by_every_machine(url, orders):
+    for timestamp in (1_000, 2_000):
+        orders.count_error(timestamp)
+    other = Orders(url)
+    other.count_error(3_000)
+
+    assert (other.errors(since=0), orders.errors(since=1_500)) == (3, 2)
+    other.close()
+
+
+def test_errors_that_somebody_has_seen_are_not_counted_again(orders):
+    orders.count_error(1_000)
+    orders.give(Order.PAUSE, "by hand")
+    orders.lift("goes on")
+    assert orders.errors(since=0) == 1
+
+    orders.give(Order.PAUSE, "too many", Cause.ERRORS)
+    orders.lift("mended")
+
+    assert orders.errors(since=0) == 0
+    orders.count_error(1_001)
+    assert orders.errors(since=0) == 1
+
+
+def test_how_long_a_trouble_lasts_is_known_after_a_restart(url, orders):
+    assert orders.lasts("doubt", False, 1_000) == 0
+    assert orders.lasts("doubt", True, 1_012) == 0
+    assert orders.lasts("mismatch", True, 1_015) == 0
+    orders.close()
+    again = Orders(url)
+
+    assert again.lasts("doubt", True, 1_072) == 60
+    assert again.lasts("doubt", False, 1_084) == 0
+    assert again.lasts("doubt", True, 1_096) == 0
+    assert again.lasts("mismatch", True, 1_096) == 81
     again.close()

@@ -13,6 +13,7 @@ from keeper.cli import cli
 from keeper.domain.units import WAD
 from keeper.errors import RpcUnavailableError
 from keeper.execution.journal import Journal
+from keeper.execution.lease import Lease
 from keeper.operations import doctor
 from keeper.operations.roles import Role
 from tests.keeper.vault_on_fork import PASSPHRASE, account_of, write_key
@@ -55,6 +56,7 @@ def test_a_vault_and_a_keeper_that_are_right_pass_every_line(folder):
             "clock",
             "other nodes",
             "manifest",
+            "lease",
             "gas",
             "code",
             "roles",
@@ -77,6 +79,19 @@ def test_people_read_a_line_each(folder):
     assert "ok  node" in shown.output
 
 
+def test_who_keeps_the_vault_is_said(vault, folder):
+    url = f"sqlite:///{folder / 'keel.sqlite'}"
+    Journal(url).close()
+    lease = Lease(url, vault.deployment.chain_id, vault.deployment.address("Vault"), "alpha", seconds=30.0)
+    assert examined()[0]["lease"]["what"] == "no machine has kept the vault yet"
+
+    lease.acquire()
+    assert "alpha keeps the vault" in examined()[0]["lease"]["what"]
+
+    lease.close()
+    assert examined()[0]["lease"]["what"] == "alpha was the last to keep the vault"
+
+
 def test_each_line_that_fails_says_what_to_do(vault, folder):
     """Everything wrong at once: each finding is its own, and none hides another."""
     (folder / "keeper.json").chmod(0o640)
@@ -93,6 +108,7 @@ def test_each_line_that_fails_says_what_to_do(vault, folder):
     expected = {
         "journal",
         "orders",
+        "lease",
         "key file",
         "gas",
         "code",
