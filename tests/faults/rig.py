@@ -5,10 +5,12 @@ So transactions wait here: a replacement must pay a tenth more, what pays less t
 not, and a reorganisation brings back what it took. Anvil gets them when a block is mined.
 """
 
+import contextlib
 import http.server
 import json
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,7 +67,10 @@ class Refused(Exception):
 
 
 class Chain:
-    """An anvil without automine, and the mempool in front of it. Blocks come from `mine`, and no others."""
+    """An anvil without automine, and the mempool in front of it. Blocks come from `mine`, and no others.
+
+    ``fired`` counts the faults that took effect, of the chain and of its nodes.
+    """
 
     def __init__(self, rpc: Rpc) -> None:
         self.rpc = rpc
@@ -73,8 +78,11 @@ class Chain:
         self.pool: dict[tuple[str, int], Waiting] = {}
         self.seen: dict[str, Waiting] = {}
         self.dropped = 0  # by the rules or by `evict`
+        self.fired: Counter[str] = Counter()
+        self._late: list[tuple[int, str]] = []  # what arrives with a block that is not there yet
         self._before: dict[int, str] = {}  # block number to the snapshot before it
         self._lock = threading.RLock()
+        self.timestamp = int(self.rpc.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
     @property
     def head(self) -> int:
@@ -98,6 +106,12 @@ class Chain:
             self.pool[new.sender, new.nonce] = self.seen[new.hash] = new
             return new.hash
 
+    def take_late(self, raw: str, blocks: int) -> str:
+        """As `take`, but it reaches the mempool only with the block so many further on. Returns its hash."""
+        with self._lock:
+            self._late.append((self.head + blocks, raw))
+            return decoded(raw).hash
+
     def waits(self, tx_hash: str) -> bool:
         """Whether it is in the mempool."""
         with self._lock:
@@ -107,24 +121,44 @@ class Chain:
         """A full mempool forgets."""
         with self._lock:
             self.dropped += len(self.pool)
+            self.fired["eviction from the mempool"] += len(self.pool)
             self.pool.clear()
 
-    def mine(self, base_fee: int | None = None, seconds: int = 12) -> None:
-        """One block with all that can be in it."""
+    def mine(
+        self, base_fee: int | None = None, seconds: int = 12, move: Callable[[int, int], Any] | None = None
+    ) -> None:
+        """One block with all that can be in it. `move(timestamp, base fee)` mines it where the market moves, too."""
         with self._lock:
             if base_fee is not None:
                 self.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(base_fee))
             latest = self.rpc.call("eth_getBlockByNumber", "latest", False)
-            self._before[int(latest["number"], 16) + 1] = self.rpc.call("evm_snapshot")
-            fee = int(self.rpc.call("eth_getBlockByNumber", "pending", False)["baseFeePerGas"], 16)
+            number = int(latest["number"], 16) + 1
+            self._before[number] = self.rpc.call("evm_snapshot")
+            fee = base_fee or int(self.rpc.call("eth_getBlockByNumber", "pending", False)["baseFeePerGas"], 16)
+            self._let_in(number)
             for key in sorted(self.pool, key=lambda one: one[1]):
-                if self.pool[key].max_fee >= (base_fee or fee):
+                if self.pool[key].max_fee >= fee:
                     self._give(key)
-            self.rpc.call("evm_mine", int(latest["timestamp"], 16) + seconds)
+                else:
+                    self.fired["base fee above the bid"] += 1
+            self.timestamp = int(latest["timestamp"], 16) + seconds
+            if move is None:
+                self.rpc.call("evm_mine", self.timestamp)
+            else:
+                move(self.timestamp, fee)
             for one in list(self.pool.values()):
                 if self.rpc.call("eth_getTransactionReceipt", one.hash) is not None:
                     del self.pool[one.sender, one.nonce]
             self.rpc.call("anvil_dropAllTransactions")
+
+    def _let_in(self, number: int) -> None:
+        """What is late arrives, if the mempool takes it still."""
+        due = [raw for at, raw in self._late if at <= number]
+        self._late = [(at, raw) for at, raw in self._late if at > number]
+        for raw in due:
+            self.fired["send that arrived late"] += 1
+            with contextlib.suppress(Refused):
+                self.take(raw)
 
     def _give(self, key: tuple[str, int]) -> None:
         try:
@@ -150,6 +184,8 @@ class Chain:
                 parent = self.rpc.call("eth_getBlockByNumber", "latest", False)
                 self.rpc.call("anvil_setNextBlockBaseFeePerGas", parent["baseFeePerGas"])
                 self.rpc.call("evm_mine", int(parent["timestamp"], 16) + 11)  # a second less: another block
+            self.timestamp = int(self.rpc.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+            self.fired[f"reorganisation of {1 + (depth - 1) // 4 * 4} to {4 + (depth - 1) // 4 * 4} blocks"] += 1
             if requeue:
                 self.pool |= {(one.sender, one.nonce): one for one in gone}
 
@@ -167,7 +203,8 @@ class Faults:
     lost_requests: float = 0.0
     lost_replies: float = 0.0
     lost_sends: float = 0.0  # replies to sends, which arrive
-    doubles_logs: bool = False
+    late_sends: float = 0.0  # sends that are taken, and reach the mempool a block or more later
+    logs: int = 1  # how often each log is in an answer
 
 
 @dataclass
@@ -224,8 +261,10 @@ class Node:
         self.methods.append(method)
         if faults.hangs is not None:
             faults.hangs.wait()
-        if faults.is_down or self._happens(faults.lost_requests):
-            return None
+        if faults.is_down:
+            return self._lost("request to a dead node")
+        if self._happens(faults.lost_requests):
+            return self._lost("lost request")
         try:
             result = self._result(method, params)
         except Refused as error:
@@ -235,17 +274,22 @@ class Node:
             answer = {"error": {"code": error.code or -32000, "message": message, "data": error.data}}
         else:
             answer = {"result": result}
-        lost = faults.lost_sends if method == "eth_sendRawTransaction" else faults.lost_replies
-        return None if self._happens(lost) else answer
+        is_send = method == "eth_sendRawTransaction"
+        if self._happens(faults.lost_sends if is_send else faults.lost_replies):
+            return self._lost("lost reply to a send" if is_send else "lost reply")
+        return answer
+
+    def _lost(self, fault: str) -> None:
+        self.chain.fired[fault] += 1
 
     def _happens(self, share: float) -> bool:
         return share > 0 and self._random.random() < share
 
     def _result(self, method: str, params: list[Any]) -> Any:
         special: dict[str, Callable[..., Any]] = {
-            "eth_chainId": lambda: hex(self.faults.chain_id or int(self._rpc.call(method), 16)),
+            "eth_chainId": self._chain_id,
             "eth_blockNumber": lambda: hex(self._head()),
-            "eth_sendRawTransaction": self.chain.take,
+            "eth_sendRawTransaction": self._send,
             "eth_getTransactionByHash": self._transaction,
             "eth_getTransactionReceipt": self._receipt,
             "eth_getLogs": self._logs,
@@ -253,6 +297,7 @@ class Node:
         if method in special:
             return special[method](*params)
         if method == "eth_getBlockByNumber" and params[0] == "latest" and self.faults.mixes:
+            self.chain.fired["answers of two blocks"] += 1
             params = [hex(self._head() - self.faults.mixes), *params[1:]]
         where = _BLOCK_PARAMETER.get(method)
         if where is not None and where < len(params):
@@ -260,13 +305,27 @@ class Node:
         result = self._rpc.call(method, *params)
         return self._as_seen(result) if method.startswith("eth_getBlockBy") else result
 
+    def _chain_id(self) -> str:
+        if self.faults.chain_id is None:
+            return str(self._rpc.call("eth_chainId"))
+        self.chain.fired["wrong chain"] += 1
+        return hex(self.faults.chain_id)
+
+    def _send(self, raw: str) -> str:
+        if self._happens(self.faults.late_sends):
+            return self.chain.take_late(raw, self._random.randint(2, 5))
+        return self.chain.take(raw)
+
     def _head(self) -> int:
         return int(self._rpc.call("eth_blockNumber"), 16) - self.faults.lag
 
     def _block(self, block: Any) -> Any:
         """The parameter that names a block, by what this node has."""
+        if block in ("latest", "pending") and not self.faults.lag:
+            return block
         if block in ("latest", "pending"):
-            return hex(self._head()) if self.faults.lag else block
+            self.chain.fired["lagging node"] += 1
+            return hex(self._head())
         if isinstance(block, dict) and self.faults.lag:
             found = self._rpc.call("eth_getBlockByHash", block["blockHash"], False)
             if found is None or int(found["number"], 16) > self._head():
@@ -278,6 +337,7 @@ class Node:
     def _as_seen(self, block: dict[str, Any] | None) -> dict[str, Any] | None:
         if block is None or not self.faults.is_forked or int(block["number"], 16) < self._head():
             return block
+        self.chain.fired["node on another branch"] += 1
         return block | {"hash": "0x" + keccak(text=block["hash"]).hex()}
 
     def _transaction(self, tx_hash: str) -> Any:
@@ -288,8 +348,14 @@ class Node:
 
     def _receipt(self, tx_hash: str) -> Any:
         found = self._rpc.call("eth_getTransactionReceipt", tx_hash)
-        return found if found is not None and int(found["blockNumber"], 16) <= self._head() else None
+        if found is None or int(found["blockNumber"], 16) > self._head():
+            return None
+        return found | {"logs": self._multiplied(found["logs"])}
 
     def _logs(self, query: dict[str, Any]) -> Any:
-        logs = self._rpc.call("eth_getLogs", query)
-        return [log for log in logs for _ in range(2)] if self.faults.doubles_logs else logs
+        return self._multiplied(self._rpc.call("eth_getLogs", query))
+
+    def _multiplied(self, logs: list[Any]) -> list[Any]:
+        if self.faults.logs != 1 and logs:
+            self.chain.fired["doubled logs" if self.faults.logs else "missing logs"] += 1
+        return [log for log in logs for _ in range(self.faults.logs)]

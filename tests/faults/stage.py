@@ -14,7 +14,7 @@ from keeper.domain.decision import Action
 from keeper.domain.policy import Policy
 from keeper.errors import RpcError, RpcUnavailableError
 from keeper.execution.journal import Journal
-from keeper.execution.records import Intent, Outcome
+from keeper.execution.records import Intent, Outcome, Result
 from keeper.runtime.lending import lending
 from keeper.runtime.loop import SERVICES, Keeper
 from tests.faults.rig import Chain, Faults, Node
@@ -39,7 +39,7 @@ class Stage:
     errors: int = 0
 
     def __post_init__(self) -> None:
-        self.first_nonce = self.used_nonces()
+        self.first_nonce, self.first_balance = self.used_nonces(), self._balance()
         self.first_block = self.chain.head
         self.restart()
 
@@ -65,7 +65,7 @@ class Stage:
 
     def _time(self) -> float:
         """The chain's: bans end with blocks, on every machine alike."""
-        return float(int(self.chain.rpc.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16))
+        return float(self.chain.timestamp)
 
     def tick(self) -> Any:
         """One look at the chain, as the loop does it. Returns the decision's record; None without one."""
@@ -86,26 +86,35 @@ class Stage:
         for node in self.nodes:
             node.faults = Faults()
         for _ in range(_QUIET):
-            self.chain.mine(GWEI)
+            self.calm()
             record = self.tick()
-            is_quiet = record is not None and record.decision.action is Action.HOLD
-            if is_quiet and not self.journal.open_intents() and not self.chain.pool:
+            if record is not None and self.is_over(record.decision.action):
                 return
-        raise AssertionError(f"still open after {_QUIET} blocks: {self.journal.open_intents()}")
+        raise AssertionError(f"still not at rest after {_QUIET} blocks: {record}, {self.journal.open_intents()}")
+
+    def calm(self) -> None:
+        """A block."""
+        self.chain.mine(GWEI)
+
+    def is_over(self, action: Action) -> bool:
+        """Whether nothing is open, and nothing more is wanted."""
+        return action is Action.HOLD and not self.journal.open_intents() and not self.chain.pool
 
     # ------------------------------------------------------------------ what is looked at in the end
 
-    def used_nonces(self) -> int:
-        return self.vault.w3.eth.get_transaction_count(self.vault.keeper.address)
+    def used_nonces(self, block: str = "latest") -> int:
+        return int(self.chain.rpc.call("eth_getTransactionCount", self.vault.keeper.address, block), 16)
 
-    def on_chain(self) -> list[str]:
-        """Hashes of the keeper's transactions, in order."""
-        found = []
+    def _balance(self) -> int:
+        return int(self.chain.rpc.call("eth_getBalance", self.vault.keeper.address, "latest"), 16)
+
+    def on_chain(self) -> dict[str, dict[str, Any]]:
+        """Receipts of the keeper's transactions by hash, in order."""
+        rpc, sender, found = self.chain.rpc, self.vault.keeper.address.lower(), {}
         for number in range(self.first_block + 1, self.chain.head + 1):
-            block = self.vault.w3.eth.get_block(number, full_transactions=True)
-            found += [
-                one["hash"].to_0x_hex() for one in block["transactions"] if one["from"] == self.vault.keeper.address
-            ]
+            for one in rpc.call("eth_getBlockByNumber", hex(number), True)["transactions"]:
+                if one["from"] == sender:
+                    found[one["hash"]] = rpc.call("eth_getTransactionReceipt", one["hash"])
         return found
 
     def transactions(self) -> list[tuple[Intent, Outcome | None]]:
@@ -113,27 +122,38 @@ class Stage:
         return [each for record in self.journal.decisions() for each in self.journal.transactions_of(record.id)]
 
     def check(self) -> None:
-        """The invariants: journal equals chain, nonces have no gap, nothing is done twice, a transaction cost no more
-        than it might, and delta is inside its band."""
-        known = self.transactions()
+        """The invariants: journal equals chain, nonces have no gap, nothing is done twice, nothing is spent but for the
+        keeper's transactions and on none of them more than it might cost, and delta is inside its band."""
+        known, on_chain = self.transactions(), self.on_chain()
         fillers = {one.tx_hash for intent, _ in known for one in intent.attempts if one.nonce != intent.nonce}
-        mined = [outcome.tx_hash for _, outcome in known if outcome is not None and outcome.block_number is not None]
-        on_chain = self.on_chain()
-        assert sorted(mined) == sorted(set(on_chain) - fillers)
+        mined = [(intent, end) for intent, end in known if end is not None and end.block_number is not None]
+        assert sorted(end.tx_hash for _, end in mined) == sorted(set(on_chain) - fillers)
+        for intent, end in mined:
+            receipt = on_chain[end.tx_hash]
+            assert end.block_hash == receipt["blockHash"]
+            assert (end.result is Result.FAILED) == (receipt["status"] == "0x0")
+            assert end.gas_used * end.gas_price == _cost(receipt) <= intent.fee_ceiling
+        assert self.first_balance - self._balance() == sum(map(_cost, on_chain.values()))
         assert len(on_chain) == self.used_nonces() - self.first_nonce
-        assert self.used_nonces() == self.vault.w3.eth.get_transaction_count(self.vault.keeper.address, "pending")
-        confirmed = [
-            intent.call.data for intent, outcome in known if outcome is not None and outcome.result == "confirmed"
-        ]
-        rebalances = [data for data in confirmed if data[:4] == function("Hedger", "rebalance").selector]
+        assert self.used_nonces() == self.used_nonces("pending")
+        confirmed = [(intent.decision_id, intent.call.data) for intent, end in mined if end.result is Result.CONFIRMED]
+        rebalances = [data for _, data in confirmed if data[:4] == function("Hedger", "rebalance").selector]
+        assert len(set(confirmed)) == len(confirmed)
         assert len(set(rebalances)) == len(rebalances) == self.vault.read("Hedger", "sequence")
-        for intent, outcome in known:
-            if outcome is not None and outcome.gas_used is not None and outcome.gas_price is not None:
-                assert outcome.gas_used * outcome.gas_price <= intent.fee_ceiling
-        assessment = self.vault.read("Vault", "assessment")
-        limits = self.vault.read("RiskEngine", "limits")
-        for delta, spot in zip(assessment[10], assessment[8], strict=True):
-            assert abs(delta) * spot <= limits[0] * assessment[0]
+        self.check_delta()
+
+    def is_hedged(self) -> bool:
+        """Whether every delta is inside its band."""
+        assessment, limits = self.vault.read("Vault", "assessment"), self.vault.read("RiskEngine", "limits")
+        pairs = zip(assessment[10], assessment[8], strict=True)
+        return all(abs(delta) * spot <= limits[0] * assessment[0] for delta, spot in pairs)
+
+    def check_delta(self) -> None:
+        assert self.is_hedged()
+
+
+def _cost(receipt: dict[str, Any]) -> int:
+    return int(receipt["gasUsed"], 16) * int(receipt["effectiveGasPrice"], 16)
 
 
 @contextmanager

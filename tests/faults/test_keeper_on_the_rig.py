@@ -3,14 +3,12 @@
 Faults by the numbers of RELIABILITY. Each test plays one of them and then lets the chain come to rest.
 """
 
-import random
-
 import pytest
 
 from keeper.execution.records import Result
 from keeper.execution.states import State
 from tests.faults.rig import Faults
-from tests.faults.stage import GWEI, stage
+from tests.faults.stage import stage
 
 
 @pytest.fixture
@@ -130,45 +128,6 @@ def test_a_restart_at_any_moment_loses_nothing(play):
 
     play.come_to_rest()
     play.check()
-
-
-def faults_of_one_node(dice):
-    return dice.choice(
-        (
-            Faults(is_down=True),
-            Faults(lag=dice.randint(1, 4)),
-            Faults(is_forked=True),
-            Faults(doubles_logs=True),
-        )
-    )
-
-
-def one_block_of_everything(play, dice, base_fee):
-    for node in play.nodes:
-        node.faults = Faults(lost_requests=dice.choice((0, 0, 0.02)), lost_sends=dice.choice((0, 0.5, 1.0)))
-    dice.choice(play.nodes).faults = faults_of_one_node(dice)
-    if dice.random() < 0.2:
-        play.chain.evict()
-    play.chain.mine(base_fee)
-    if dice.random() < 0.15:
-        depth = min(dice.randint(1, 12), play.chain.head - play.first_block)
-        play.chain.reorganise(depth, requeue=dice.random() < 0.7)
-    if dice.random() < 0.2:
-        play.restart()
-    play.tick()
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_faults_of_all_kinds_at_once(vault, journal, seed):
-    """The seed reproduces the run."""
-    dice, base_fee = random.Random(seed), GWEI
-    with stage(vault, journal, seed=1_000 * seed) as play:
-        for _ in range(25):
-            base_fee = max(GWEI // 10, min(40 * GWEI, int(base_fee * dice.choice((0.5, 0.9, 1.1, 1.5, 4.0)))))
-            one_block_of_everything(play, dice, base_fee)
-
-        play.come_to_rest()
-        play.check()
 
 
 def test_a_relay_has_a_transaction_first_and_the_nodes_when_it_waits_too_long(vault, journal):

@@ -1,0 +1,22 @@
+"""Seeds of everything at once: one economic action, spending within its budget, nonces without a gap, journal equal to
+the chain, and at the end delta inside its band or people told why not.
+
+The ordinary run plays 60 seeds, 6 of them with a process that is killed by `kill -9`; `make stress` 1,000 and 50. What
+fired how often is printed at the end, and all of it must have (conftest.py). A seed is played again by
+
+    HYPOTHESIS_PROFILE=stress pytest -p no:ape_test 'tests/faults/test_storms.py::test_everything_fails_at_once[SEED]'
+"""
+
+import pytest
+
+from tests.faults.seeds import FIRED, SEEDS
+from tests.faults.storm import storm
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_everything_fails_at_once(arena, tmp_path, seed, record_property):
+    with storm(arena, tmp_path, seed) as play:
+        play.rage()
+        play.come_to_rest()
+        play.check()
+        record_property(FIRED, dict(play.fired))
