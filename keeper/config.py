@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from keeper.domain.policy import Policy
-from keeper.domain.safety import KillLevels, WatchLevels
+from keeper.domain.safety import DeskLimits, KillLevels, WatchLevels
 from keeper.errors import ConfigError
 
 Location = tuple[int | str, ...]  # of a key, from the top of the file
@@ -100,11 +100,36 @@ class AlertSettings(BaseModel):
         return WatchLevels(**{name: getattr(self, name) for name in _WATCHED})
 
 
+class QuoteSettings(BaseModel):
+    """`[quotes]`: the quote server, where `listen` is not empty.
+
+    Attributes:
+        listen: host:port that takers reach, through whatever stands before it.
+
+    The others are those of keeper.domain.safety.DeskLimits.
+    """
+
+    model_config = _FROZEN
+
+    listen: str = ""
+    requests_per_minute: Annotated[int, Field(ge=1)] = DeskLimits.requests_per_minute
+    requests_per_second: Annotated[int, Field(ge=1, le=1_000)] = DeskLimits.requests_per_second
+    max_open: Annotated[int, Field(ge=1)] = DeskLimits.max_open
+    max_share: Annotated[float, Field(gt=0, le=1)] = DeskLimits.max_share
+    stale_seconds: Annotated[float, Field(gt=0, le=45)] = DeskLimits.stale_seconds
+
+    @property
+    def limits(self) -> DeskLimits:
+        """The domain's."""
+        return DeskLimits(**self.model_dump(exclude={"listen"}))
+
+
 _WATCHED: Final = tuple(asdict(WatchLevels()))
 _TABLES: Final = {
     "policy": tuple(asdict(_DEFAULTS)),
     "kill_switch": tuple(asdict(KillLevels())),
     "alerts": tuple(AlertSettings.model_fields),
+    "quotes": tuple(QuoteSettings.model_fields),
 }
 
 
@@ -123,6 +148,8 @@ class Settings(BaseModel):
         passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
         guardian_keystore: Of a guardian, with which the kill switch stops new business on chain too; empty for none.
         guardian_passphrase_file: Of that one; nobody is asked for it.
+        quoter_keystore: Of the quoter, for the quote server; its own, never the keeper's.
+        quoter_passphrase_file: Of that one; nobody is asked for it.
         listen: host:port of `/health` and `/metrics`; empty for none.
         poll_seconds: Between looks for a new block.
         rpc_timeout_seconds: For one request.
@@ -142,6 +169,8 @@ class Settings(BaseModel):
     passphrase_file: str = ""
     guardian_keystore: str = ""
     guardian_passphrase_file: str = ""
+    quoter_keystore: str = ""
+    quoter_passphrase_file: str = ""
     listen: str = ""
     poll_seconds: Annotated[float, Field(ge=0.001, le=600)] = 1.0
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
@@ -149,6 +178,7 @@ class Settings(BaseModel):
     policy_table: PolicySettings = Field(default_factory=PolicySettings, alias="policy")  # type: ignore[valid-type]
     kill_table: KillSettings = Field(default_factory=KillSettings, alias="kill_switch")  # type: ignore[valid-type]
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    quotes: QuoteSettings = Field(default_factory=QuoteSettings)
 
     @property
     def policy(self) -> Policy:

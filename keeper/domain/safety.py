@@ -109,3 +109,22 @@ class WatchLevels:
     stuck_seconds: int = 180
     node_seconds: int = 120
     stall_seconds: int = 180
+
+
+@dataclass(frozen=True)
+class DeskLimits:
+    """How much the quote desk takes on.
+
+    Attributes:
+        requests_per_minute: Of one taker.
+        requests_per_second: Of all together.
+        max_open: Quotes that one taker may hold unfilled.
+        max_share: Of the vega that may be traded, what those of one taker may take.
+        stale_seconds: For which a block may be quoted on.
+    """
+
+    requests_per_minute: int = 60
+    requests_per_second: int = 100
+    max_open: int = 8
+    max_share: float = 0.5
+    stale_seconds: float = 30.0

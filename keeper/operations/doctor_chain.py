@@ -22,6 +22,7 @@ from keeper.domain.times import utc_minute
 from keeper.domain.units import HOUR, WAD
 from keeper.market.reader import CONTRACTS, read_snapshot
 from keeper.operations.gates import read_gates
+from keeper.operations.quote_server import quoter_of
 from keeper.operations.roles import Role, governed, wrong_roles
 from keeper.operations.session import Session
 from keeper.risk.valuation import margin_mismatch, value
@@ -115,6 +116,13 @@ def guardian_key(session: Session) -> tuple[str, str, str]:
     todo = f"Send {account.address} {2 * needed / WAD:.3f} ether."
     poor = "" if ether.value >= needed else f"{account.address} has {ether.value / WAD:.4f} ether"
     return poor, f"{account.address} is a guardian with {ether.value / WAD:.4f} ether", todo
+
+
+def quoter_key(session: Session) -> tuple[str, str, str]:
+    """The quote server's key opens, is a quoter's, and is not the keeper's."""
+    if not session.settings.quoter_keystore:
+        return "", "none: this keeper signs no quotes", ""
+    return "", f"{quoter_of(session).address} is a quoter", ""
 
 
 def approvals(session: Session) -> tuple[str, str, str]:
@@ -241,6 +249,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("roles", roles),
     ("keeper's key", keeper_key),
     ("guardian's key", guardian_key),
+    ("quoter's key", quoter_key),
     ("approvals", approvals),
     ("feeds", feeds),
     ("surface", surface),

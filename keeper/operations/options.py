@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from keeper.chain.deployments import Deployment
+    from keeper.chain.option_quotes import SignedQuote
     from keeper.chain.sender import Sender
-    from keeper.operations.quotes import SignedQuote
 
 _NOTHING: Final = "Nothing was sent."
 _MOST_WORDS: Final = 64  # of 256 nonces, as OptionBook cancels them in a call

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from keeper.chain.option_quotes import ANYONE, SPOT_TOLERANCE, Quote, Signatory, SignedQuote, sign_quote
 from keeper.domain.policy import Policy
 from keeper.domain.series import Series
 from keeper.domain.units import SIZE_UNIT, to_wad
@@ -13,47 +14,17 @@ from keeper.errors import KeelError
 from keeper.market.history import History
 from keeper.market.option_book import read_option_book
 from keeper.market.reader import read_snapshot
-from keeper.operations.contracts import bind
 from keeper.quoting import terms
 from keeper.quoting.past import view_of
-from keeper.quoting.quote import quote
+from keeper.quoting.quote import inside, quote
 from keeper.quoting.terms import Refusal, Request
 from keeper.quoting.view import MarketSurface
 
 if TYPE_CHECKING:
-    from eth_account.signers.local import LocalAccount
     from web3 import Web3
 
     from keeper.chain.deployments import Deployment
     from keeper.chain.rpc import Connection
-
-ANYONE: Final = "0x0000000000000000000000000000000000000000"
-_OF_LIMIT: Final = 99  # per cent of what would reach a limit: Greeks and prices move until the fill
-_SPOT_TOLERANCE: Final = 25 * 10**14
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """OptionBook.Quote; price in USDC per unit and size in units, WAD."""
-
-    series: int
-    vault_sells: bool
-    price: int
-    size: int
-    taker: str
-    deadline: int
-    nonce: int
-    reference_spot: int
-    spot_tolerance: int
-
-
-@dataclass(frozen=True, slots=True)
-class SignedQuote:
-    """A quote with its signer, who must hold QUOTER, and the 65-byte signature of its EIP-712 digest."""
-
-    quote: Quote
-    signer: str
-    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +47,7 @@ class Quoter:
         self,
         connection: Connection,
         deployment: Deployment,
-        account: LocalAccount,
+        account: Signatory,
         policy: Policy,
         market: Mapping[int, MarketSurface] | None = None,
     ) -> None:
@@ -97,7 +68,7 @@ class Quoter:
         self._history.closes(connection, block, block.timestamp)  # the first time takes seconds of the quote's life
         block = connection.header()
         snapshot = read_snapshot(connection, deployment, self._account.address, block.hash, self._history)
-        option_book = read_option_book(connection, deployment, block, len(snapshot.readings))
+        option_book, _ = read_option_book(connection, deployment, block, len(snapshot.readings))
         view = view_of(snapshot, option_book, self._policy, self._market)
         made = quote(Request(series, vault_sells, to_wad(size)), snapshot, view, self._policy)
         if isinstance(made, Refusal):
@@ -106,9 +77,7 @@ class Quoter:
                 kept="Nothing was signed.",
                 todo="`keel status` shows the book and its limits.",
             )
-        if made.limit is not None:
-            least = option_book.min_fill[series.underlying]
-            made = replace(made, size_wad=max(least, made.size_wad * _OF_LIMIT // 100 // SIZE_UNIT * SIZE_UNIT))
+        made = inside(made, option_book)
         signed = sign(
             connection.w3,
             deployment,
@@ -127,7 +96,7 @@ class Quoter:
 def sign(
     w3: Web3,
     deployment: Deployment,
-    account: LocalAccount,
+    account: Signatory,
     series: Series,
     size_wad: int,
     price_wad: int,
@@ -147,7 +116,6 @@ def sign(
         deadline=w3.eth.get_block("latest")["timestamp"] + terms.LIFE,
         nonce=nonce,
         reference_spot=spot_wad,
-        spot_tolerance=_SPOT_TOLERANCE,
+        spot_tolerance=SPOT_TOLERANCE,
     )
-    digest = bind(w3, deployment, "OptionBook").functions.hash_quote(astuple(given)).call()
-    return SignedQuote(given, account.address, bytes(account.unsafe_sign_hash(digest).signature))
+    return sign_quote(given, deployment, account)

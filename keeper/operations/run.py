@@ -17,6 +17,7 @@ from keeper.errors import AccountError, ConfigError
 from keeper.execution.database import dry_run_url
 from keeper.execution.orders import Orders
 from keeper.execution.records import Record
+from keeper.operations.quote_server import serving_quotes
 from keeper.operations.roles import Role
 from keeper.operations.session import Session, open_session
 from keeper.operations.watching import watching
@@ -54,6 +55,7 @@ def run_keeper(
         )
         lease = None if dry_run else opened.enter_context(closing(session.lease()))
         watch = None if once else opened.enter_context(watching(session, settings))
+        desk = None if watch is None or dry_run else opened.enter_context(serving_quotes(session, guard, watch))
         keeper = Keeper(
             session.connection,
             session.deployment,
@@ -67,6 +69,7 @@ def run_keeper(
             watch=watch,
             relay=_relay(settings),
             lease=lease,
+            desk=desk,
         )
         _LOG.info(
             "keeper of vault %s on chain %d, journal %s%s",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from keeper.chain.option_quotes import ANYONE, Quote, SignedQuote, to_json
 from keeper.domain.times import utc_second
 from keeper.domain.units import USDC, WAD
 from keeper.errors import ConfigError, KeelError
 from keeper.operations import options
 from keeper.operations.people import Ask, acting, event_of, node_may_go, positive
-from keeper.operations.quotes import ANYONE, Offer, Quote, Quoter, SignedQuote
+from keeper.operations.quotes import Quoter
 from keeper.operations.session import open_session
 from keeper.operations.surface import calibrated
+from keeper.quoting.terms import made_of
 from keeper.quoting.view import MarketSurface
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def quote(
             surfaces[series.underlying] = MarketSurface.of_calibration(found, chain.quoted_at)
         quoter = Quoter(session.connection, session.deployment, session.account(ask), settings.policy, surfaces)
         offer = quoter.make_quote(series, units, vault_sells=vault_sells, nonce=nonce)
-    return to_json(offer.signed, session.deployment) | _made_of(offer)
+    return to_json(offer.signed, session.deployment) | made_of(offer.made, offer.caveat)
 
 
 def fill(settings: Settings, path: Path, ask: Ask = None) -> str:
@@ -109,23 +110,6 @@ def cancel(settings: Settings, first: int, last: int, ask: Ask = None) -> str:
 
 
 # ---------------------------------------------------------------- quotes as files
-
-
-def to_json(signed: SignedQuote, deployment: Deployment) -> dict[str, Any]:
-    """A quote for a file: integers as texts, since many programs cannot hold them."""
-    plain = {name: str(value) if type(value) is int else value for name, value in asdict(signed.quote).items()}
-    book = {"chain_id": deployment.chain_id, "option_book": deployment.address("OptionBook")}
-    return {**book, "quote": plain, "signer": signed.signer, "signature": "0x" + signed.signature.hex()}
-
-
-def _made_of(offer: Offer) -> dict[str, Any]:
-    """For who reads the file: the parts of the price in USDC per unit, why it is of no more, what was not known."""
-    parts = {name: amount / WAD for name, amount in asdict(offer.made.parts).items()}
-    return {
-        "price_usdc": parts | {"sum": offer.made.price_wad / WAD},
-        "limit": offer.made.limit,
-        "caveat": offer.caveat,
-    }
 
 
 def read_quote(path: Path, deployment: Deployment) -> SignedQuote:

@@ -22,6 +22,8 @@ same is never cheaper, and who asks for too much pays for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import hypot, sqrt
 
 import numpy as np
@@ -32,17 +34,28 @@ from keeper.domain.units import SIZE_UNIT, WAD, YEAR
 from keeper.pricing.black76 import price
 from keeper.quoting.terms import Parts, Quote, Reason, Refusal, Request
 from keeper.quoting.trial import Trial
-from keeper.quoting.view import Line, MarketSurface, View, hedged_margin
+from keeper.quoting.view import Book, Line, MarketSurface, OptionBookState, View, hedged_margin
 from keeper.risk.revaluation import tenor_power
 from keeper.risk.tail import tail_weights
 from keeper.risk.valuation import MIN_VOL
 
+_OF_LIMIT = 99  # per cent
 
-def quote(request: Request, snapshot: Snapshot, view: View, policy: Policy) -> Quote | Refusal:
+
+def quote(
+    request: Request,
+    snapshot: Snapshot,
+    view: View,
+    policy: Policy,
+    beside: Sequence[Book] = (),
+) -> Quote | Refusal:
     """What the vault offers for a request, inside what the contracts let stand.
 
     The size is the largest, up to the one asked for, that may stand at any price between the contracts' bounds, so that
     it needs no second look when the price is known.
+
+    Args:
+        beside: Other books of the block in which it must stand as well (`keeper.quoting.outstanding`).
     """
     if view.block_hash != snapshot.block_hash:
         return Refusal(Reason.OTHER_BLOCK)
@@ -57,7 +70,7 @@ def quote(request: Request, snapshot: Snapshot, view: View, policy: Policy) -> Q
     line = view.lines.get(series)
     if line is None:
         return Refusal(Reason.NO_SURFACE)
-    if view.assessment != snapshot.assessment:
+    if any(book.view.assessment != book.snapshot.assessment for book in (Book(snapshot, view), *beside)):
         return Refusal(Reason.DIFFERS)
     market = view.market[series.underlying]
     if market is None:
@@ -66,28 +79,39 @@ def quote(request: Request, snapshot: Snapshot, view: View, policy: Policy) -> Q
     if forecast is None:
         return Refusal(Reason.NO_FORECAST)
 
-    trial = Trial(snapshot, view, line, request.vault_sells, view.others(line, line.marks.spot))
-    refused = trial.market_reason()
-    if refused is not None:
-        return Refusal(refused)
-    least = view.option_book.min_fill[series.underlying]
+    trials = [_trial(request, book) for book in (Book(snapshot, view), *beside)]
+    trial, least = trials[0], view.option_book.min_fill[series.underlying]
     if size < least:
-        return Refusal(Reason.MIN_FILL)
-    offered, limit = size, trial.size_reason(size)
-    if limit is not None:
-        refused = trial.size_reason(least)
+        return Refusal(trial.market_reason() or Reason.MIN_FILL)
+    offered: int = size
+    limit: Reason | None = None
+    for each in trials:
+        refused = each.market_reason()
         if refused is not None:
             return Refusal(refused)
-        offered, limit = trial.largest(least, size, limit)
+        reason = each.size_reason(offered)
+        if reason is not None:
+            refused = each.size_reason(least)
+            if refused is not None:
+                return Refusal(refused)
+            offered, limit = each.largest(least, offered, reason)
 
     mid, spread, lean = _value(request, snapshot, view, policy, line, market, forecast)
     skew = _skew(trial, size, policy)
     unbound = mid + spread + lean + skew
-    bound = _bound(trial, offered, unbound)
+    bound = _bound(trials, offered, unbound)
     parts = Parts(mid, spread, lean, skew, bound - unbound)
     if parts.price <= 0:
         return Refusal(Reason.WORTHLESS)
     return Quote(series, request.vault_sells, offered, parts, limit)
+
+
+def inside(made: Quote, option_book: OptionBookState) -> Quote:
+    """A quote that a limit cut, a little smaller than that: Greeks and prices move until the fill."""
+    if made.limit is None:
+        return made
+    least = option_book.min_fill[made.series.underlying]
+    return replace(made, size_wad=max(least, made.size_wad * _OF_LIMIT // 100 // SIZE_UNIT * SIZE_UNIT))
 
 
 def _value(
@@ -142,12 +166,17 @@ def _cost(trial: Trial, position: int, policy: Policy) -> float:
     return squares / (2.0 * snapshot.assessment.nav_bid / WAD) + policy.tail_aversion * sqrt(periods) * cvar
 
 
-def _bound(trial: Trial, size: int, unbound: int) -> int:
+def _trial(request: Request, book: Book) -> Trial:
+    line = book.view.lines[request.series]
+    return Trial(book.snapshot, book.view, line, request.vault_sells, book.view.others(line, line.marks.spot))
+
+
+def _bound(trials: Sequence[Trial], size: int, unbound: int) -> int:
     """The price inside what OptionBook accepts for ``size`` as long as the quote lives."""
-    marks, last = trial.line.marks, trial.line.last
-    if trial.vault_sells:
+    marks, last = trials[0].line.marks, trials[0].line.last
+    if trials[0].vault_sells:
         return max(unbound, marks.ask, last.ask)
     bid, mid = min(marks.bid, last.bid), min(marks.mid, last.mid)
-    if mid > bid and unbound > bid and trial.may_pay_the_middle(size):
+    if mid > bid and unbound > bid and all(trial.may_pay_the_middle(size) for trial in trials):
         return min(unbound, mid)
     return min(unbound, bid)

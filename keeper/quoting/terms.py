@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from keeper.domain.series import Series
+from keeper.domain.units import WAD
 
 
 class Reason(StrEnum):
@@ -28,6 +29,7 @@ class Reason(StrEnum):
     OLD_SURFACE = "fill: surface too old"
     FAR_FROM_MONEY = "fill: too far from the money"
     MIN_FILL = "quote: below minimum fill"
+    TAKER = "the taker's share of the vega that may be traded"
     VEGA_TRADED = "fill: vega traded"
     CASH = "vault: not enough idle cash"
     WORTHLESS = "the vault would pay nothing for it"
@@ -105,3 +107,9 @@ class Refusal:
     """No quote, and why."""
 
     reason: Reason
+
+
+def made_of(made: Quote, caveat: str) -> dict[str, Any]:
+    """For who reads a quote: the parts of the price in USDC per unit, why it is of no more, what was not known."""
+    parts = {name: amount / WAD for name, amount in asdict(made.parts).items()}
+    return {"price_usdc": parts | {"sum": made.price_wad / WAD}, "limit": made.limit, "caveat": caveat}

@@ -54,7 +54,7 @@ class Trial:
         """Why a fill of ``size`` (WAD) may not stand, at the price of all allowed ones that is worst for the vault."""
         marks, state = self.line.marks, self.snapshot.vault
         price = marks.ask if self.vault_sells else max(marks.bid, marks.mid)
-        if self._vega_share(size) > self.view.option_book.vega_budget:
+        if vega_share(self.snapshot, self.line, size) > self.view.option_book.vega_budget:
             return Reason.VEGA_TRADED
         premium = -(-price * size // _PREMIUM) if self.vault_sells else price * size // _PREMIUM
         if not self.vault_sells and premium > state.free:
@@ -117,9 +117,10 @@ class Trial:
             return False
         return self.reduces(self.after(size, -(marks.mid * size // _PREMIUM)))
 
-    def _vega_share(self, size: int) -> int:
-        """``OptionBook._spend_vega``: WAD share of NAV."""
-        to_expiry = self.line.position.series.expiry - self.snapshot.timestamp
-        root = isqrt(to_expiry * WAD * WAD // YEAR)
-        vega = size * self.line.marks.spot // WAD * root // WAD * VEGA // WAD
-        return vega * WAD // self.snapshot.assessment.nav_bid + 1
+
+def vega_share(snapshot: Snapshot, line: Line, size: int) -> int:
+    """``OptionBook._spend_vega``: WAD share of NAV."""
+    to_expiry = line.position.series.expiry - snapshot.timestamp
+    root = isqrt(to_expiry * WAD * WAD // YEAR)
+    vega = size * line.marks.spot // WAD * root // WAD * VEGA // WAD
+    return vega * WAD // max(snapshot.assessment.nav_bid, 1) + 1

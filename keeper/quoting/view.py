@@ -129,6 +129,14 @@ class View:
         return sums
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Book:
+    """A snapshot and its view, as they are or after fills."""
+
+    snapshot: Snapshot
+    view: View
+
+
 def prepare(
     snapshot: Snapshot,
     market: Sequence[MarketSurface | None],

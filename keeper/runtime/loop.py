@@ -25,6 +25,7 @@ from keeper.hedging.brief import answer, brief_of, failed, withheld
 from keeper.hedging.decide import decide as decide_hedge
 from keeper.market.history import History
 from keeper.market.reader import read_snapshot
+from keeper.runtime.desk import Desk
 from keeper.runtime.guard import Guard
 from keeper.runtime.heartbeat import heartbeat
 from keeper.runtime.lending import lending, recalling
@@ -59,6 +60,7 @@ class Keeper:
         watch: Told of everything that happens. None where nobody looks.
         relay: Where transactions are sent first, out of sight. None sends them to the nodes.
         lease: Without it the keeper stands by, and writes nothing to the journal. None for who is alone.
+        desk: Quotes on what the keeper sees. None where nobody is quoted to.
 
     Raises:
         WrongChainError: the node serves another chain than the deployment's.
@@ -82,12 +84,13 @@ class Keeper:
         watch: Watch | None = None,
         relay: Connection | None = None,
         lease: Lease | None = None,
+        desk: Desk | None = None,
     ) -> None:
         connection.require_chain(deployment.chain_id)
         self._connection, self._deployment, self._account = connection, deployment, account
         self._policy, self._journal, self._decide = policy, journal, decide
         self._dry_run, self._poll_seconds, self._services = dry_run, poll_seconds, tuple(services)
-        self._guard, self._watch, self._lease = guard, watch, lease
+        self._guard, self._watch, self._lease, self._desk = guard, watch, lease, desk
         if lease is not None:
             journal.fenced_by(lease)
         self._stopped = threading.Event()
@@ -175,6 +178,8 @@ class Keeper:
     def _stand_by(self, lease: Lease) -> None:
         """Look at the chain, so that it is known whether that can be done, and forget what was."""
         self._seen, self._open = "", ()
+        if self._desk is not None:
+            self._desk.unseen("another machine keeps the vault, and quotes for it")
         block = self._connection.header()
         if self._watch is not None:
             holder = lease.holder()
@@ -208,6 +213,7 @@ class Keeper:
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)
         _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
+        self._tell_desk(snapshot, decision)
         if snapshot is None or decision.action is not Action.TRADE or self._dry_run:
             timestamp = block.timestamp if snapshot is None else snapshot.timestamp
             return self._journal.record_decision(
@@ -225,6 +231,15 @@ class Keeper:
         )
         self._tell(intent, self._executor.execute(intent), block)
         return record
+
+    def _tell_desk(self, snapshot: Snapshot | None, decision: Decision) -> None:
+        """Whatever keeps the keeper from acting keeps the desk from signing."""
+        if self._desk is None:
+            return
+        if snapshot is None or decision.action is Action.REFUSE:
+            self._desk.unseen(decision.reason)
+        else:
+            self._desk.see(snapshot)
 
     def _allowed(self, decision: Decision, snapshot: Snapshot, block: Header) -> Decision:
         """The decision, or a refusal where orders or the kill switch say that nothing is sent."""

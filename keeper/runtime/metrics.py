@@ -62,6 +62,15 @@ class Metrics:
         self.orders = Gauge("keel_order_stands", "1 while such an order stands", ["order"], registry=r)
         self.alerts = Counter("keel_alerts", "Messages", ["severity"], registry=r)
         self.undelivered = Counter("keel_alerts_undelivered", "Messages that a channel refused", registry=r)
+        self.quote_requests = Counter("keel_quote_requests", "Requests for quotes", ["answer"], registry=r)
+        self.quote_refusals = Counter("keel_quote_refusals", "Why there was no quote", ["reason"], registry=r)
+        self.quote_seconds = Histogram(
+            "keel_quote_seconds",
+            "From a request to its answer",
+            registry=r,
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
+        )
+        self.quotes_open = Gauge("keel_quotes_open", "Signed, and neither filled nor over", registry=r)
         for order in Order:
             self.orders.labels(order).set(0)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keeper.chain.option_quotes import SignedQuote
 from keeper.domain.series import Series
 from keeper.domain.units import WAD, to_wad
 from keeper.operations.contracts import bind
-from keeper.operations.quotes import SignedQuote, sign
+from keeper.operations.quotes import sign
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount

@@ -14,26 +14,35 @@ from keeper.errors import ConfigError
 
 _PATIENCE: Final = 5.0  # seconds for requests that are being answered when it ends
 
+_MAX_CONNECTIONS: Final = 200  # what comes on top is answered 503
+
 
 class Server:
-    """Serves an application at `host:port` while a `with` block lasts; port 0 takes a free one.
+    """Serves an application at `host:port` while a `with` block lasts; port 0 takes a free one. ``setting`` is what
+    errors call it.
 
     Raises:
         ConfigError: not an address of this machine, or taken.
     """
 
-    def __init__(self, app: Any, listen: str) -> None:
-        host, port = address_of(listen)
+    def __init__(self, app: Any, listen: str, setting: str = "listen") -> None:
+        host, port = address_of(listen, setting)
         try:
             self._socket = socket.create_server((host, port), reuse_port=False)
         except OSError as error:
             raise ConfigError(
                 f"Nothing can be served at {listen}: {error.strerror}.",
                 kept="Nothing was started.",
-                todo="Change `listen` in keel.toml, or end what listens there.",
+                todo=f"Change `{setting}` in keel.toml, or end what listens there.",
             ) from None
         self.url = f"http://{host}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=int(_PATIENCE))
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=int(_PATIENCE),
+            limit_concurrency=_MAX_CONNECTIONS,
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="http", daemon=True)
 
@@ -49,7 +58,7 @@ class Server:
         self._socket.close()
 
 
-def address_of(listen: str) -> tuple[str, int]:
+def address_of(listen: str, setting: str = "listen") -> tuple[str, int]:
     """
     Raises:
         ConfigError: not `host:port`.
@@ -60,5 +69,5 @@ def address_of(listen: str) -> tuple[str, int]:
     except ValueError:
         host = port = None
     if not host or port is None:
-        raise ConfigError(f"`listen` is {listen!r}, not host:port.", todo="As in 127.0.0.1:9464.")
+        raise ConfigError(f"`{setting}` is {listen!r}, not host:port.", todo="As in 127.0.0.1:9464.")
     return host, port

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from keeper.config import AlertSettings, Settings, load
+from keeper.config import AlertSettings, QuoteSettings, Settings, load
 from keeper.domain.policy import Policy
-from keeper.domain.safety import KillLevels, WatchLevels
+from keeper.domain.safety import DeskLimits, KillLevels, WatchLevels
 from keeper.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "keel.toml.example"
@@ -28,12 +28,14 @@ def test_the_example_shows_every_key_with_its_default():
     assert set(keys["policy"]) == set(Policy.__slots__)
     assert set(keys["kill_switch"]) == set(KillLevels.__slots__)
     assert set(keys["alerts"]) == set(AlertSettings.model_fields)
+    assert set(keys["quotes"]) == set(QuoteSettings.model_fields)
 
 
 def test_the_policys_defaults_are_the_domains():
     assert Settings().policy == Policy()
     assert Settings().kill_levels == KillLevels()
     assert Settings().alerts.levels == WatchLevels()
+    assert Settings().quotes.limits == DeskLimits()
 
 
 def test_what_the_file_says_is_what_holds(tmp_path):

@@ -62,6 +62,7 @@ def test_a_vault_and_a_keeper_that_are_right_pass_every_line(folder):
             "roles",
             "keeper's key",
             "guardian's key",
+            "quoter's key",
         ),
         *("approvals", "feeds", "surface", "mode", "valuation"),
     }

@@ -27,7 +27,7 @@ def series_of(vault, *, is_call):
 
 
 def test_the_state_of_the_option_book_is_read_as_the_contract_has_it(vault):
-    state = read_option_book(vault.connection, vault.deployment, vault.connection.header(), 2)
+    state, _ = read_option_book(vault.connection, vault.deployment, vault.connection.header(), 2)
 
     assert state.min_fill == tuple(vault.read("OptionBook", "listings", u)[1] for u in (0, 1))
     assert state.vega_budget == vault.read("OptionBook", "vega_budget")
@@ -41,7 +41,7 @@ def test_a_signed_quote_is_what_the_library_makes_of_the_snapshot(vault, quoter,
 
     block = vault.connection.header()
     snapshot = read_snapshot(vault.connection, vault.deployment, account_of("quoter").address, block.hash)
-    view = view_of(snapshot, read_option_book(vault.connection, vault.deployment, block, 2), Policy())
+    view = view_of(snapshot, read_option_book(vault.connection, vault.deployment, block, 2)[0], Policy())
     assert offer.made == quote(Request(call, vault_sells, 2 * WAD), snapshot, view, Policy())
     signed = offer.signed.quote
     assert (signed.price, signed.size) == (offer.made.price_wad, offer.made.size_wad)

@@ -1,0 +1,118 @@
+"""The audit log of the quote server, in the journal's database: what was asked, and what was answered.
+
+A quote is written before it is handed out, so that whoever takes over (this process after a crash, another machine)
+knows of every one that somebody may fill.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.migrate import require_schema
+from keeper.execution.schema import QuoteRow
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request at chain time ``at``; ``series`` is its identifier, 0 where there is none, ``size`` units in WAD."""
+
+    at: int
+    taker: str
+    series: int
+    vault_sells: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """``answer`` is the JSON that went out; ``digest`` (0x-hex), nonce and expiry of a signed quote, or why there is
+    none: ``refusal``."""
+
+    answer: str
+    refusal: str = ""
+    digest: str = ""
+    nonce: int = 0
+    expires_at: int = 0
+
+
+def _clear(method: Callable[Concatenate[QuoteLog, P], R]) -> Callable[Concatenate[QuoteLog, P], R]:
+    """Database errors as sentences."""
+
+    @functools.wraps(method)
+    def guarded(self: QuoteLog, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with sentences(self.label):
+            return method(self, *args, **kwargs)
+
+    return guarded
+
+
+class QuoteLog:
+    """The log in the journal at a SQLAlchemy URL.
+
+    Raises (the methods too):
+        JournalError: there is no journal of this version, or it cannot be read or written.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = parse_url(url)
+        self.label = parsed.render_as_string(hide_password=True)
+        self._engine = make_engine(parsed)
+        self._writer = writing(self._engine)
+        with sentences(self.label):
+            require_schema(self._engine, self.label)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+    @_clear
+    def write(self, asked: Asked, answered: Answered) -> None:
+        """Write a request with its answer."""
+        is_signed = bool(answered.digest)
+        with Session(self._writer) as session:
+            session.add(
+                QuoteRow(
+                    asked_at=asked.at,
+                    taker=asked.taker,
+                    series=str(asked.series),
+                    vault_sells=asked.vault_sells,
+                    size=str(asked.size),
+                    answer=answered.answer,
+                    refusal=answered.refusal,
+                    digest=answered.digest or None,
+                    nonce=str(answered.nonce) if is_signed else None,
+                    expires_at=answered.expires_at if is_signed else None,
+                )
+            )
+            session.commit()
+
+    @_clear
+    def unexpired(self, at: int, life: int) -> tuple[tuple[Asked, Answered], ...]:
+        """Signed quotes that may be filled at chain time ``at``; none lives longer than ``life`` seconds."""
+        recent, open_ = QuoteRow.asked_at >= at - life, QuoteRow.expires_at >= at
+        with Session(self._engine) as session:
+            rows = session.scalars(sa.select(QuoteRow).where(recent, open_).order_by(QuoteRow.id)).all()
+            return tuple(map(_entry, rows))
+
+    @_clear
+    def find(self, digest: str) -> tuple[Asked, Answered] | None:
+        """A signed quote by its digest."""
+        with Session(self._engine) as session:
+            row = session.scalar(sa.select(QuoteRow).where(QuoteRow.digest == digest))
+            return None if row is None else _entry(row)
+
+
+def _entry(row: QuoteRow) -> tuple[Asked, Answered]:
+    asked = Asked(row.asked_at, row.taker, int(row.series), row.vault_sells, int(row.size))
+    answered = Answered(row.answer, row.refusal, row.digest or "", int(row.nonce or 0), row.expires_at or 0)
+    return asked, answered

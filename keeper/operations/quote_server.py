@@ -1,0 +1,91 @@
+"""The quote server of a running keeper, as the settings have it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+from keeper.chain import accounts
+from keeper.chain.abi import function
+from keeper.chain.multicall import Batch
+from keeper.errors import AccountError
+from keeper.execution.quote_log import QuoteLog
+from keeper.operations.roles import Role
+from keeper.operations.session import connect
+from keeper.runtime.desk import Desk
+
+if TYPE_CHECKING:
+    from keeper.chain.option_quotes import Signatory
+    from keeper.operations.session import Session
+    from keeper.runtime.guard import Guard
+    from keeper.runtime.watch import Watch
+
+_LOG = logging.getLogger(__name__)
+
+
+@contextmanager
+def serving_quotes(session: Session, guard: Guard, watch: Watch) -> Iterator[Desk | None]:
+    """A desk that takers reach while the block lasts; None where `quotes.listen` is empty.
+
+    Raises:
+        AccountError: the quoter's key does not open, is the keeper's, or is no quoter's.
+        ConfigError: nothing can be served there.
+        JournalError: there is no journal of this version.
+    """
+    settings = session.settings
+    if not settings.quotes.listen:
+        yield None
+        return
+    from keeper.web.quotes import make_quote_app  # FastAPI is loaded only where it serves
+    from keeper.web.server import Server
+
+    account = quoter_of(session)
+    with closing(QuoteLog(settings.journal_url)) as log:
+        desk = Desk(
+            connect(settings),  # its own: it asks from threads of its own
+            session.deployment,
+            account,
+            settings.policy,
+            log,
+            stopped=guard.quotes_stopped,
+            limits=settings.quotes.limits,
+            metrics=watch.metrics,
+        )
+        with desk, Server(make_quote_app(desk), settings.quotes.listen, "quotes.listen") as server:
+            _LOG.info("quotes at %s, signed by %s", server.url, account.address)
+            yield desk
+
+
+def quoter_of(session: Session) -> Signatory:
+    """The quoter's key: one that does not open, or is no quoter's, is an error now and not at the first quote.
+
+    Raises:
+        AccountError
+    """
+    settings = session.settings
+    if not settings.quoter_keystore:
+        raise AccountError(
+            "No quoter's key is configured: `quotes.listen` is set in keel.toml, `quoter_keystore` is not.",
+            kept="Nothing was started.",
+            todo='Make one with `ape accounts generate quoter`, and set quoter_keystore = "quoter".',
+        )
+    path = accounts.keystore_path(settings.quoter_keystore)
+    account = accounts.unlock(path, settings.quoter_passphrase_file, environment={})  # which is the keeper's
+    if account.address == session.keeper_address():
+        raise AccountError(
+            "The quoter's key is the keeper's.",
+            kept="Nothing was started.",
+            todo="Make it a key of its own: who breaks into the server then has one role, and not both.",
+        )
+    batch, book = Batch(), session.deployment.address("OptionBook")
+    roles = batch.add("OptionBook", book, function("OptionBook", "roles_of"), account.address)
+    batch.run(session.connection, session.connection.header())
+    if not roles.value & Role.QUOTER:
+        raise AccountError(
+            f"{account.address} has not the QUOTER role of the vault's OptionBook {book}.",
+            kept="Nothing was started.",
+            todo="Set `quoter_keystore` to the quoter's key, or let the governor grant it the role.",
+        )
+    return account
