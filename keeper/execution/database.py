@@ -84,8 +84,9 @@ def make_engine(url: sa.URL) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername=_POSTGRES)  # the driver that Keel brings
     if url.get_backend_name() != "sqlite":
+        options = _POSTGRES_OPTIONS if url.drivername == _POSTGRES else {}
         try:
-            return sa.create_engine(url, connect_args=_POSTGRES_OPTIONS if url.drivername == _POSTGRES else {})
+            return sa.create_engine(url, connect_args=options, pool_pre_ping=True)
         except (ImportError, ArgumentError):
             raise JournalError(
                 f"There is no driver for the journal's database, {url.drivername}.",
