@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -29,10 +29,11 @@ from keeper.domain.safety import KillLevels, WatchLevels
 from keeper.errors import KeelError, RpcError, RpcUnavailableError
 from keeper.execution import schema
 from keeper.execution.journal import Journal
+from keeper.execution.lease import Lease
 from keeper.execution.orders import Orders
 from keeper.runtime.alerts import Alerter, AlertPace, Message
 from keeper.runtime.guard import Guard
-from keeper.runtime.loop import Keeper
+from keeper.runtime.loop import SERVICES, Keeper, Service
 from keeper.runtime.metrics import Metrics
 from keeper.runtime.watch import Watch
 from tests.faults.rig import Chain, Faults, Node
@@ -111,11 +112,19 @@ class DoomedEndpoints(Endpoints):
 class Storm(Stage):
     """A keeper as `keel run` makes it, with kill switch, watch and alerts, in the weather of a seed."""
 
-    def __init__(self, vault: VaultOnFork, folder: Path, nodes: list[Node], seed: int, doom: Doom) -> None:
+    def __init__(
+        self,
+        vault: VaultOnFork,
+        folder: Path,
+        nodes: list[Node],
+        seed: int,
+        doom: Doom,
+        services: Sequence[Service] = SERVICES,
+    ) -> None:
         self.dice, self.doom, self.url = random.Random(seed), doom, f"sqlite:///{folder / 'keel.sqlite'}"
         self.awake, self.wall = 0.0, 0.0  # seconds: of the monotonic clock, and by how much the host's is wrong
         self.price, self.base_fee = vault.market.feed_price("ETH"), GWEI
-        self.told: list[Message] = []
+        self.services, self.told = services, list[Message]()
         self.is_deaf = False  # the alert channel
         super().__init__(vault, Journal(self.url), nodes[0].chain, nodes)
 
@@ -134,13 +143,16 @@ class Storm(Stage):
         self.watch = Watch(connection, WatchLevels(), Metrics(), lambda: self.awake)
         self.alerter = Alerter(self._deliver, AlertPace(), watch=self.watch.stalled, clock=lambda: self.awake)
         self.watch.tell(self.alerter)
+        lease = Lease(self.url, self.vault.deployment.chain_id, self.vault.deployment.address("Vault"), "rig", 30.0)
         guard = Guard(connection, self.vault.deployment, self.orders, KillLevels(), POLICY.margin_tolerance)
         try:
             self.keeper = Keeper(
                 *(connection, self.vault.deployment, self.vault.keeper, POLICY, self.journal),
                 wait_seconds=0,
+                services=self.services,
                 guard=guard,
                 watch=self.watch,
+                lease=lease,
             )
         except KeelError:
             self.fired["start refused"] += 1
@@ -266,12 +278,12 @@ class Storm(Stage):
 
 
 @contextmanager
-def storm(vault: VaultOnFork, folder: Path, seed: int) -> Iterator[Storm]:
+def storm(vault: VaultOnFork, folder: Path, seed: int = 0, services: Sequence[Service] = SERVICES) -> Iterator[Storm]:
     """The run of a seed, on three nodes."""
     chain, doom = Chain(vault.market.rpc), Doom()
     with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=3), doom.over_writes():
         nodes = [Node(chain, seed=1_000 * seed + i) for i in range(3)]
-        found = Storm(vault, folder, nodes, seed, doom)
+        found = Storm(vault, folder, nodes, seed, doom, services)
         true = time.time
         patch.setattr(time, "time", lambda: true() + found.wall)
         wrong = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(seconds=found.wall))
