@@ -20,7 +20,7 @@ from keeper.execution.ceiling import fee_ceiling
 from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.lease import Lease
-from keeper.execution.records import Intent, Kind, Outcome, Record, Result
+from keeper.execution.records import MINED_RESULTS, Intent, Kind, Outcome, Record, Result
 from keeper.hedging.brief import answer, brief_of, failed, withheld
 from keeper.hedging.decide import decide as decide_hedge
 from keeper.market.history import History
@@ -43,6 +43,7 @@ SERVICES: Final[tuple[Service, ...]] = (
 )  # in this order: a series must be fixed before its vault pays
 _RETRY_DUTY: Final = 60  # seconds of chain time before a duty that did not succeed is tried again
 _MAX_DUTIES: Final = 8  # per block
+_OF_AN_EXPIRY: Final = frozenset({Kind.SETTLE, Kind.FUND})
 _LOG = logging.getLogger(__name__)
 
 
@@ -107,7 +108,8 @@ class Keeper:
         self._history = History(deployment)
         self._seen = ""
         self._open: tuple[Intent, ...] = ()  # after the last block
-        self._duty_told: dict[tuple[Kind, str], tuple[str, int]] = {}
+        self._is_withheld = False  # by the last review: duties wait, too, until one lets the keeper act
+        self._duty_told: dict[tuple[Kind, str, bool], tuple[str, int]] = {}
 
     # ------------------------------------------------------------------ following the head
 
@@ -165,7 +167,7 @@ class Keeper:
         if self._watch is not None:
             self._watch.begins(block)
         self._tell_ended(in_flight, block)
-        if not in_flight and not paused:
+        if not in_flight and not paused and not self._is_withheld:
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
@@ -187,6 +189,7 @@ class Keeper:
 
     def _wait(self, seconds: float) -> bool:
         """Between looks for a receipt. True ends that: the keeper shall stop, or another machine has taken over."""
+        self._show_life()
         return self._stopped.wait(seconds) or (self._lease is not None and not self._lease.renew())
 
     def _show_life(self) -> None:
@@ -244,6 +247,7 @@ class Keeper:
     def _allowed(self, decision: Decision, snapshot: Snapshot, block: Header) -> Decision:
         """The decision, or a refusal where orders or the kill switch say that nothing is sent."""
         refusal = self._guard.review(block, snapshot).refusal if self._guard else ""
+        self._is_withheld = bool(refusal)
         return withheld(decision, refusal) if refusal else decision
 
     def _decided(self, snapshot: Snapshot, brief: Brief, block: Header) -> Decision:
@@ -258,16 +262,19 @@ class Keeper:
     # ------------------------------------------------------------------ duties
 
     def _do_duties(self, block: Header) -> tuple[Header, tuple[Intent, ...]]:
-        """Do what is due, one after the other, each on the state that the one before left.
+        """Do what is due, one after the other, each on the state that the one before left: all that an expiry needs,
+        and of everything else one at most, since each takes a block and the hedge comes after it.
 
         Returns the newest block, and what is in flight.
         """
         for _ in range(_MAX_DUTIES):
+            if self._stopped.is_set() or (self._guard is not None and self._guard.paused()):
+                return block, ()
             duty = self._next_duty(block)
             if duty is None:
                 return block, ()
             decision = _plain(block, duty.action, duty.reason)
-            self._duty_told[duty.kind, duty.subject] = (duty.reason, block.timestamp)
+            self._duty_told[self._key_of(duty)] = (duty.reason, block.timestamp)
             _LOG.info("block %d: %s: %s", block.number, duty.kind, duty.reason)
             if duty.call is None or self._dry_run:
                 self._journal.record_decision(decision, self._policy, None, timestamp=block.timestamp, kind=duty.kind)
@@ -281,30 +288,37 @@ class Keeper:
             if outcome is None:
                 return block, self._journal.open_intents()
             if outcome.result is Result.CONFIRMED:
-                del self._duty_told[duty.kind, duty.subject]
+                del self._duty_told[self._key_of(duty)]
             block = self._connection.header()
             if self._watch is not None:
                 self._watch.now_at(block)
+            if outcome.result in MINED_RESULTS and duty.kind not in _OF_AN_EXPIRY:
+                return block, ()
         return block, ()
 
     def _next_duty(self, block: Header) -> Duty | None:
         unwinding = self._guard is not None and self._guard.unwinding()
         for service in self._services:
             for duty in self._due(recalling if unwinding and service is lending else service, block):
-                reason, told_at = self._duty_told.get((duty.kind, duty.subject), ("", 0))
-                can_act = duty.call is not None and not self._dry_run
-                if duty.reason != reason or (can_act and block.timestamp >= told_at + _RETRY_DUTY):
+                reason, told_at = self._duty_told.get(self._key_of(duty), ("", -_RETRY_DUTY))
+                if block.timestamp >= told_at + _RETRY_DUTY if self._acts(duty) else duty.reason != reason:
                     return duty
         return None
+
+    def _acts(self, duty: Duty) -> bool:
+        return duty.call is not None and not self._dry_run
+
+    def _key_of(self, duty: Duty) -> tuple[Kind, str, bool]:
+        """What was tried waits for a minute, whatever its reason says by now; what only waits is told once a reason."""
+        return duty.kind, duty.subject, self._acts(duty)
 
     def _due(self, service: Service, block: Header) -> Iterator[Duty]:
         """What a service finds. One that fails keeps neither the others nor the hedge from being done."""
         try:
             yield from service(self._connection, self._deployment, block)
-        except RpcUnavailableError:
-            raise
-        except (RpcError, SnapshotError) as error:
+        except (RpcUnavailableError, RpcError, SnapshotError) as error:
             _LOG.warning("block %d: %s", block.number, error.what)
+            self._show_life()  # no answer may have taken half a minute
         except Exception:
             _LOG.exception("block %d: a service failed", block.number)
             self._count_error(block)

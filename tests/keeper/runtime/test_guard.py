@@ -12,6 +12,7 @@ from keeper.errors import JournalError
 from keeper.execution.orders import OPERATOR, Orders
 from keeper.execution.records import Kind, Result
 from keeper.market.reader import read_snapshot
+from keeper.runtime import guard
 from keeper.runtime.guard import Guard
 from keeper.runtime.loop import Keeper
 from keeper.runtime.twin import GuardianTwin
@@ -138,6 +139,26 @@ def test_a_switch_that_cannot_compute_counts_as_tripped_while_it_cannot(vault, o
     assert [trip.cause for trip in blind.trips] == [Cause.BLIND]
     assert orders.standing() == ()
     assert reviewed(vault, guard).refusal == ""
+
+
+def test_while_the_switch_cannot_compute_nothing_else_is_sent_either(vault, make_keeper, monkeypatch):
+    """Fault 19: no sign of life, no settlement, until a review lets the keeper act again."""
+    keeper = make_keeper()
+    keeper.tick()
+    monkeypatch.setattr(guard, "value", None)
+    vault.market.step(SPOT)
+    assert "cannot compute" in keeper.tick().decision.reason
+    before, beat_at = nonce(vault), vault.read("Hedger", "heartbeat_at")
+
+    vault.market.step(SPOT, timestamp=vault.now() + 1_200)
+    keeper.tick()
+
+    assert nonce(vault) == before
+    monkeypatch.undo()
+    for _ in range(3):
+        vault.market.step(SPOT)
+        keeper.tick()
+    assert vault.read("Hedger", "heartbeat_at") > beat_at
 
 
 def test_orders_that_cannot_be_read_stop_the_keeper(vault, orders, make_keeper, tmp_path):

@@ -8,15 +8,17 @@ import time
 
 import pytest
 
+from keeper.chain.abi import function
 from keeper.chain.rpc import Connection
 from keeper.domain.decision import Action, Decision
 from keeper.domain.policy import Policy
 from keeper.errors import RpcError, RpcUnavailableError, WrongChainError
-from keeper.execution.records import Kind, Result
+from keeper.execution.records import Call, Kind, Result
 from keeper.market.history import History
 from keeper.market.reader import read_snapshot
 from keeper.runtime.lending import lending
 from keeper.runtime.loop import SERVICES, Keeper
+from keeper.runtime.settlement import Duty
 from keeper.simulation.chain.addresses import POOL_USDC_WETH_500
 
 POLICY = Policy()
@@ -359,12 +361,74 @@ def test_a_service_that_fails_stops_neither_the_others_nor_the_hedge(vault, jour
         raise RpcError("eth_call", "execution reverted")
         yield
 
+    def unanswered(*_):
+        raise RpcUnavailableError("The node did not answer eth_getLogs within 10 s.")
+        yield
+
     expiry = first_expiry(vault)
     vault.market.step(3_300, timestamp=expiry - 60)
     vault.market.step(3_310, timestamp=expiry + 120)
     others = [service for service in SERVICES if service is not lending]
 
-    record = make_keeper(services=[broken, refused, *others]).tick()
+    record = make_keeper(services=[broken, refused, unanswered, *others]).tick()
 
     assert vault.read("PriceOracle", "fixing", 0, expiry) == 3_310 * 10**18
     assert record.decision.action is not Action.REFUSE, record.decision.reason
+
+
+def checkpoint(vault, subject, kind=Kind.LEND, reason="for the test"):
+    """A duty that anyone may do at any time."""
+    data = function("Vault", "checkpoint").encode()
+    return Duty(kind, subject, Action.TRADE, reason, Call(subject, vault.deployment.address("Vault"), data))
+
+
+def done(journal, kind=Kind.LEND):
+    """The duties that were tried, oldest first."""
+    records = [record for record in journal.decisions() if record.kind is kind]
+    return [intent.call.purpose for record in records for intent, _ in journal.transactions_of(record.id)]
+
+
+def test_the_hedge_comes_between_duties_that_an_expiry_does_not_need(vault, journal, make_keeper):
+    def two(*_):
+        yield from (checkpoint(vault, subject) for subject in ("one", "two") if subject not in done(journal))
+
+    keeper = make_keeper(services=[two])
+
+    record = keeper.tick()
+
+    assert record.decision.action is Action.TRADE
+    assert done(journal) == ["one"]
+    vault.market.step(3_000)
+    keeper.tick()
+    assert done(journal) == ["one", "two"]
+
+
+def test_a_duty_that_fails_is_tried_once_a_minute_whatever_its_reason_says(vault, journal, make_keeper):
+    def failing(_, __, block):
+        duty = checkpoint(vault, "doomed", reason=f"seen at {block.number}")
+        yield dataclasses.replace(duty, call=dataclasses.replace(duty.call, data=b"nothing of the Vault's"))
+
+    keeper = make_keeper(services=[failing], decide=hold)
+
+    for _ in range(4):
+        keeper.tick()
+        vault.market.warp(12)
+    assert done(journal) == ["doomed"]
+
+    vault.market.warp(60)
+    keeper.tick()
+    assert done(journal) == ["doomed", "doomed"]
+
+
+def test_a_keeper_that_is_told_to_stop_begins_no_further_duty(vault, journal, make_keeper):
+    """Fault 21."""
+
+    def stopping(*_):
+        keeper.stop()
+        yield from (checkpoint(vault, "one", Kind.SETTLE), checkpoint(vault, "two", Kind.SETTLE))
+
+    keeper = make_keeper(services=[stopping], decide=hold)
+
+    keeper.tick()
+
+    assert done(journal, Kind.SETTLE) == ["one"]

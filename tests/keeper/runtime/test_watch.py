@@ -262,6 +262,17 @@ def test_a_transaction_that_ends_later_is_counted_when_it_does(vault, make_watch
     assert value(watch, "keel_in_flight_seconds") == 0
 
 
+def test_a_keeper_that_waits_for_a_receipt_has_not_stalled(vault, make_watched, clock):
+    """However long it is set to wait: systemd would restart it in the middle."""
+    keeper, watch = make_watched(decide_hedge, wait_seconds=0.05)
+    vault.market.rpc.call("evm_setAutomine", False)
+    clock.now += 1_000
+
+    keeper.tick()
+
+    assert watch.health().alive
+
+
 def test_a_loop_that_hangs_turns_health_to_503_and_back_when_it_goes_on(make_watched, clock):
     """Fault 17, with the loop really hanging in its decision."""
     hangs, goes_on = threading.Event(), threading.Event()
