@@ -1,4 +1,4 @@
-"""The keeper on anvil, one vault with eight series of ETH and BTC: the stages of a block, and block to transaction.
+"""The keeper on anvil: its parts on a vault with eight series of ETH and BTC, then block to transaction, and its start.
 
 The peer of the snapshot's reader is the obvious one: the same views through web3.py's contract objects, one request
 each.
@@ -7,11 +7,7 @@ each.
 from __future__ import annotations
 
 import itertools
-import statistics
 import tempfile
-import time
-from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,30 +28,25 @@ from keeper.execution.journal import Journal
 from keeper.hedging.decide import decide
 from keeper.market import reader
 from keeper.risk.valuation import value
-from keeper.runtime.loop import Keeper
+from tests.bench import block, start
 from tests.bench.results import Row, medians, row
-from tests.bench.vault import sell_btc, six_series
+from tests.bench.vault import full_book, sell_btc, six_series
 from tests.keeper.vault_on_fork import VaultOnFork
 
 _RUNS = 15
 _POLICY = Policy()
-_STAGES = {
-    "read": "header, duties and snapshot",
-    "simulate": "simulation",
-    "prepare": "nonce",
-    "send": "send",
-}
 
 
 def run() -> list[Row]:
     """All rows, milliseconds."""
     with six_series() as vault, tempfile.TemporaryDirectory() as folder:
         sell_btc(vault)
-        journals = (Journal(f"sqlite:///{Path(folder) / f'{i}.sqlite'}") for i in itertools.count())
-        return [*_stages(vault, next(journals)), *_block_to_transaction(vault, lambda: next(journals))]
+        parts = _parts(vault, Journal(f"sqlite:///{Path(folder) / 'keel.sqlite'}"))
+    with full_book() as vault:
+        return [*parts, *block.run(vault), *start.run(vault)]
 
 
-def _stages(vault: VaultOnFork, journal: Journal) -> list[Row]:
+def _parts(vault: VaultOnFork, journal: Journal) -> list[Row]:
     connection, address = vault.connection, vault.keeper.address
     snapshot = reader.read_snapshot(connection, vault.deployment, address)
     decision = decide(snapshot, _POLICY)
@@ -93,67 +84,6 @@ def _stages(vault: VaultOnFork, journal: Journal) -> list[Row]:
         row("decide, valuation included", ms["decide"], "ms"),
         row("journal: decision, snapshot and intent", ms["write"], "ms"),
     ]
-
-
-# ---------------------------------------------------------------- block to transaction
-
-
-class _Watched(Connection):
-    """Adds up how long the node takes for each kind of request, until a transaction has been sent."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.sent_at = 0.0
-
-    def request(self, method: str, *params: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return super().request(method, *params)
-        finally:
-            if not self.sent_at:
-                self.seconds[self._stage(method, params)] += time.perf_counter() - start
-
-    def _stage(self, method: str, params: tuple[Any, ...]) -> str:
-        if method == "eth_simulateV1":
-            return "simulate"
-        return "prepare" if "simulate" in self.seconds else "read"
-
-    def send_raw(self, transaction: bytes) -> str:
-        start = time.perf_counter()
-        sent = super().send_raw(transaction)
-        self.sent_at = time.perf_counter()
-        self.seconds["send"] = self.sent_at - start
-        return sent
-
-
-def _block_to_transaction(vault: VaultOnFork, new_journal: Callable[[], Journal]) -> list[Row]:
-    """From the moment the keeper may ask for the block: what the node takes by stage, and the rest."""
-    totals, parts = [], defaultdict(list)
-    for _ in range(_RUNS + 1):
-        state = vault.market.rpc.call("evm_snapshot")
-        connection = _Watched(vault.url)
-        journal = new_journal()
-        keeper = Keeper(connection, vault.deployment, vault.keeper, _POLICY, journal, poll_seconds=0.01)
-        keeper._history.closes(connection, connection.header(), vault.now())  # is read at the start and kept
-        connection.seconds.clear()  # the check of the chain's id
-        start = time.perf_counter()
-        record = keeper.tick()
-        assert record is not None, "the block was seen before"
-        assert connection.sent_at, f"nothing was sent: {record.decision.reason}"
-        totals.append(connection.sent_at - start)
-        for stage, seconds in connection.seconds.items():
-            parts[stage].append(seconds)
-        parts["own"].append(totals[-1] - sum(connection.seconds.values()))
-        journal.close()
-        vault.market.rpc.call("evm_revert", state)
-
-    def ms(seconds: list[float]) -> float:
-        return 1e3 * statistics.median(seconds[1:])  # the first one warms up
-
-    rows = [row("block to submitted transaction", ms(totals), "ms")]
-    rows += [row(f"of it the node: {label}", ms(parts[stage]), "ms") for stage, label in _STAGES.items()]
-    return [*rows, row("of it the keeper itself: decode, decide, journal, sign", ms(parts["own"]), "ms")]
 
 
 # ---------------------------------------------------------------- the peer

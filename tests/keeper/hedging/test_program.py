@@ -164,6 +164,31 @@ def test_the_tail_hedge_is_that_of_the_whole_linear_program(scenarios: int) -> N
     assert solution.objective - solution.lower_bound <= 1e-8
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_second_opinion_is_the_same_wherever_it_looks_for_the_tail_first(seed: int) -> None:
+    it = tail_hedge(seed, 3_000, instruments=6)
+    solution = solve(it)
+    nowhere_near = np.random.default_rng(seed).uniform(0.0, 1.0, len(it.linear)) * np.minimum(it.bound, 1.0)
+
+    found = [clarabel_objective(it, near) for near in (solution.z, nowhere_near, it.bound, None)]
+
+    assert found == pytest.approx([solution.objective] * 4, abs=1e-8)
+
+
+def test_a_tail_that_was_missed_is_not_agreed_to() -> None:
+    """The second opinion finds the scenarios that the first solution left out."""
+    it = tail_hedge(3, 3_000, instruments=6)
+    tail = it.tail
+    assert tail is not None
+    without = np.argsort(tail.base)[:100]
+    blind = replace(
+        it, tail=replace(tail, base=np.delete(tail.base, without), pnl=np.delete(tail.pnl, without, axis=1))
+    )
+
+    with pytest.raises(SolverError, match="disagree"):
+        second_opinion(it, solve(blind))
+
+
 def test_starting_near_the_last_solution_gives_the_same() -> None:
     it = tail_hedge(3, 4_000)
     cold = solve(it)
