@@ -30,7 +30,7 @@ from keeper.chain.rpc import ALREADY_THERE, Connection, Header
 from keeper.domain.decision import Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
-from keeper.errors import RpcError, RpcUnavailableError
+from keeper.errors import AccountError, RpcError, RpcUnavailableError
 from keeper.execution.finality import CAUGHT_UP, Finality, mined
 from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Intent, Kind, Outcome, Result, decision_hash
@@ -57,7 +57,7 @@ class Signer(Protocol):
         """Checksummed."""
 
     def sign_transaction(self, transaction_dict: Any) -> Any:
-        """Signed, with `raw_transaction`."""
+        """Signed, with `raw_transaction`. Raises AccountError where that is not to be had: then nothing is sent."""
 
 
 def rebalance_call(
@@ -126,7 +126,10 @@ class Executor:
         chosen = fees(head.base_fee, found.gas, intent.fee_ceiling)
         if chosen is None:
             return self._end(intent, Outcome(Result.REFUSED, _too_dear(intent, found.gas, head)))
-        intent = self._sign(intent, _Draft(self._next_nonce(), intent.call, found.gas, chosen), head)
+        try:
+            intent = self._sign(intent, _Draft(self._next_nonce(), intent.call, found.gas, chosen), head)
+        except AccountError as error:
+            return self._end(intent, Outcome(Result.UNSIGNED, error.what))
         return self._follow(self._send(intent, head))
 
     def reconcile(self, *, sends: bool = True) -> tuple[Intent, ...]:
@@ -232,7 +235,11 @@ class Executor:
         chosen = self._outbid(intent, gas, head)
         if chosen is None:
             return intent
-        return self._send(self._sign(intent, _Draft(intent.nonce, call, gas, chosen), head, why), head)
+        try:
+            return self._send(self._sign(intent, _Draft(intent.nonce, call, gas, chosen), head, why), head)
+        except AccountError as error:
+            _LOG.error("%s: no replacement is signed: %s", intent.call.purpose, error.what)
+            return intent
 
     def _outbid(self, intent: Intent, gas: int, head: Header) -> tuple[int, int] | None:
         """Fees of a transaction in place of its newest one; None where they are more than it may cost."""
@@ -250,7 +257,11 @@ class Executor:
         chosen = fees(head.base_fee, _EMPTY_GAS, intent.fee_ceiling, replaced)
         if chosen is None or len(intent.attempts) >= MAX_ATTEMPTS:
             return intent
-        intent = self._sign(intent, _Draft(nonce, None, _EMPTY_GAS, chosen), head)
+        try:
+            intent = self._sign(intent, _Draft(nonce, None, _EMPTY_GAS, chosen), head)
+        except AccountError as error:
+            _LOG.error("nonce %d: nothing is signed to fill the gap: %s", nonce, error.what)
+            return intent
         self._hand_over(intent.attempts[-1])
         return intent
 
@@ -299,7 +310,7 @@ class Executor:
         return int(self._connection.request("eth_getTransactionCount", self._account.address, "latest"), 16)
 
     def _sign(self, intent: Intent, draft: _Draft, head: Header, why: str = "") -> Intent:
-        """Signed and stored."""
+        """Signed and stored. Raises AccountError: the signer does not sign."""
         max_fee, priority_fee = draft.fees
         target, data = (self._account.address, b"") if draft.call is None else (draft.call.target, draft.call.data)
         transaction = {

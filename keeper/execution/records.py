@@ -36,7 +36,7 @@ class Result(StrEnum):
 
     CONFIRMED, FAILED: mined, and did or did not succeed. CANCELLED: an empty transaction took its nonce.
     REFUSED: the simulation or the node said no, nothing was sent. SUPERSEDED: another transaction used the nonce.
-    ABANDONED: no node has it, and it would not succeed now.
+    ABANDONED: no node has it, and it would not succeed now. UNSIGNED: the signer did not sign.
     """
 
     CONFIRMED = "confirmed"
@@ -45,6 +45,7 @@ class Result(StrEnum):
     REFUSED = "refused"
     SUPERSEDED = "superseded"
     ABANDONED = "abandoned"
+    UNSIGNED = "unsigned"
 
 
 MINED_RESULTS: Final = frozenset({Result.CONFIRMED, Result.FAILED, Result.CANCELLED})

@@ -131,6 +131,8 @@ class Watch:
         self.metrics.transactions.labels(result).inc()
         if result is Result.FAILED:
             self._event("transaction-failed", Severity.WARNING, f"{intent.call.purpose} was mined and failed: {detail}")
+        if result is Result.UNSIGNED:
+            self._event("signer-down", Severity.CRITICAL, f"{intent.call.purpose} could not be signed: {detail}")
 
     def done(
         self,

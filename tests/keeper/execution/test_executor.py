@@ -212,6 +212,7 @@ def test_when_the_nonce_was_used_elsewhere_the_intent_is_superseded(vault, journ
 
 
 def test_a_keeper_without_ether_is_told_so_by_the_node_and_burns_no_nonce(vault, journal, make_executor):
+    """Fault 15: low gas. Who is told before: tests/keeper/runtime/test_watch.py."""
     _, intent = an_intent(vault, journal)
     vault.market.rpc.call("anvil_setBalance", vault.keeper.address, "0x1")
     before = nonce(vault)

@@ -76,12 +76,14 @@ def test_large_objectives_meet_relative_to_their_size() -> None:
 
 
 def test_an_infeasible_program_is_an_error_with_its_reason() -> None:
+    """Fault 11."""
     with pytest.raises(SolverError, match="Infeasible"):
         solve(program([], [0], [[1]], [20], lower=[11]))
 
 
 @pytest.mark.parametrize(("cost", "coefficient", "upper"), [(math.nan, 1, 1), (0, math.nan, 1), (0, 1, math.nan)])
 def test_a_program_with_nan_is_an_error(cost: float, coefficient: float, upper: float) -> None:
+    """Fault 11."""
     with pytest.raises(SolverError, match="not finite"):
         solve(program([], [cost], [[coefficient]], [upper]))
 
@@ -210,6 +212,7 @@ def test_a_tail_is_the_mean_of_the_worst_losses(pnl: list[float], level: float) 
 
 
 def test_without_numba_the_cutting_planes_answer_and_clarabel_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 11: the second solver."""
     its = [factor_hedge(1), tail_hedge(1, 200, 4)]
     certified = [solve(it).objective for it in its]
     monkeypatch.setattr(interior, "_compiled", lambda: None)
@@ -229,6 +232,7 @@ def test_a_candidate_that_is_not_the_solution_has_no_certificate(wrong: float) -
 
 
 def test_two_solvers_that_disagree_are_an_error() -> None:
+    """Fault 11."""
     it = factor_hedge(0)
     solution = solve(it)
 

@@ -119,6 +119,7 @@ def short_of(vault):
 
 
 def test_the_snapshot_stays_with_its_block_while_the_chain_moves_on(vault):
+    """Fault 9: every read is pinned to one block hash."""
     before = snapshot_of(vault)
     vault.market.step(2_700)
     vault.deposit("depositor", 5_000 * 10**6)
@@ -144,6 +145,7 @@ class MixingConnection(Connection):
 
 
 def test_what_a_node_mixed_from_two_blocks_is_read_again(vault):
+    """Fault 9."""
     before = snapshot_of(vault)
     connection = MixingConnection(vault.url, lambda: vault.market.step(2_700), calls=(2, 3))
 
@@ -154,7 +156,7 @@ def test_what_a_node_mixed_from_two_blocks_is_read_again(vault):
 
 
 def test_what_it_refused_while_a_block_came_in_is_asked_again(vault):
-    """In the new block the oracle is stale."""
+    """Fault 9. In the new block the oracle is stale."""
     before = snapshot_of(vault)
     connection = MixingConnection(vault.url, lambda: vault.market.warp(4_000), calls=(1,))
 

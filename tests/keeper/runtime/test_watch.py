@@ -80,6 +80,7 @@ def test_a_vault_that_is_well_has_no_condition_and_its_numbers_are_the_chains(wa
 
 
 def test_little_gas_is_a_warning_and_next_to_none_is_critical(watch):
+    """Fault 15."""
     little = replace(make_snapshot(), keeper_balance_wei=WAD // 10)
     assert seen(watch, little) == {"low-gas"}
     assert severity(watch, "low-gas") is Severity.WARNING
