@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import stamina
 
 from keeper.chain.abi import function
 from keeper.chain.endpoints import Endpoints
@@ -24,6 +27,32 @@ GWEI = 10**9
 POLICY = Policy()
 _SERVICES = tuple(service for service in SERVICES if service is not lending)  # which depends on the base fee
 _QUIET = 60  # blocks without a fault until everything has come to an end
+
+
+class _Here(Executor):
+    """Does at once what others would do in a thread."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(call(*args, **kwargs))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+class InTurn(Endpoints):
+    """Asks the nodes one after the other, so that nothing depends on which of them is faster."""
+
+    def __init__(self, urls: list[str], clock: Callable[[], float]) -> None:
+        super().__init__(urls, timeout=60.0, clock=clock)
+        self._threads.shutdown()
+        self._threads = _Here()  # type: ignore[assignment]
+
+
+def hasty() -> AbstractContextManager[None]:
+    """What is tried three times is so without waiting in between."""
+    return stamina.set_testing(True, attempts=3)
 
 
 @dataclass
@@ -48,7 +77,7 @@ class Stage:
         faulty = [node.faults for node in self.nodes]
         for node in self.nodes:
             node.faults = Faults()  # a start that fails is tried again by the operator's supervisor
-        connection = Endpoints([node.url for node in self.nodes], timeout=20.0, clock=self._time)
+        connection = InTurn([node.url for node in self.nodes], self._time)
         self.keeper = Keeper(
             connection,
             self.vault.deployment,
@@ -163,7 +192,8 @@ def stage(vault: VaultOnFork, journal: Journal, *, seed: int = 0, relay: bool = 
     nodes = [Node(chain, seed=seed + i) for i in range(3)]
     private = Node(chain) if relay else None
     try:
-        yield Stage(vault, journal, chain, nodes, Connection(private.url) if private else None)
+        with hasty():
+            yield Stage(vault, journal, chain, nodes, Connection(private.url) if private else None)
     finally:
         for node in [*nodes, *([private] if private else [])]:
             node.stop()

@@ -11,7 +11,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,10 +19,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import stamina
 from sqlalchemy.orm import Session
 
-from keeper.chain.endpoints import Endpoints
 from keeper.domain.decision import Action
 from keeper.domain.safety import KillLevels, WatchLevels
 from keeper.errors import KeelError, RpcError, RpcUnavailableError
@@ -37,7 +34,7 @@ from keeper.runtime.loop import SERVICES, Keeper, Service
 from keeper.runtime.metrics import Metrics
 from keeper.runtime.watch import Watch
 from tests.faults.rig import Chain, Faults, Node
-from tests.faults.stage import GWEI, POLICY, Stage
+from tests.faults.stage import GWEI, POLICY, InTurn, Stage, hasty
 from tests.keeper.vault_on_fork import VaultOnFork
 
 BLOCKS = 14  # with faults
@@ -80,25 +77,11 @@ class Doom:
             sa.event.remove(Session, "after_commit", after)
 
 
-class _Here(Executor):
-    """Does at once what others would do in a thread."""
-
-    def submit(self, call: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(call(*args, **kwargs))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-
-class DoomedEndpoints(Endpoints):
-    """Asks the nodes one after the other; the process may end before or after a send."""
+class DoomedEndpoints(InTurn):
+    """The process may end before or after a send."""
 
     def __init__(self, urls: list[str], doom: Doom, clock: Callable[[], float]) -> None:
-        super().__init__(urls, timeout=60.0, clock=clock)
-        self._threads.shutdown()
-        self._threads = _Here()  # type: ignore[assignment]
+        super().__init__(urls, clock)
         self._doom = doom
 
     def send_raw(self, transaction: bytes) -> str:
@@ -281,7 +264,7 @@ class Storm(Stage):
 def storm(vault: VaultOnFork, folder: Path, seed: int = 0, services: Sequence[Service] = SERVICES) -> Iterator[Storm]:
     """The run of a seed, on three nodes."""
     chain, doom = Chain(vault.market.rpc), Doom()
-    with pytest.MonkeyPatch.context() as patch, stamina.set_testing(True, attempts=3), doom.over_writes():
+    with pytest.MonkeyPatch.context() as patch, hasty(), doom.over_writes():
         nodes = [Node(chain, seed=1_000 * seed + i) for i in range(3)]
         found = Storm(vault, folder, nodes, seed, doom, services)
         true = time.time

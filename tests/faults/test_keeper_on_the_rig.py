@@ -73,8 +73,7 @@ def test_a_reorganisation_is_found_and_everything_comes_to_its_place_again(play,
     assert Result.CONFIRMED in outcomes(play)
 
     play.chain.reorganise(depth, requeue=requeue)
-    for _ in range(2):  # the first may go by what a slow node had answered before
-        play.tick()
+    play.tick()
 
     play.come_to_rest()
     steps = [step.state for intent, _ in play.transactions() for step in play.journal.steps_of(intent.id)]
@@ -95,8 +94,7 @@ def test_what_was_found_in_a_block_newer_than_the_head_is_watched_too(play, requ
         node.faults = Faults()
 
     play.chain.reorganise(1, requeue=requeue)
-    for _ in range(2):  # the first may go by what a slow node had answered before
-        play.tick()
+    play.tick()
 
     assert State.UNCONFIRMED in [step.state for step in play.journal.steps_of(intent.id)]
     play.come_to_rest()
