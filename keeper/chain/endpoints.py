@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 3  # failures or heads on another branch, one after the other, before a ban
 _FIRST_BAN: Final = 30.0  # seconds, doubled each time
 _LONGEST_BAN: Final = 600.0  # seconds
+_THREADS: Final = 8  # for each node
 _LACKS: Final = ("not found", "unknown block", "missing trie node", "limit", "too many requests")
 _LOG = logging.getLogger(__name__)
 
@@ -88,7 +89,8 @@ class Endpoints(Connection):
         self._timeout, self._clock = timeout, clock
         self._agreeing: tuple[_Node, ...] = self._nodes
         self._agreed_on: Header | None = None
-        self._threads = ThreadPoolExecutor(len(urls), thread_name_prefix="rpc")
+        # More than one for each: what is asked of a node that hangs must not keep the others from being asked.
+        self._threads = ThreadPoolExecutor(_THREADS * len(urls), thread_name_prefix="rpc")
 
     # ------------------------------------------------------------------ as one connection
 
@@ -106,14 +108,16 @@ class Endpoints(Connection):
             RpcUnavailableError: too few answer.
         """
         seen: Counter[int] = Counter()
-        for node in self._nodes:
+        asked = {self._threads.submit(getattr, node.connection, "chain_id"): node for node in self._nodes}
+        for answer in as_completed(asked):
             try:
-                seen[node.connection.chain_id] += 1
+                chain_id: int = answer.result()
             except RpcUnavailableError as error:
-                node.why = error.what
-        most = seen.most_common(1)
-        if most and most[0][1] >= self._quorum:
-            return most[0][0]
+                asked[answer].why = error.what
+                continue
+            seen[chain_id] += 1
+            if seen[chain_id] >= self._quorum:
+                return chain_id
         if len(seen) > 1:
             raise WrongChainError(
                 f"The nodes {self.label} serve different chains: {', '.join(map(str, sorted(seen)))}.",
@@ -121,18 +125,6 @@ class Endpoints(Connection):
                 todo="Change `rpc_url` in keel.toml.",
             )
         raise self._no_quorum()
-
-    def require_chain(self, chain_id: int) -> None:
-        """Ban the nodes of other chains.
-
-        Raises:
-            WrongChainError: a quorum serves another chain.
-            RpcUnavailableError: too few answer.
-        """
-        super().require_chain(chain_id)
-        for node in self._nodes:
-            if "chain_id" in vars(node.connection) and node.connection.chain_id != chain_id:
-                self._ban(node, f"it serves chain {node.connection.chain_id}", for_good=True)
 
     def header(self, block_hash: str | None = None) -> Header:
         """The newest block that a quorum has, or the one with this hash.
@@ -144,9 +136,12 @@ class Endpoints(Connection):
         return self._agree() if block_hash is None else super().header(block_hash)
 
     def knows(self, tx_hash: str) -> bool:
-        """Whether any of the nodes that answer has a transaction, mined or not."""
+        """Whether any of the nodes that have the head has a transaction, mined or not. One that hangs is not asked.
+
+        Should another have it: the same bytes sent again cannot act twice.
+        """
         told = False
-        for node in self._not_banned():
+        for node in self._in_use():
             try:
                 if node.connection.knows(tx_hash):
                     return True
@@ -162,7 +157,7 @@ class Endpoints(Connection):
 
         Raises:
             RpcUnavailableError: none has said that it took it, and not all have refused it.
-            RpcError: all have refused it.
+            RpcError: all have refused it, or one has it already.
         """
         sends = {self._threads.submit(node.connection.send_raw, transaction): node for node in self._not_banned()}
         refusals: list[RpcError] = []
@@ -176,10 +171,9 @@ class Endpoints(Connection):
                 except RpcUnavailableError as error:
                     unclear = error
                 except RpcError as error:
+                    if any(phrase in error.message.lower() for phrase in ALREADY_THERE):
+                        raise
                     refusals.append(error)
-        for refusal in refusals:
-            if any(phrase in refusal.message.lower() for phrase in ALREADY_THERE):
-                raise refusal
         raise unclear or refusals[0]
 
     def _once(self, method: str, params: tuple[Any, ...]) -> Any:
@@ -203,7 +197,7 @@ class Endpoints(Connection):
         asked = self._not_banned()
         for node in asked:
             if node.asked is None:
-                node.asked = self._threads.submit(node.connection.header)
+                node.asked = self._threads.submit(self._head_of, node)
         waiting = {node.asked for node in asked if node.asked is not None}
         give_up = self._clock() + self._timeout
         while True:
@@ -221,11 +215,18 @@ class Endpoints(Connection):
                 self._agreeing = ()
                 raise self._no_quorum()
 
+    def _head_of(self, node: _Node) -> Header:
+        if "chain_id" in vars(self):  # also of a node that did not answer when the others were asked
+            node.connection.require_chain(self.chain_id)
+        return node.connection.header()
+
     def _take_head(self, node: _Node) -> None:
         assert node.asked is not None
         asked, node.asked, node.head = node.asked, None, None
         try:
             node.head = asked.result()
+        except WrongChainError:
+            self._ban(node, f"it serves chain {node.connection.chain_id}", for_good=True)
         except (RpcUnavailableError, RpcError) as error:
             self._failed(node, error)
         else:

@@ -188,12 +188,47 @@ def test_a_node_of_another_chain_is_never_asked_again(endpoints, nodes, clock):
     nodes[1].faults.chain_id = 5
 
     endpoints.require_chain(1)
+    until(lambda: is_banned(endpoints, 1), endpoints.header)
     clock.now = 1e9
     asked = len(nodes[1].methods)
     endpoints.header()
     endpoints.send_raw(a_transfer(nodes[0].chain))
 
     assert len(nodes[1].methods) == asked
+
+
+def test_a_node_that_comes_back_with_another_chain_is_not_read_from(nodes):
+    one_is_enough = Endpoints([node.url for node in nodes], quorum=1)
+    nodes[0].faults.is_down = True
+    one_is_enough.require_chain(1)
+    asked = len(nodes[0].methods)
+
+    nodes[0].faults = Faults(chain_id=5)
+    until(lambda: is_banned(one_is_enough, 0), one_is_enough.header)
+
+    assert set(nodes[0].methods[asked:]) <= {"eth_chainId"}
+
+
+def test_a_node_that_hangs_holds_up_neither_sends_nor_heads_nor_looks_for_a_transaction(nodes, chain):
+    nodes[0].faults.hangs = threading.Event()
+    endpoints = Endpoints([node.url for node in nodes], timeout=600.0)
+    endpoints.header()
+    used = endpoints.request("eth_getTransactionCount", RICH.address, "latest")
+
+    def work():
+        for ahead in range(4):
+            raw = a_transfer(chain, nonce=int(used, 16) + ahead)
+            endpoints.send_raw(raw)
+            with pytest.raises(RpcError, match="already known"):
+                endpoints.send_raw(raw)
+        assert endpoints.header().number == chain.head
+        assert not endpoints.knows("0x" + "00" * 32)
+        is_done.set()
+
+    is_done = threading.Event()
+    threading.Thread(target=work, daemon=True).start()
+
+    assert is_done.wait(60)
 
 
 def test_nodes_of_different_chains_are_told_apart_from_nodes_that_do_not_answer(nodes):
