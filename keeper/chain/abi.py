@@ -46,11 +46,11 @@ class Function:
     @property
     def selector(self) -> bytes:
         """First four bytes of its calls."""
-        return keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
+        return _selector(self.name, self.inputs)
 
     def encode(self, *args: Any) -> bytes:
         """Call data. Raises eth_abi's EncodingError for arguments of other types."""
-        return self.selector + encode(self.inputs, args)
+        return self.selector + (encode(self.inputs, args) if self.inputs or args else b"")
 
     def decode(self, data: bytes) -> Any:
         """The result: one value, or a tuple of several; structs are tuples. Further data is ignored.
@@ -60,6 +60,11 @@ class Function:
         """
         values = _CODEC.decode(self.outputs, data)
         return values[0] if len(values) == 1 else values
+
+
+@functools.cache
+def _selector(name: str, inputs: tuple[str, ...]) -> bytes:
+    return keccak(text=f"{name}({','.join(inputs)})")[:4]
 
 
 @functools.cache
