@@ -130,6 +130,16 @@ class Lease:
             raise self.lost()
         self._renewed_at = self._clock()
 
+    def check(self, session: Session) -> None:
+        """As `require`, without showing life: what another thread writes must not hide that the loop has stalled.
+
+        Raises:
+            LeaseError: another keeper has taken over, or could.
+        """
+        mine = (*self._row, LeaseRow.token == self._token, LeaseRow.expires_ms > self._now_ms)
+        if self._token is None or session.scalar(sa.select(LeaseRow.token).where(*mine).with_for_update()) is None:
+            raise self.lost()
+
     def holder(self) -> Holder | None:
         """Who has it; None where nobody ever had."""
         with sentences(self._label):

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.lease import Lease
 from keeper.execution.migrate import require_schema
 from keeper.execution.schema import QuoteRow
 
@@ -59,12 +60,17 @@ def _clear(method: Callable[Concatenate[QuoteLog, P], R]) -> Callable[Concatenat
 class QuoteLog:
     """The log in the journal at a SQLAlchemy URL.
 
+    Args:
+        lease: Without it no signed quote is written. None for who is alone.
+
     Raises (the methods too):
         JournalError: there is no journal of this version, or it cannot be read or written.
+        LeaseError: another keeper has taken over.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, lease: Lease | None = None) -> None:
         parsed = parse_url(url)
+        self._lease = lease
         self.label = parsed.render_as_string(hide_password=True)
         self._engine = make_engine(parsed)
         self._writer = writing(self._engine)
@@ -80,6 +86,8 @@ class QuoteLog:
         """Write a request with its answer."""
         is_signed = bool(answered.digest)
         with Session(self._writer) as session:
+            if is_signed and self._lease is not None:
+                self._lease.check(session)
             session.add(
                 QuoteRow(
                     asked_at=asked.at,
@@ -97,12 +105,13 @@ class QuoteLog:
             session.commit()
 
     @_clear
-    def unexpired(self, at: int, life: int) -> tuple[tuple[Asked, Answered], ...]:
-        """Signed quotes that may be filled at chain time ``at``; none lives longer than ``life`` seconds."""
-        recent, open_ = QuoteRow.asked_at >= at - life, QuoteRow.expires_at >= at
+    def signed_since(self, last: int, at: int, life: int) -> tuple[tuple[int, Asked, Answered], ...]:
+        """Signed quotes with a number above ``last`` that may be filled at chain time ``at``, each with its number;
+        none lives longer than ``life`` seconds."""
+        conditions = (QuoteRow.id > last, QuoteRow.asked_at >= at - life, QuoteRow.expires_at >= at)
         with Session(self._engine) as session:
-            rows = session.scalars(sa.select(QuoteRow).where(recent, open_).order_by(QuoteRow.id)).all()
-            return tuple(map(_entry, rows))
+            rows = session.scalars(sa.select(QuoteRow).where(*conditions).order_by(QuoteRow.id)).all()
+            return tuple((row.id, *_entry(row)) for row in rows)
 
     @_clear
     def find(self, digest: str) -> tuple[Asked, Answered] | None:

@@ -18,6 +18,7 @@ from keeper.runtime.desk import Desk
 
 if TYPE_CHECKING:
     from keeper.chain.option_quotes import Signatory
+    from keeper.execution.lease import Lease
     from keeper.operations.session import Session
     from keeper.runtime.guard import Guard
     from keeper.runtime.watch import Watch
@@ -26,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @contextmanager
-def serving_quotes(session: Session, guard: Guard, watch: Watch) -> Iterator[Desk | None]:
+def serving_quotes(session: Session, guard: Guard, watch: Watch, lease: Lease | None) -> Iterator[Desk | None]:
     """A desk that takers reach while the block lasts; None where `quotes.listen` is empty.
 
     Raises:
@@ -42,7 +43,7 @@ def serving_quotes(session: Session, guard: Guard, watch: Watch) -> Iterator[Des
     from keeper.web.server import Server
 
     account = quoter_of(session)
-    with closing(QuoteLog(settings.journal_url)) as log:
+    with closing(QuoteLog(settings.journal_url, lease)) as log:
         desk = Desk(
             connect(settings),  # its own: it asks from threads of its own
             session.deployment,
@@ -54,7 +55,7 @@ def serving_quotes(session: Session, guard: Guard, watch: Watch) -> Iterator[Des
             metrics=watch.metrics,
         )
         with desk, Server(make_quote_app(desk), settings.quotes.listen, "quotes.listen") as server:
-            _LOG.info("quotes at %s, signed by %s", server.url, account.address)
+            _LOG.info("%s signs quotes at %s", account.address, server.url)
             yield desk
 
 

@@ -55,7 +55,7 @@ def run_keeper(
         )
         lease = None if dry_run else opened.enter_context(closing(session.lease()))
         watch = None if once else opened.enter_context(watching(session, settings))
-        desk = None if watch is None or dry_run else opened.enter_context(serving_quotes(session, guard, watch))
+        desk = None if watch is None or dry_run else opened.enter_context(serving_quotes(session, guard, watch, lease))
         keeper = Keeper(
             session.connection,
             session.deployment,

@@ -81,27 +81,31 @@ def _filled(before: Book, fills: Sequence[Outstanding]) -> Book:
     if not fills:
         return before
     snapshot, view = before.snapshot, before.view
-    lines, pnl, cash = dict(view.lines), view.pnl, 0
+    lines, pnl = dict(view.lines), view.pnl
+    cash = booked = 0
+    changes: dict[Series, int] = {}
+    sizes: dict[Series, int] = {}
     for fill in fills:
-        line = lines[fill.series]
-        change = -fill.size_wad if fill.vault_sells else fill.size_wad
+        sizes[fill.series] = sizes.get(fill.series, 0) + fill.size_wad
+        changes[fill.series] = changes.get(fill.series, 0) + (-fill.size_wad if fill.vault_sells else fill.size_wad)
+        premium = fill.price_wad * fill.size_wad
+        cash += -(-premium // _PREMIUM) if fill.vault_sells else -(premium // _PREMIUM)
+        booked += 0 if fill.vault_sells else _above_bid(lines[fill.series], fill)
+    for series, change in changes.items():
+        line = lines[series]
         position = replace(line.position, size_wad=line.position.size_wad + change)
-        lines[fill.series] = replace(line, position=position)
+        lines[series] = replace(line, position=position)
         pnl = pnl + change / WAD * line.hedged
-        cash += -(-fill.price_wad * fill.size_wad // _PREMIUM) * (1 if fill.vault_sells else -1)
-    touched = {fill.series.underlying for fill in fills}
+    touched = {series.underlying for series in changes}
     options = tuple(
         _risk(snapshot, view, lines.values(), u, own) if u in touched else own for u, own in enumerate(view.options)
     )
-    state = snapshot.vault
-    vault = replace(
-        state,
-        idle=state.idle + cash,
-        loss_budget=state.loss_budget - sum(_booked(snapshot, lines[fill.series], fill) for fill in fills),
-    )
+    state, nav = snapshot.vault, max(snapshot.assessment.nav_bid, 1)
+    loss_budget = state.loss_budget - (booked * WAD // nav + len(fills) if booked else 0)
+    vault = replace(state, idle=state.idle + cash, loss_budget=loss_budget)
     venues = [venue.state for venue in snapshot.venues]
     assessment = mirror.assess(options, venues, (vault.idle - vault.owed) * WAD_PER_USDC_UNIT)
-    spent = sum(vega_share(snapshot, lines[fill.series], fill.size_wad) for fill in fills)
+    spent = len(fills) + sum(vega_share(snapshot, lines[series], size) for series, size in sizes.items())
     budget = max(0, view.option_book.vega_budget - spent)
     book = tuple(lines[p.series].position if p.series in lines else p for p in snapshot.book)
     margins = [hedged_margin(own) if u in touched else view.margins[u] for u, own in enumerate(options)]
@@ -127,9 +131,6 @@ def _risk(snapshot: Snapshot, view: View, lines: Iterable[Line], underlying: int
     return sums.risk(reading, unfixed=before.unfixed, stale=before.stale)
 
 
-def _booked(snapshot: Snapshot, line: Line, fill: Outstanding) -> int:
-    """What a purchase above the bid mark takes of the loss bucket, WAD share of NAV."""
-    above = fill.price_wad - line.marks.bid
-    if fill.vault_sells or above <= 0:
-        return 0
-    return -(-above * fill.size_wad // WAD) * WAD // max(snapshot.assessment.nav_bid, 1) + 1
+def _above_bid(line: Line, fill: Outstanding) -> int:
+    """What a purchase takes of the loss bucket, USDC in WAD."""
+    return -(-max(fill.price_wad - line.marks.bid, 0) * fill.size_wad // WAD)

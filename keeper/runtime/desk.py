@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import TracebackType
@@ -89,6 +89,20 @@ class Found:
     expired: bool
 
 
+@dataclass(slots=True)
+class _Open:
+    """A quote whose time is not over; ``filled`` as of the last block at which somebody traded its series, WAD."""
+
+    taker: str
+    given: Outstanding
+    expires_at: int
+    filled: int = 0
+
+    @property
+    def left(self) -> Outstanding:
+        return replace(self.given, size_wad=self.given.size_wad - self.filled)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Ready:
     """One block, ready to be quoted on. ``held`` is each taker's open quotes; ``seen_at`` by the desk's clock."""
@@ -134,6 +148,9 @@ class Desk:
         self._ready: _Ready | None = None
         self._doubt = "no block has been dealt with yet"
         self._nonce = 0
+        self._open: dict[str, _Open] = {}  # by digest
+        self._last_row = 0  # of the log that is known
+        self._positions: dict[Series, int] | None = None  # of the last block that was looked at
         self._next: tuple[Snapshot, float] | None = None
         self._news = threading.Condition()
         self._is_looking = self._over = False
@@ -292,6 +309,7 @@ class Desk:
         answer = {"digest": digest} | to_json(signed, self._deployment) | made_of(made, now.view.caveat)
         self._log.write(asked, Answered(json.dumps(answer), "", digest, nonce, given.deadline))
         one = Outstanding(made.series, made.vault_sells, made.size_wad, made.price_wad)
+        self._open[digest] = _Open(asked.taker, one, given.deadline)
         self._ready = ready.plus(asked.taker, one)
         self._count_open()
         return Signed(signed, digest, answer)
@@ -329,23 +347,43 @@ class Desk:
             JournalError: what was signed before is not known.
         """
         block = Header(snapshot.block_number, snapshot.block_hash, snapshot.timestamp, snapshot.base_fee_wei)
-        digests = [bytes.fromhex(one.digest[2:]) for _, one in self._unexpired(snapshot)]
+        positions = {position.series: position.size_wad for position in snapshot.book}
+        with self._turn:
+            self._learn(snapshot.timestamp)
+            before = self._positions
+            # A fill moves its series; one that a sale and a purchase hide from this holds its room a little longer.
+            asked = [
+                digest
+                for digest, one in self._open.items()
+                if before is None or before.get(one.given.series) != positions.get(one.given.series)
+            ]
         option_book, filled = read_option_book(
-            self._connection, self._deployment, block, len(snapshot.readings), digests
+            self._connection, self._deployment, block, len(snapshot.readings), [bytes.fromhex(one[2:]) for one in asked]
         )
         view = view_of(snapshot, option_book, self._policy, self._market())
-        with self._turn:  # whatever was signed meanwhile is in the log, and filled by nobody at this block
-            held: dict[str, tuple[Outstanding, ...]] = {}
-            for asked, answered in self._unexpired(snapshot):
-                one = _left(asked, answered, filled.get(bytes.fromhex(answered.digest[2:]), 0))
-                if one.size_wad > 0 and one.series in view.lines:
-                    held[asked.taker] = (*held.get(asked.taker, ()), one)
-            everything = [one for ones in held.values() for one in ones]
-            self._ready = _Ready(Books.of(snapshot, view, everything), held, seen_at)
+        with self._turn:
+            for digest in asked:
+                self._open[digest].filled = filled[bytes.fromhex(digest[2:])]
+            self._positions = positions
+            held: dict[str, list[Outstanding]] = {}
+            for one in self._open.values():
+                if one.left.size_wad > 0 and one.left.series in view.lines:
+                    held.setdefault(one.taker, []).append(one.left)
+            books = Books.of(snapshot, view, [one for ones in held.values() for one in ones])
+            self._ready = _Ready(books, {taker: tuple(ones) for taker, ones in held.items()}, seen_at)
             self._count_open()
 
-    def _unexpired(self, snapshot: Snapshot) -> Sequence[tuple[Asked, Answered]]:
-        return self._log.unexpired(snapshot.timestamp, LIFE)
+    def _learn(self, now: int) -> None:
+        """Of quotes that were signed before a restart, or by another machine; and forget those that are over."""
+        for row, asked, answered in self._log.signed_since(self._last_row, now, LIFE):
+            self._last_row = row
+            if answered.digest not in self._open:
+                given = json.loads(answered.answer)["quote"]
+                series = Series.from_slot(asked.series)
+                one = Outstanding(series, asked.vault_sells, int(given["size"]), int(given["price"]))
+                self._open[answered.digest] = _Open(asked.taker, one, answered.expires_at)
+        for digest in [digest for digest, one in self._open.items() if one.expires_at < now]:
+            del self._open[digest]
 
     def _count_open(self) -> None:
         if self._ready is not None:
@@ -354,10 +392,3 @@ class Desk:
 
 def _key(series: Series) -> tuple[int, bool, int, int]:
     return series.underlying, series.is_call, series.expiry, series.strike_wad
-
-
-def _left(asked: Asked, answered: Answered, filled: int) -> Outstanding:
-    given = json.loads(answered.answer)["quote"]
-    return Outstanding(
-        Series.from_slot(asked.series), asked.vault_sells, int(given["size"]) - filled, int(given["price"])
-    )

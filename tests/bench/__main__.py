@@ -14,7 +14,7 @@ _TESTS.__path__ = [str(Path(__file__).resolve().parents[1])]
 sys.modules["tests"] = _TESTS
 sys.path[0] = str(Path(__file__).resolve().parents[2])  # instead of this folder, whose keeper.py is not the package
 
-GROUPS = ("gas", "keeper", "quant")
+GROUPS = {"gas": ("gas",), "keeper": ("keeper", "quotes_server"), "quant": ("quant",)}
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     results = importlib.import_module("tests.bench.results")
     rows = []
     for group in [arguments.only] if arguments.only else GROUPS:
-        found = importlib.import_module(f"tests.bench.{group}").run()
+        found = [one for name in GROUPS[group] for one in importlib.import_module(f"tests.bench.{name}").run()]
         results.show(group, found)
         rows += found
     results.write(rows)
