@@ -23,7 +23,7 @@ Location = tuple[int | str, ...]  # of a key, from the top of the file
 
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
-_SECRETS: Final = ("rpc_url", "relay_url", "journal_url", "alerts.")  # not repeated, nor what is below
+_SECRETS: Final = ("rpc_url", "relay_url", "signer_url", "journal_url", "alerts.")  # not repeated, nor what is below
 
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
@@ -146,6 +146,7 @@ class Settings(BaseModel):
         lease_seconds: After which another machine takes over from one that is silent.
         keystore: Path of an encrypted key file, or the alias of an ape account.
         passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
+        signer_url: Of a remote signer, whose keys `keystore` and `quoter_keystore` may name by their addresses.
         guardian_keystore: Of a guardian, with which the kill switch stops new business on chain too; empty for none.
         guardian_passphrase_file: Of that one; nobody is asked for it.
         quoter_keystore: Of the quoter, for the quote server; its own, never the keeper's.
@@ -167,6 +168,7 @@ class Settings(BaseModel):
     lease_seconds: Annotated[float, Field(ge=1, le=600)] = 30.0
     keystore: str = ""
     passphrase_file: str = ""
+    signer_url: str = ""
     guardian_keystore: str = ""
     guardian_passphrase_file: str = ""
     quoter_keystore: str = ""

@@ -70,6 +70,10 @@ class AccountError(KeelError):
     exit_code = 5
 
 
+class SignerError(AccountError):
+    """Who holds the key does not answer, refuses, or has signed something else."""
+
+
 class JournalError(KeelError):
     """The journal cannot be read or written: locked, corrupt, or of another version of Keel."""
 

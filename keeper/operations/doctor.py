@@ -15,6 +15,7 @@ from keeper.chain import accounts, deployments
 from keeper.chain.deployments import Deployment
 from keeper.chain.gas import bids
 from keeper.chain.rpc import Connection
+from keeper.chain.signer import RemoteSigner, remote_address
 from keeper.config import Settings
 from keeper.domain.policy import Policy
 from keeper.domain.times import utc_second
@@ -148,6 +149,10 @@ def lease_finding(settings: Settings, deployment: Deployment) -> Finding:
 
 def key_file_finding(settings: Settings) -> Finding:
     """Whether the keeper's key is there, nobody else may read it, and a passphrase file, if there is one, opens it."""
+    remote = remote_address(settings.keystore)
+    if remote is not None:
+        RemoteSigner(settings.signer_url, remote).require()
+        return Finding("key file", True, f"{remote}, of the remote signer, which answers")
     path = accounts.keystore_path(settings.keystore)
     address = accounts.keystore_address(path)
     secrets = [path, *([Path(settings.passphrase_file).expanduser()] if settings.passphrase_file else [])]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from keeper.chain import accounts
 from keeper.chain.abi import function
 from keeper.chain.multicall import Batch
+from keeper.chain.signer import RemoteSigner, open_key
 from keeper.errors import AccountError
 from keeper.execution.quote_log import QuoteLog
 from keeper.operations.roles import Role
@@ -17,7 +18,8 @@ from keeper.operations.session import connect
 from keeper.runtime.desk import Desk
 
 if TYPE_CHECKING:
-    from keeper.chain.option_quotes import Signatory
+    from eth_account.signers.local import LocalAccount
+
     from keeper.execution.lease import Lease
     from keeper.operations.session import Session
     from keeper.runtime.guard import Guard
@@ -43,6 +45,8 @@ def serving_quotes(session: Session, guard: Guard, watch: Watch, lease: Lease | 
     from keeper.web.server import Server
 
     account = quoter_of(session)
+    if isinstance(account, RemoteSigner):
+        account.tell(watch.signer_failed)
     with closing(QuoteLog(settings.journal_url, lease)) as log:
         desk = Desk(
             connect(settings),  # its own: it asks from threads of its own
@@ -59,7 +63,7 @@ def serving_quotes(session: Session, guard: Guard, watch: Watch, lease: Lease | 
             yield desk
 
 
-def quoter_of(session: Session) -> Signatory:
+def quoter_of(session: Session) -> LocalAccount | RemoteSigner:
     """The quoter's key: one that does not open, or is no quoter's, is an error now and not at the first quote.
 
     Raises:
@@ -72,8 +76,13 @@ def quoter_of(session: Session) -> Signatory:
             kept="Nothing was started.",
             todo='Make one with `ape accounts generate quoter`, and set quoter_keystore = "quoter".',
         )
-    path = accounts.keystore_path(settings.quoter_keystore)
-    account = accounts.unlock(path, settings.quoter_passphrase_file, environment={})  # which is the keeper's
+    account = open_key(
+        settings.quoter_keystore,
+        settings.signer_url,
+        lambda name: accounts.unlock(
+            accounts.keystore_path(name), settings.quoter_passphrase_file, environment={}
+        ),  # the environment's is the keeper's
+    )
     if account.address == session.keeper_address():
         raise AccountError(
             "The quoter's key is the keeper's.",

@@ -12,6 +12,7 @@ from keeper.chain.accounts import WatchOnly
 from keeper.chain.address_book import MULTICALL3
 from keeper.chain.multicall import Batch
 from keeper.chain.rpc import Connection
+from keeper.chain.signer import RemoteSigner
 from keeper.config import Settings
 from keeper.errors import AccountError, ConfigError
 from keeper.execution.database import dry_run_url
@@ -38,7 +39,7 @@ def run_keeper(
     """
     session = open_session(settings)
     _require_multicall(session)
-    signer = WatchOnly(session.keeper_address()) if dry_run else session.account(ask)
+    signer = WatchOnly(session.keeper_address()) if dry_run else session.signer(ask)
     if not dry_run:
         _require_role(session, signer.address)
     with ExitStack() as opened:
@@ -55,6 +56,8 @@ def run_keeper(
         )
         lease = None if dry_run else opened.enter_context(closing(session.lease()))
         watch = None if once else opened.enter_context(watching(session, settings))
+        if isinstance(signer, RemoteSigner) and watch is not None:
+            signer.tell(watch.signer_failed)
         desk = None if watch is None or dry_run else opened.enter_context(serving_quotes(session, guard, watch, lease))
         keeper = Keeper(
             session.connection,

@@ -12,6 +12,7 @@ from keeper.chain import accounts, deployments
 from keeper.chain.deployments import Deployment
 from keeper.chain.endpoints import connect_to
 from keeper.chain.rpc import Connection
+from keeper.chain.signer import RemoteSigner, open_key, remote_address
 from keeper.config import RPC_URL_VARIABLE, Settings
 from keeper.errors import AccountError, ConfigError
 from keeper.execution.database import dry_run_url
@@ -47,6 +48,9 @@ class Session:
         Raises:
             AccountError: there is neither.
         """
+        remote = remote_address(self.settings.keystore)
+        if remote is not None:
+            return remote
         if self.settings.keystore:
             return accounts.keystore_address(accounts.keystore_path(self.settings.keystore))
         address = self.deployment.roles.get("keeper")
@@ -60,6 +64,11 @@ class Session:
     def account(self, ask: Callable[[str], str] | None = None) -> LocalAccount:
         """The configured key, decrypted. Raises AccountError."""
         return unlock(self.settings, ask)
+
+    def signer(self, ask: Callable[[str], str] | None = None) -> LocalAccount | RemoteSigner:
+        """As `account`, or the remote signer's key that the settings name. Raises KeelError."""
+        settings = self.settings
+        return open_key(settings.keystore, settings.signer_url, lambda _: self.account(ask))
 
 
 def unlock(settings: Settings, ask: Callable[[str], str] | None = None) -> LocalAccount:

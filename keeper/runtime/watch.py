@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class Watch:
         self._unread_since: float | None = None
         self._refused_since: float | None = None
         self._in_flight: dict[int, float] = {}
+        self._lock = threading.Lock()  # of the events
         self._events: dict[str, tuple[float, Condition]] = {}
         self._conditions: tuple[Condition, ...] = ()
         self._standing: tuple[Entry, ...] = ()
@@ -121,6 +123,10 @@ class Watch:
         self.metrics.node_errors.inc()
         self._unread = what
         self._publish()
+
+    def signer_failed(self, what: str) -> None:
+        """Who holds a key signs nothing. Safe from other threads than the loop's."""
+        self._event("signer-down", Severity.CRITICAL, what)
 
     def counted_error(self) -> None:
         """An unexpected error, or a transaction that failed."""
@@ -232,12 +238,14 @@ class Watch:
         self.metrics.outside.set(0 if since is None else snapshot.timestamp - since)
 
     def _event(self, key: str, severity: Severity, text: str) -> None:
-        self._events[key] = (self._clock() + EVENT_SECONDS, Condition(key, severity, text))
+        with self._lock:
+            self._events[key] = (self._clock() + EVENT_SECONDS, Condition(key, severity, text))
 
     def _publish(self, snapshot: Snapshot | None = None, record: Record | None = None) -> None:
         now = self._clock()
-        self._events = {key: event for key, event in self._events.items() if event[0] > now}
-        found = [event for _, event in self._events.values()]
+        with self._lock:
+            self._events = {key: event for key, event in self._events.items() if event[0] > now}
+            found = [event for _, event in self._events.values()]
         found += [_stands(one) for one in self._standing if one.cause != "operator"]
         for since in self._in_flight.values():
             if now - since >= self._levels.stuck_seconds:
