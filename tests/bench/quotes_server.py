@@ -88,16 +88,18 @@ def _keeper(vault: VaultOnFork, folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "keeper.cli", "run", "--log", "json"]
     process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
+    events = (json.loads(line)["event"] for line in process.stderr)
+    drain = threading.Thread(target=lambda: [None for _ in events], daemon=True)
     try:
-        events = (json.loads(line)["event"] for line in process.stderr)
         url = next(event.rpartition(" ")[2] for event in events if " signs quotes at " in event)
-        drain = threading.Thread(target=lambda: [None for _ in events], daemon=True)
         drain.start()
         yield url
-    finally:
         process.terminate()
         process.wait(60)
         drain.join()
+    finally:
+        process.kill()
+        process.wait()
         process.stderr.close()
 
 
