@@ -46,12 +46,10 @@ def _alerting(watch: Watch, settings: Settings) -> Iterator[None]:
 
     alerts, metrics = settings.alerts, watch.metrics
 
-    def counted(severity: Severity, delivered: bool) -> None:
+    def counted(severity: Severity, _: bool) -> None:
         metrics.alerts.labels(severity).inc()
-        if not delivered:
-            metrics.undelivered.inc()
 
-    channels = Channels(alerts.urls or alerts.escalation_urls, alerts.escalation_urls)
+    channels = Channels(alerts.urls or alerts.escalation_urls, alerts.escalation_urls, refused=metrics.undelivered.inc)
     pace = AlertPace(repeat=60 * alerts.repeat_minutes, escalate=60 * alerts.escalate_minutes)
     alerter = Alerter(channels.send, pace, watch=watch.stalled, counted=counted)
     watch.tell(alerter)

@@ -325,6 +325,17 @@ def test_an_endpoint_that_refuses_is_a_delivery_that_failed(endpoint):
     assert not channels.send(Message(Condition("x", Severity.CRITICAL, "x"), Channel.SECOND, "new"))
 
 
+def test_one_url_that_is_down_is_counted_and_not_a_reason_to_tell_the_others_again(endpoint):
+    """Fault 18: it was sent to all of them every 15 seconds until the one that is down came back."""
+    refusals = []
+    port = endpoint.server_port
+    channels = Channels([f"json://127.0.0.1:{port}/", "json://127.0.0.1:1/"], [], refused=lambda: refusals.append(1))
+
+    assert channels.send(Message(Condition("x", Severity.CRITICAL, "x"), Channel.FIRST, "new"))
+
+    assert len(refusals) == 1
+
+
 def test_a_url_that_is_none_is_named_by_its_place_and_not_repeated():
     with pytest.raises(ConfigError, match=r"`alerts\.urls` number 2 is not a URL") as raised:
         Channels(["json://127.0.0.1:1/", "nothing://SECRET"], [])
