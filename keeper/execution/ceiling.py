@@ -1,4 +1,4 @@
-"""What a hedge's transaction may cost: no more than what is at risk without it."""
+"""What a transaction may cost: a hedge's no more than what is at risk without it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
 from keeper.domain.units import WAD, YEAR
-from keeper.execution.records import FEE_FLOOR
+from keeper.execution.records import FEE_FLOOR, Kind
 
 _WAIT: Final = 900  # seconds that a spike of the base fee may hold a hedge up
 _QUANTILE: Final = 1.645  # of the normal distribution at 95 %
 _ETHER: Final = UNDERLYINGS.index("ETH")  # what gas is paid in
+_OWED: Final = 25 * 10**16  # wei: enough for each of them at a base fee of 100 gwei
+
+
+def duty_ceiling(kind: Kind) -> int:
+    """Wei: more for what people wait for, as a settlement, a payout or an exit, than for what can wait itself."""
+    return _OWED if kind in (Kind.SETTLE, Kind.FUND, Kind.REDEEM) else FEE_FLOOR
 
 
 def fee_ceiling(decision: Decision, policy: Policy, snapshot: Snapshot) -> int:

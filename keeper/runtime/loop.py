@@ -16,7 +16,7 @@ from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.errors import LeaseError, RpcError, RpcUnavailableError, SnapshotError
-from keeper.execution.ceiling import fee_ceiling
+from keeper.execution.ceiling import duty_ceiling, fee_ceiling
 from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
 from keeper.execution.lease import Lease
@@ -280,7 +280,13 @@ class Keeper:
                 self._journal.record_decision(decision, self._policy, None, timestamp=block.timestamp, kind=duty.kind)
                 continue
             _, intent = self._journal.record_action(
-                decision, self._policy, None, duty.call, timestamp=block.timestamp, kind=duty.kind
+                decision,
+                self._policy,
+                None,
+                duty.call,
+                timestamp=block.timestamp,
+                kind=duty.kind,
+                fee_ceiling=duty_ceiling(duty.kind),
             )
             outcome = self._executor.execute(intent)
             self._tell(intent, outcome, block)

@@ -196,6 +196,16 @@ def test_an_expired_series_is_settled_once_its_round_exists_and_then_funded(vaul
     assert journal.last_decision(Kind.FUND).decision.reason == "fund 15,500.00 of 15,500.00 USDC owed to option holders"
 
 
+def test_an_expired_series_is_settled_at_a_base_fee_that_other_duties_wait_out(vault, journal, make_keeper):
+    expiry = first_expiry(vault)
+    vault.market.step(3_300, timestamp=expiry - 60)
+    vault.market.step(3_310, timestamp=expiry + 120, base_fee=200 * 10**9)
+
+    make_keeper(decide=hold).tick()
+
+    assert vault.read("PriceOracle", "fixing", 0, expiry) == 3_310 * 10**18
+
+
 def test_waiting_for_a_round_is_recorded_once_and_does_not_stop_the_hedging(vault, journal, make_keeper):
     expiry = min(position.series.expiry for position in snapshot_of(vault).book)
     vault.market.step(3_300, timestamp=expiry - 60)
