@@ -58,8 +58,8 @@ pictures: .venv/.installed ## draw docs/pictures anew (ONLY=NAME); some of recor
 gas: setup ## what gas costs now against .gas-snapshot (UPDATE=1 writes it)
 	@$(BIN)/python tests/bench $(if $(UPDATE),--gas-update,--gas-diff)
 
-stress: setup ## the long campaigns: 1,000,000 calls of the whole protocol with every identity after each, 1,000 storms on the keeper
-	HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful tests/faults/test_storms.py
+stress: setup ## the long campaigns: 1,000,000 calls of the protocol with every identity after each, 1,000 storms on the keeper, its memory over 20,000 blocks
+	HYPOTHESIS_PROFILE=stress $(BIN)/pytest -p no:ape_test -n $(WORKERS) tests/stateful tests/faults/test_storms.py tests/faults/test_memory.py
 
 mutants: setup ## take each guard out of the contracts once and see its test fail (ONLY=list or row, NEW=1, DOCUMENT=1)
 	@$(BIN)/python tests/mutations $(ONLY) $(if $(NEW),--new) $(if $(DOCUMENT),--document) --jobs $(WORKERS)

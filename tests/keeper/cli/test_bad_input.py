@@ -42,7 +42,7 @@ WATCHING = {
 }
 RUN = {"run": ("run", "--once")}
 ON_A_VAULT = SIGNED | WATCHING | RUN
-ALL = ON_A_VAULT | DEPLOY | {"explain BLOCK": ("explain", "5")}
+ALL = ON_A_VAULT | DEPLOY | {"explain BLOCK": ("explain", "5"), "replay BLOCK": ("replay", "5")}
 
 
 def each(commands):

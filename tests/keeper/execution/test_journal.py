@@ -6,6 +6,7 @@ import sys
 import threading
 from contextlib import closing
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -433,6 +434,25 @@ def test_somebody_elses_database_is_left_alone(tmp_path):
 
     with pytest.raises(JournalError, match=r"is not a journal of Keel.*Nothing was written"):
         Journal(f"sqlite:///{tmp_path / 'keel.sqlite'}")
+
+
+def test_what_operate_md_deletes_is_decisions_to_hold_that_are_old(tmp_path, journal):
+    days = 86_400
+    journal.record_decision(a_decision(1), POLICY, None, timestamp=0)
+    journal.record_decision(a_decision(2, action=Action.REFUSE), POLICY, None, timestamp=0)
+    journal.record_action(a_decision(3, action=Action.TRADE), POLICY, None, CALL, timestamp=0)
+    journal.record_decision(a_decision(4), POLICY, None, timestamp=11 * days)
+    journal.record_decision(a_decision(5), POLICY, None, timestamp=100 * days)
+    text = (Path(__file__).parents[3] / "docs" / "operate.md").read_text()
+    statements = text.partition("```sql\n")[2].partition("```")[0]
+
+    with closing(sqlite3.connect(tmp_path / "keel.sqlite")) as rows:
+        rows.execute("PRAGMA foreign_keys=ON")
+        rows.executescript(statements)
+
+    assert [record.block_number for record in journal.decisions()] == [2, 3, 4, 5]
+    assert len(journal.open_intents()) == 1
+    assert journal.last_block() == 5
 
 
 def test_a_journal_of_another_version_is_left_alone(tmp_path, journal):
