@@ -185,6 +185,8 @@ def _todo(reason: str, *, is_file: bool) -> str:
         return "Another process writes to it: stop that one, or use another journal."
     if "full" in reason or "no space" in reason:
         return "Make room where the journal is, then start again."
+    if "does not exist" in reason:
+        return "Create the database, or change `journal_url`. A dry run has one of its own: its name ends in -dry-run."
     if is_file:
         return "Check the disk and the rights on the file, then start again."
     return "See that the database's server runs, can be reached and lets the keeper in, then start again."

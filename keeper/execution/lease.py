@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -24,6 +25,7 @@ from keeper.execution.database import clock_ms, make_engine, parse_url, sentence
 from keeper.execution.migrate import require_schema
 from keeper.execution.schema import LeaseRow
 
+LONGEST: Final = 600.0  # seconds that a lease may last
 _LOG = logging.getLogger(__name__)
 
 
@@ -166,8 +168,7 @@ class Lease:
         return Holder(machine, token, (expires_ms - now_ms) / 1000)
 
     def _is_free(self, found: Holder) -> bool:
-        # More than a lease long: the database's clock was set back.
-        is_over = not 0 < found.seconds <= self._seconds + 1
+        is_over = not 0 < found.seconds <= LONGEST  # longer than any: the database's clock was set back
         return is_over or (self._starts and found.machine == self.machine)
 
     def _take(self, *, is_new: bool) -> int | None:
