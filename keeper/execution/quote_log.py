@@ -7,7 +7,8 @@ knows of every one that somebody may fill.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -46,6 +47,14 @@ class Answered:
     expires_at: int = 0
 
 
+@dataclass(slots=True)
+class _Entry:
+    asked: Asked
+    answered: Answered
+    is_done: bool = False
+    error: Exception | None = None
+
+
 def _clear(method: Callable[Concatenate[QuoteLog, P], R]) -> Callable[Concatenate[QuoteLog, P], R]:
     """Database errors as sentences."""
 
@@ -71,6 +80,8 @@ class QuoteLog:
     def __init__(self, url: str, lease: Lease | None = None) -> None:
         parsed = parse_url(url)
         self._lease = lease
+        self._arriving, self._writing = threading.Lock(), threading.Lock()
+        self._entries: list[_Entry] = []  # that wait for the disk
         self.label = parsed.render_as_string(hide_password=True)
         self._engine = make_engine(parsed)
         self._writer = writing(self._engine)
@@ -83,26 +94,33 @@ class QuoteLog:
 
     @_clear
     def write(self, asked: Asked, answered: Answered) -> None:
-        """Write a request with its answer."""
-        is_signed = bool(answered.digest)
-        with Session(self._writer) as session:
-            if is_signed and self._lease is not None:
-                self._lease.check(session)
-            session.add(
-                QuoteRow(
-                    asked_at=asked.at,
-                    taker=asked.taker,
-                    series=str(asked.series),
-                    vault_sells=asked.vault_sells,
-                    size=str(asked.size),
-                    answer=answered.answer,
-                    refusal=answered.refusal,
-                    digest=answered.digest or None,
-                    nonce=str(answered.nonce) if is_signed else None,
-                    expires_at=answered.expires_at if is_signed else None,
-                )
-            )
-            session.commit()
+        """Write a request with its answer. Those that come while the disk is busy are written together, by the first
+        of them whose turn it is: a commit waits for the disk, and the loop's journal waits for commits.
+        """
+        mine = _Entry(asked, answered)
+        with self._arriving:
+            self._entries.append(mine)
+        with self._writing:
+            if not mine.is_done:
+                with self._arriving:
+                    entries, self._entries = self._entries, []
+                self._write(entries)
+        if mine.error is not None:
+            raise mine.error
+
+    def _write(self, entries: Sequence[_Entry]) -> None:
+        """In one transaction; without the lease none of it."""
+        try:
+            with Session(self._writer) as session:
+                if self._lease is not None and any(entry.answered.digest for entry in entries):
+                    self._lease.check(session)
+                session.add_all(_row(entry.asked, entry.answered) for entry in entries)
+                session.commit()
+        except Exception as error:
+            for entry in entries:
+                entry.error = error
+        for entry in entries:
+            entry.is_done = True
 
     @_clear
     def signed_since(self, last: int, at: int, life: int) -> tuple[tuple[int, Asked, Answered], ...]:
@@ -119,6 +137,22 @@ class QuoteLog:
         with Session(self._engine) as session:
             row = session.scalar(sa.select(QuoteRow).where(QuoteRow.digest == digest))
             return None if row is None else _entry(row)
+
+
+def _row(asked: Asked, answered: Answered) -> QuoteRow:
+    is_signed = bool(answered.digest)
+    return QuoteRow(
+        asked_at=asked.at,
+        taker=asked.taker,
+        series=str(asked.series),
+        vault_sells=asked.vault_sells,
+        size=str(asked.size),
+        answer=answered.answer,
+        refusal=answered.refusal,
+        digest=answered.digest or None,
+        nonce=str(answered.nonce) if is_signed else None,
+        expires_at=answered.expires_at if is_signed else None,
+    )
 
 
 def _entry(row: QuoteRow) -> tuple[Asked, Answered]:

@@ -89,6 +89,15 @@ class Found:
     expired: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A quote to sign, its digest, and what its price is made of."""
+
+    given: Quote
+    digest: str
+    made_of: dict[str, Any]
+
+
 @dataclass(slots=True)
 class _Open:
     """A quote whose time is not over; ``filled`` as of the last block at which somebody traded its series, WAD."""
@@ -144,7 +153,7 @@ class Desk:
         self._policy, self._log, self._stopped, self._market = policy, log, stopped, market
         self._limits, self._metrics, self._clock = limits, metrics, clock
         self._paces = Paces(limits, clock)
-        self._turn = threading.Lock()  # for signing, and for whatever changes `_ready`
+        self._turn = threading.Lock()  # for pricing, and for whatever changes `_ready` and `_open`
         self._ready: _Ready | None = None
         self._doubt = "no block has been dealt with yet"
         self._nonce = 0
@@ -239,9 +248,12 @@ class Desk:
                 return Denied(Denial.BUSY, "other requests are being answered")
             try:
                 ready = self._newest()
-                return ready if isinstance(ready, Denied) else self._in_turn(wish, ready)
+                if isinstance(ready, Denied):
+                    return ready
+                asked, made = self._in_turn(wish, ready)
             finally:
                 self._turn.release()
+            return self._refuse(asked, made) if isinstance(made, Reason) else self._sign(asked, made)
         except KeelError as error:  # the journal, or somebody else's signer
             _LOG.error("no quote: %s", error)
             return Denied(Denial.FAILED, "orders cannot be read, or nothing can be signed or written down")
@@ -255,22 +267,23 @@ class Desk:
             return Denied(Denial.STALE, f"the newest block was seen {age:.0f} s ago")
         return ready
 
-    def _in_turn(self, wish: Wish, ready: _Ready) -> Signed | Refusal:
+    def _in_turn(self, wish: Wish, ready: _Ready) -> tuple[Asked, _Draft | Reason]:
+        """What to sign, with its room taken, or why nothing."""
         now = ready.books.now
         asked = Asked(now.snapshot.timestamp, wish.taker, 0, wish.vault_sells, wish.size_wad)
         series = next((each for each in now.view.lines if _key(each) == wish.series), None)
         if series is None:
-            return self._refuse(asked, Reason.NOT_LISTED)
+            return asked, Reason.NOT_LISTED
         asked = replace(asked, series=series.id)
         request = Request(series, wish.vault_sells, wish.size_wad)
         first, *beside = ready.books.beside(series, wish.vault_sells)
         made = quote(request, first.snapshot, first.view, self._policy, beside)
         if isinstance(made, Refusal):
-            return self._refuse(asked, made.reason)
+            return asked, made.reason
         bounded = self._within_share(inside(made, now.view.option_book), wish.taker, ready)
         if bounded is None:
-            return self._refuse(asked, Reason.TAKER)
-        return self._sign(asked, bounded, ready)
+            return asked, Reason.TAKER
+        return asked, self._draft(wish.taker, bounded, ready)
 
     def _within_share(self, made: terms.Quote, taker: str, ready: _Ready) -> terms.Quote | None:
         """As much of it as one taker may hold open; None where that is less than the smallest fill."""
@@ -289,8 +302,7 @@ class Desk:
             return None
         return replace(made, size_wad=size, limit=Reason.TAKER)
 
-    def _sign(self, asked: Asked, made: terms.Quote, ready: _Ready) -> Signed:
-        """Signed, then written, then handed out: in this order nobody holds a quote that the desk has forgotten."""
+    def _draft(self, taker: str, made: terms.Quote, ready: _Ready) -> _Draft:
         now = ready.books.now
         nonce = self._nonce = max(self._nonce + 1, now.snapshot.timestamp)
         given = Quote(
@@ -298,21 +310,31 @@ class Desk:
             vault_sells=made.vault_sells,
             price=made.price_wad,
             size=made.size_wad,
-            taker=asked.taker,
+            taker=taker,
             deadline=now.snapshot.timestamp + LIFE,
             nonce=nonce,
             reference_spot=now.view.lines[made.series].marks.spot,
             spot_tolerance=SPOT_TOLERANCE,
         )
-        signed = sign_quote(given, self._deployment, self._account)
         digest = "0x" + digest_of(given, self._deployment).hex()
-        answer = {"digest": digest} | to_json(signed, self._deployment) | made_of(made, now.view.caveat)
-        self._log.write(asked, Answered(json.dumps(answer), "", digest, nonce, given.deadline))
         one = Outstanding(made.series, made.vault_sells, made.size_wad, made.price_wad)
-        self._open[digest] = _Open(asked.taker, one, given.deadline)
-        self._ready = ready.plus(asked.taker, one)
+        self._open[digest] = _Open(taker, one, given.deadline)
+        self._ready = ready.plus(taker, one)
         self._count_open()
-        return Signed(signed, digest, answer)
+        return _Draft(given, digest, made_of(made, now.view.caveat))
+
+    def _sign(self, asked: Asked, draft: _Draft) -> Signed:
+        """Signed, then written, then handed out: in this order nobody holds a quote that the desk has forgotten."""
+        try:
+            signed = sign_quote(draft.given, self._deployment, self._account)
+            answer = {"digest": draft.digest} | to_json(signed, self._deployment) | draft.made_of
+            answered = Answered(json.dumps(answer), "", draft.digest, draft.given.nonce, draft.given.deadline)
+            self._log.write(asked, answered)
+        except Exception:
+            with self._turn:
+                self._open.pop(draft.digest, None)  # from the next block on its room is free
+            raise
+        return Signed(signed, draft.digest, answer)
 
     def _refuse(self, asked: Asked, reason: Reason) -> Refusal:
         self._log.write(asked, Answered("", reason.name.lower()))

@@ -65,6 +65,7 @@ def run() -> list[Row]:
                 market.join()
         trades = _trades(folder)
     quoted = answers[200]
+    assert not answers[0], f"{answers[0]} requests had no answer"
     assert quoted > len(ms) / 4, f"few requests were answered with a quote: that is no benchmark: {answers}"
     assert trades > 2, "the keeper did not hedge meanwhile: that is no benchmark"
     what = f"{_PER_SECOND} requests/s for {_SECONDS} s"
@@ -134,9 +135,12 @@ async def _load(url: str, series: list[dict[str, Any]]) -> tuple[list[float], Co
         line = series[rng.integers(len(series))]
         body = {name: line[name] for name in ("underlying", "expiry", "strike", "kind")}
         body |= {"side": "buy" if rng.random() < 0.7 else "sell", "size": line["min_fill"]}
-        answer = await client.post(f"{url}/quotes", json=body | {"taker": takers[rng.integers(_TAKERS)]})
+        try:
+            answer = await client.post(f"{url}/quotes", json=body | {"taker": takers[rng.integers(_TAKERS)]})
+            answers[answer.status_code] += 1
+        except httpx.TransportError:
+            answers[0] += 1
         ms.append(1e3 * (time.perf_counter() - due))
-        answers[answer.status_code] += 1
 
     async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=100, keepalive_expiry=2.0)) as client:
         start = time.perf_counter() + 1.0
