@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 ALERTS_PORT: Final = 9000
 LISTEN: Final = "127.0.0.1:9464"
+QUOTES: Final = "127.0.0.1:9465"
 PASSPHRASE: Final = "practice"
 _DEPOSIT: Final = 1_000_000 * USDC
 _VOL: Final = 0.6
@@ -95,7 +96,7 @@ class Practice:
 
     def _write(self) -> None:
         manifest = save(self.deployment, self.folder / "deployment.json")
-        for role in ("keeper", "guardian"):
+        for role in ("keeper", "guardian", "quoter"):
             key = Account.encrypt(self.cast.account(role).key, PASSPHRASE, kdf="pbkdf2", iterations=1_000)
             _write_secret(self.folder / f"{role}.json", json.dumps(key))
         _write_secret(self.folder / "passphrase", PASSPHRASE)
@@ -108,7 +109,10 @@ class Practice:
             f'passphrase_file = "{self.folder / "passphrase"}"\n'
             f'guardian_keystore = "{self.folder / "guardian.json"}"\n'
             f'guardian_passphrase_file = "{self.folder / "passphrase"}"\n'
+            f'quoter_keystore = "{self.folder / "quoter.json"}"\n'
+            f'quoter_passphrase_file = "{self.folder / "passphrase"}"\n'
             f'listen = "{LISTEN}"\n'
+            f'\n[quotes]\nlisten = "{QUOTES}"\n'
             "\n[alerts]\n"
             f'urls = ["json://127.0.0.1:{ALERTS_PORT}/"]\n'
             "low_gas = 0.2\n",
