@@ -156,7 +156,7 @@ def test_explain_as_json_holds_all_that_was_seen(vault, folder):
     assert found["transactions"][0]["result"] == "confirmed"
 
 
-_DUTIES = 3  # settle, fund and heartbeat: a transaction and a block each; what else is due comes after the next decision
+_DUTIES = 3  # settle, fund and heartbeat: a transaction and a block each; what else is due comes after the decision
 
 
 def test_explain_tells_of_a_settlement_and_the_decision_after_it(vault, folder):
