@@ -3,6 +3,7 @@
 At the end, what the storms were made of; in a whole run of them all of it must have happened.
 """
 
+import statistics
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from keeper.chain.deployments import Deployment
 from keeper.execution.journal import Journal
 from keeper.simulation.driver import MarketDriver
 from keeper.simulation.fork import Fork, start_upstream
-from tests.faults.seeds import EXPECTED, FIRED, SEEDS
+from tests.faults.seeds import EXPECTED, FIRED, KILLED, READY, SEEDS
 from tests.keeper.vault_on_fork import VaultOnFork, vault_on_fork
 
 _fired: Counter[str] = Counter()
+_ready: list[float] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -26,10 +28,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         if name == FIRED:
             _fired.update(value)
             _fired["seeds"] += 1
+        if name == READY:
+            _ready.extend(value)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    is_whole = not hasattr(session.config, "workerinput") and _fired["seeds"] >= SEEDS
+    is_whole = not hasattr(session.config, "workerinput") and _fired["seeds"] == SEEDS + KILLED
     if is_whole and any(_fired[fault] == 0 for fault in EXPECTED):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -41,6 +45,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for fault in sorted({*EXPECTED, *_fired} - {"seeds"}):
         never = "" if _fired[fault] else "   in a whole run this must happen"
         terminalreporter.line(f"{_fired[fault]:>9,}  {fault}{never}")
+    if _ready:
+        median, slowest = statistics.median(_ready), max(_ready)
+        what = "from the start after a kill -9 to its first decision"
+        terminalreporter.line(f"{len(_ready):>9,}  {what}: median {median:.1f} s, slowest {slowest:.1f} s")
 
 
 @dataclass(frozen=True)

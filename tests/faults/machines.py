@@ -17,9 +17,14 @@ LEASE_SECONDS = 4.0  # longer than a decision takes on a busy machine: else two 
 
 
 class Machine:
-    """`keel run` in a folder of its own; ``log`` has what it said since it was made."""
+    """`keel run` in a folder of its own; ``log`` has what it said since it was made.
 
-    def __init__(self, name: str, folder: Path, vault: VaultOnFork, rpc_url: str, journal_url: str) -> None:
+    It waits ``patience`` seconds for a receipt.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, vault: VaultOnFork, rpc_url: str, journal_url: str, patience: float = 1.0
+    ) -> None:
         self.name, self._folder = name, folder
         folder.mkdir()
         save(vault.deployment, folder / "1.json")
@@ -27,7 +32,7 @@ class Machine:
         (folder / "secret").write_text(PASSPHRASE)
         (folder / "keel.toml").write_text(
             f'rpc_url = "{rpc_url}"\njournal_url = "{journal_url}"\nmachine = "{name}"\n'
-            f"lease_seconds = {LEASE_SECONDS}\npoll_seconds = 0.02\nreceipt_timeout_seconds = 1.0\n"
+            f"lease_seconds = {LEASE_SECONDS}\npoll_seconds = 0.02\nreceipt_timeout_seconds = {patience}\n"
             'deployment = "1.json"\nkeystore = "keeper.json"\npassphrase_file = "secret"\n'
         )
         self._log: IO[bytes] = (folder / "log").open("ab")

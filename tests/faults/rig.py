@@ -69,7 +69,8 @@ class Refused(Exception):
 class Chain:
     """An anvil without automine, and the mempool in front of it. Blocks come from `mine`, and no others.
 
-    ``fired`` counts the faults that took effect, of the chain and of its nodes.
+    ``fired`` counts the faults that took effect, of the chain and of its nodes. ``hears(method, is_done)`` is called
+    before and after a node does what it was asked for; True says that nobody waits for it any more.
     """
 
     def __init__(self, rpc: Rpc) -> None:
@@ -79,6 +80,7 @@ class Chain:
         self.seen: dict[str, Waiting] = {}
         self.dropped = 0  # by the rules or by `evict`
         self.fired: Counter[str] = Counter()
+        self.hears: Callable[[str, bool], bool] = lambda _method, _is_done: False
         self._late: list[tuple[int, str]] = []  # what arrives with a block that is not there yet
         self._before: dict[int, str] = {}  # block number to the snapshot before it
         self._lock = threading.RLock()
@@ -225,6 +227,10 @@ class Node:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True  # else each answer waits 40 ms for the acknowledgement of its headers
 
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):
+                    super().handle()
+
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 answer = node._answer(request)
@@ -232,11 +238,12 @@ class Node:
                     self.close_connection = True
                     return
                 text = json.dumps({"jsonrpc": "2.0", "id": request["id"], **answer}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+                with contextlib.suppress(ConnectionError):  # it may have been killed
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(text)))
+                    self.end_headers()
+                    self.wfile.write(text)
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
@@ -265,6 +272,8 @@ class Node:
             return self._lost("request to a dead node")
         if self._happens(faults.lost_requests):
             return self._lost("lost request")
+        if self.chain.hears(method, False):
+            return None
         try:
             result = self._result(method, params)
         except Refused as error:
@@ -274,6 +283,7 @@ class Node:
             answer = {"error": {"code": error.code or -32000, "message": message, "data": error.data}}
         else:
             answer = {"result": result}
+        self.chain.hears(method, True)
         is_send = method == "eth_sendRawTransaction"
         if self._happens(faults.lost_sends if is_send else faults.lost_replies):
             return self._lost("lost reply to a send" if is_send else "lost reply")

@@ -4,6 +4,7 @@ import os
 from typing import Final
 
 FIRED: Final = "faults that fired"  # the property of a test's report
+READY: Final = "seconds until ready"  # of each start after a kill
 IS_LONG: Final = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
 SEEDS, KILLED = (950, 50) if IS_LONG else (54, 6)
 EXPECTED: Final = (
@@ -18,6 +19,7 @@ EXPECTED: Final = (
     "crash before a write",
     "doubled logs",
     "eviction from the mempool",
+    "kill -9",
     "lagging node",
     "lost reply",
     "lost reply to a send",

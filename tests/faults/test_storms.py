@@ -9,7 +9,8 @@ fired how often is printed at the end, and all of it must have (conftest.py). A 
 
 import pytest
 
-from tests.faults.seeds import FIRED, SEEDS
+from tests.faults.killing import killing
+from tests.faults.seeds import FIRED, KILLED, READY, SEEDS
 from tests.faults.storm import storm
 
 
@@ -20,3 +21,15 @@ def test_everything_fails_at_once(arena, tmp_path, seed, record_property):
         play.come_to_rest()
         play.check()
         record_property(FIRED, dict(play.fired))
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(KILLED))
+def test_a_process_is_killed_in_the_middle_of_it(arena, tmp_path, seed, record_property):
+    """Fault 1: by `kill -9`, when it asks a node or has just been answered."""
+    with killing(arena, tmp_path, seed) as play:
+        play.rage()
+        play.come_to_rest()
+        play.check()
+        record_property(FIRED, dict(play.fired))
+        record_property(READY, play.ready)

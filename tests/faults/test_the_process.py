@@ -1,8 +1,11 @@
 """The keeper's own machine fails: its key, its clocks, its sleep. Faults by the numbers of RELIABILITY, on the rig."""
 
+import signal
+
 from keeper.errors import AccountError
 from keeper.execution.records import Result
 from keeper.hedging.brief import answer
+from tests.faults.killing import killing
 from tests.faults.stage import GWEI, stage
 from tests.faults.storm import storm
 
@@ -99,3 +102,16 @@ def test_a_contract_with_huge_and_hostile_words_is_refused_in_a_short_line(vault
         assert len(record.decision.reason) < 5_000
         assert "refused to answer" in record.decision.reason
         assert play.chain.pool == {}
+
+
+def test_sigterm_in_mid_send_ends_the_process_in_order_and_the_next_one_goes_on(arena, tmp_path):
+    """Fault 21: no new work, and the journal knows what was sent."""
+    with killing(arena, tmp_path) as play:
+        play.arm("eth_sendRawTransaction", 1, "before", by=signal.SIGTERM)
+        assert play.machine.process.wait(120) == 0, play.machine.log
+        [intent] = play.journal.open_intents()
+        assert [one.tx_hash for one in intent.attempts] == [one.hash for one in play.chain.pool.values()]
+
+        play.restart()
+        play.come_to_rest()
+        play.check()
