@@ -18,6 +18,7 @@ from keeper.simulation.fork import Fork, start_upstream
 from tests.faults.seeds import EXPECTED, FIRED, KILLED, READY, SEEDS
 from tests.keeper.vault_on_fork import VaultOnFork, vault_on_fork
 
+USES = 40  # of one arena: 3 GB after 250 storms
 _fired: Counter[str] = Counter()
 _ready: list[float] = []
 
@@ -77,18 +78,43 @@ def vault(world: World) -> Iterator[VaultOnFork]:
         yield VaultOnFork(fork.url, fork.w3, MarketDriver(fork.w3), world.deployment)
 
 
+class Arena:
+    """One chain for many tests, and now and then a new one: anvil keeps in memory what was reverted."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._used = world, 0
+        self._fork: Fork | None = None
+
+    def vault(self) -> VaultOnFork:
+        """As it was deployed."""
+        if self._fork is None or self._used % USES == 0:
+            self.stop()
+            self._fork = Fork(self._world.upstream, self._world.state).start()
+            self._vault = VaultOnFork(
+                self._fork.url, self._fork.w3, MarketDriver(self._fork.w3), self._world.deployment
+            )
+        self._used += 1
+        return self._vault
+
+    def stop(self) -> None:
+        if self._fork is not None:
+            self._fork.stop()
+
+
 @pytest.fixture(scope="session")
-def _arena(world: World) -> Iterator[VaultOnFork]:
-    with Fork(world.upstream, world.state) as fork:
-        yield VaultOnFork(fork.url, fork.w3, MarketDriver(fork.w3), world.deployment)
+def _arena(world: World) -> Iterator[Arena]:
+    arena = Arena(world)
+    yield arena
+    arena.stop()
 
 
 @pytest.fixture
-def arena(_arena: VaultOnFork) -> Iterator[VaultOnFork]:
-    """As `vault`, on one chain for all, which is taken back afterwards."""
-    before = _arena.market.rpc.call("evm_snapshot")
-    yield _arena
-    assert _arena.market.rpc.call("evm_revert", before)
+def arena(_arena: Arena) -> Iterator[VaultOnFork]:
+    """As `vault`, on one chain for many, which is taken back afterwards."""
+    vault = _arena.vault()
+    before = vault.market.rpc.call("evm_snapshot")
+    yield vault
+    assert vault.market.rpc.call("evm_revert", before)
 
 
 @pytest.fixture

@@ -98,7 +98,8 @@ class Killing(Storm):
             if self.machine.process.poll() is not None:
                 code = self.machine.process.returncode
                 assert code in (-signal.SIGKILL, _REFUSED_BY_NODES), f"ended with {code}:\n{self.machine.log[-3_000:]}"
-                self.fired["start refused"] += code == _REFUSED_BY_NODES
+                if code == _REFUSED_BY_NODES:
+                    self.fired["start refused"] += 1
                 started, decided = time.monotonic(), self._decided()
                 self.restart()
             if started is not None and self._decided() > decided:

@@ -78,6 +78,7 @@ class Chain:
         self.rpc.call("evm_setAutomine", False)
         self.pool: dict[tuple[str, int], Waiting] = {}
         self.seen: dict[str, Waiting] = {}
+        self.first = self.head  # of what was before an anvil may know nothing
         self.dropped = 0  # by the rules or by `evict`
         self.fired: Counter[str] = Counter()
         self.hears: Callable[[str, bool], bool] = lambda _method, _is_done: False
@@ -308,7 +309,7 @@ class Node:
             return special[method](*params)
         if method == "eth_getBlockByNumber" and params[0] == "latest" and self.faults.mixes:
             self.chain.fired["answers of two blocks"] += 1
-            params = [hex(self._head() - self.faults.mixes), *params[1:]]
+            params = [hex(max(self._head() - self.faults.mixes, self.chain.first)), *params[1:]]
         where = _BLOCK_PARAMETER.get(method)
         if where is not None and where < len(params):
             params = [*params[:where], self._block(params[where]), *params[where + 1 :]]
@@ -327,7 +328,7 @@ class Node:
         return self.chain.take(raw)
 
     def _head(self) -> int:
-        return int(self._rpc.call("eth_blockNumber"), 16) - self.faults.lag
+        return max(int(self._rpc.call("eth_blockNumber"), 16) - self.faults.lag, self.chain.first)
 
     def _block(self, block: Any) -> Any:
         """The parameter that names a block, by what this node has."""
