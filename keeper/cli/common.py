@@ -52,6 +52,13 @@ def log_to_terminal(debug: bool = False) -> None:
         stream=sys.stderr,
     )
     logging.getLogger("keeper").setLevel(logging.DEBUG if debug else logging.INFO)
+    hush_libraries()
+
+
+def hush_libraries() -> None:
+    """No requests in the log, with --debug neither: a node's key is in its URL, or in the path that is told alone."""
+    for name in ("web3", "urllib3", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def config_option(function: F) -> F:

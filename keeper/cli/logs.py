@@ -10,6 +10,7 @@ from typing import Any, Final
 import structlog
 
 from keeper.chain.rpc import mask_url
+from keeper.cli.common import hush_libraries
 
 _URL: Final = re.compile(r"""https?://[^\s"'<>]+""")
 
@@ -22,6 +23,7 @@ def log_as_json(debug: bool = False) -> None:
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if debug else logging.WARNING)
     logging.getLogger("keeper").setLevel(logging.DEBUG if debug else logging.INFO)
+    hush_libraries()
 
 
 def formatter() -> logging.Formatter:

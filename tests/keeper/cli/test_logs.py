@@ -3,9 +3,13 @@
 import json
 import logging
 
+import pytest
 import structlog
 
+from keeper.chain.rpc import Connection
+from keeper.cli.common import hush_libraries
 from keeper.cli.logs import formatter
+from keeper.errors import RpcUnavailableError
 
 
 def line(text, *args, **extra):
@@ -38,3 +42,13 @@ def test_what_may_be_a_key_in_a_url_is_left_out():
     found = line("failed at https://mainnet.node/v3/SECRET?key=SECRET and http://127.0.0.1:8545", exc_info=None)
 
     assert found["event"] == "failed at https://mainnet.node/... and http://127.0.0.1:8545"
+
+
+def test_requests_to_a_node_are_not_logged_even_for_who_wants_everything(caplog):
+    caplog.set_level(logging.DEBUG)
+    hush_libraries()
+
+    with pytest.raises(RpcUnavailableError):
+        Connection("http://127.0.0.1:1/v3/SECRET", timeout=1.0).header()
+
+    assert "SECRET" not in caplog.text

@@ -159,6 +159,7 @@ def test_the_unit_runs_a_command_that_exists_without_secrets_in_its_environment(
     assert "Environment" not in service
     assert "EnvironmentFile" not in service
     assert service["Type"] == "notify"
+    assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0")
     assert int(service["WatchdogSec"]) >= WatchLevels.stall_seconds
     assert f"/run/credentials/keel.service/{service['LoadCredential'].partition(':')[0]}" in RUNBOOK
 
