@@ -13,7 +13,7 @@ from keeper.chain.deployments import save
 from tests.keeper.vault_on_fork import PASSPHRASE, VaultOnFork, write_key
 
 STOPPED_BY_JOURNAL = 6  # exit code of a JournalError
-LEASE_SECONDS = 4.0  # longer than a decision takes on a busy machine: else two that are well take it from each other
+LEASE_SECONDS = 10.0  # longer than a decision takes on a busy machine: else two that are well take it from each other
 
 
 class Machine:
