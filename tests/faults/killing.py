@@ -29,7 +29,7 @@ METHODS = (  # what the keeper asks when it is about to look, decide, sign, send
 )
 _CHANCES = 30  # looks for the newest block, of all nodes together, in which a keeper can come to a decision
 _REFUSED_BY_NODES = RpcError.exit_code  # at a start; who runs waits for better nodes
-_TIMEOUT = 120.0  # seconds
+_TIMEOUT = 1_200.0  # seconds, of a machine that has other things to do
 
 
 class Killing(Storm):

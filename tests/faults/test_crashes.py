@@ -8,6 +8,8 @@ import pytest
 from tests.faults.stage import GWEI
 from tests.faults.storm import MOMENTS, storm
 
+pytestmark = pytest.mark.timeout(3_600)  # on a busy machine
+
 
 def a_hedge_with_everything_in_its_way(play):
     """It is outbid, forgotten by the mempool, mined and reorganised away."""

@@ -13,6 +13,8 @@ from tests.faults.killing import killing
 from tests.faults.seeds import FIRED, KILLED, READY, SEEDS
 from tests.faults.storm import storm
 
+pytestmark = pytest.mark.timeout(3_600)  # on a busy machine
+
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_everything_fails_at_once(arena, tmp_path, seed, record_property):
@@ -23,7 +25,6 @@ def test_everything_fails_at_once(arena, tmp_path, seed, record_property):
         record_property(FIRED, dict(play.fired))
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(KILLED))
 def test_a_process_is_killed_in_the_middle_of_it(arena, tmp_path, seed, record_property):
     """Fault 1: by `kill -9`, when it asks a node or has just been answered."""

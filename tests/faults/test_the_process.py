@@ -108,7 +108,7 @@ def test_sigterm_in_mid_send_ends_the_process_in_order_and_the_next_one_goes_on(
     """Fault 21: no new work, and the journal knows what was sent."""
     with killing(arena, tmp_path) as play:
         play.arm("eth_sendRawTransaction", 1, "before", by=signal.SIGTERM)
-        assert play.machine.process.wait(120) == 0, play.machine.log
+        assert play.machine.process.wait(1_200) == 0, play.machine.log
         [intent] = play.journal.open_intents()
         assert [one.tx_hash for one in intent.attempts] == [one.hash for one in play.chain.pool.values()]
 
