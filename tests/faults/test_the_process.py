@@ -2,12 +2,16 @@
 
 import signal
 
+import pytest
+
 from keeper.errors import AccountError
 from keeper.execution.records import Result
 from keeper.hedging.brief import answer
 from tests.faults.killing import killing
 from tests.faults.stage import GWEI, stage
 from tests.faults.storm import storm
+
+pytestmark = pytest.mark.timeout(3_600)  # on a busy machine
 
 
 class BrokenSigner:
