@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_c
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from keeper.chain.rpc import ALREADY_THERE, Connection, Header
+from keeper.chain.rpc import Connection, Header
 from keeper.errors import ConfigError, RpcError, RpcUnavailableError, WrongChainError
 
 if TYPE_CHECKING:
@@ -153,11 +153,12 @@ class Endpoints(Connection):
         return False
 
     def send_raw(self, transaction: bytes) -> str:
-        """Hand a signed transaction to every node, once. Returns its hash as soon as one has taken it.
+        """Hand a signed transaction to every node, once. Returns its hash as soon as one has it: from here, or from
+        another node before.
 
         Raises:
             RpcUnavailableError: none has said that it took it, and not all have refused it.
-            RpcError: all have refused it, or one has it already.
+            RpcError: all have refused it.
         """
         sends = {self._threads.submit(node.connection.send_raw, transaction): node for node in self._not_banned()}
         refusals: list[RpcError] = []
@@ -171,8 +172,6 @@ class Endpoints(Connection):
                 except RpcUnavailableError as error:
                     unclear = error
                 except RpcError as error:
-                    if any(phrase in error.message.lower() for phrase in ALREADY_THERE):
-                        raise
                     refusals.append(error)
         raise unclear or refusals[0]
 

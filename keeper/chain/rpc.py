@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
 
 import stamina
+from eth_utils.crypto import keccak
 
 from keeper.errors import ConfigError, RpcError, RpcUnavailableError, WrongChainError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 0.1  # seconds, doubled each time
-ALREADY_THERE: Final = ("already known", "already imported", "known transaction")  # what a send is refused with then
+_ALREADY_THERE: Final = ("already known", "already imported", "known transaction")  # what a send is refused with then
 _JITTER: Final = 0.1  # seconds at most, on top
 
 stamina.instrumentation.set_on_retry_hooks(())  # what comes of it is told once, at the end
@@ -105,13 +106,18 @@ class Connection:
         raise AssertionError("unreachable: the last attempt raises")
 
     def send_raw(self, transaction: bytes) -> str:
-        """Hand a signed transaction to the node, once. Returns its hash.
+        """Hand a signed transaction to the node, once. Returns its hash, also where the node has it already.
 
         Raises:
             RpcUnavailableError: no answer, so it may be on its way nevertheless.
             RpcError: the node refused it.
         """
-        return str(self._once("eth_sendRawTransaction", ("0x" + transaction.hex(),)))
+        try:
+            return str(self._once("eth_sendRawTransaction", ("0x" + transaction.hex(),)))
+        except RpcError as error:
+            if any(phrase in error.message.lower() for phrase in _ALREADY_THERE):
+                return "0x" + keccak(transaction).hex()
+            raise
 
     def knows(self, tx_hash: str) -> bool:
         """Whether the node has a transaction, mined or not.

@@ -26,7 +26,7 @@ from eth_utils.crypto import keccak
 
 from keeper.chain.abi import function
 from keeper.chain.gas import fees
-from keeper.chain.rpc import ALREADY_THERE, Connection, Header
+from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
@@ -370,8 +370,6 @@ class Executor:
                 to.send_raw(attempt.raw)
                 return ""
             except RpcError as error:
-                if any(phrase in error.message.lower() for phrase in ALREADY_THERE):
-                    return ""
                 refusal = reason_of(error)
                 if to is self._relay:
                     _LOG.warning("the relay refuses a transaction, and the nodes get it: %s", refusal)
