@@ -152,6 +152,10 @@ class Desk:
         self._connection, self._deployment, self._account = connection, deployment, account
         self._policy, self._log, self._stopped, self._market = policy, log, stopped, market
         self._limits, self._metrics, self._clock = limits, metrics, clock
+        for answer in ("signed", "refused", *(denial.name.lower() for denial in Denial)):
+            metrics.quote_requests.labels(answer)
+        for reason in Reason:
+            metrics.quote_refusals.labels(reason.name.lower())
         self._paces = Paces(limits, clock)
         self._turn = threading.Lock()  # for pricing, and for whatever changes `_ready` and `_open`
         self._ready: _Ready | None = None

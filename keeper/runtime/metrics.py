@@ -6,10 +6,13 @@ import math
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from keeper.domain.decision import Action
 from keeper.domain.safety import Order, Vitals
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Mode, Snapshot
 from keeper.domain.units import MAX_UINT256, USDC, WAD
+from keeper.execution.records import Result
+from keeper.runtime.alerts import Severity
 
 
 class Metrics:
@@ -71,8 +74,13 @@ class Metrics:
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
         )
         self.quotes_open = Gauge("keel_quotes_open", "Signed, and neither filled nor over", registry=r)
-        for order in Order:
-            self.orders.labels(order).set(0)
+        # From 0 on: a counter that first shows at 1 has not increased, as Prometheus sees it.
+        for counter, labels in ((self.decisions, Action), (self.transactions, Result), (self.alerts, Severity)):
+            for label in labels:
+                counter.labels(label)
+        self.block.set(math.nan)
+        self.block_time.set(math.nan)
+        self._forget()
 
     def see_snapshot(self, snapshot: Snapshot) -> None:
         """The vault after a block."""
@@ -107,8 +115,12 @@ class Metrics:
         self.base_fee.set(snapshot.base_fee_wei / 1e9)
 
     def stand_by(self) -> None:
-        """What was seen of the vault is out of date from here on: no number rather than a wrong one."""
+        """What was seen of the vault is out of date from here on."""
         self.leader.set(0)
+        self._forget()
+
+    def _forget(self) -> None:
+        """No number of the vault rather than a wrong one: 0 ether would be an alert."""
         for labelled in (
             *(self.nav, self.margin, self.price, self.delta, self.band, self.gamma, self.vega),
             *(self.exposure, self.health, self.budget),

@@ -79,6 +79,7 @@ class Watch:
         self._unread = ""
         self._leader: str | None = None  # another machine, while this one stands by
         metrics.leader.set(1)
+        metrics.polled.set_to_current_time()
 
     def tell(self, alerter: Alerter) -> None:
         """Whom to tell."""

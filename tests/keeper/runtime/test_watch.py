@@ -1,5 +1,6 @@
 """What the outside hears of a keeper: metrics are the chain's numbers, and each trouble has its condition."""
 
+import math
 import threading
 from dataclasses import replace
 
@@ -62,6 +63,21 @@ def at(snapshot, seconds):
 
 def value(watch, name, **labels):
     return watch.metrics.registry.get_sample_value(name, labels)
+
+
+def test_before_the_first_block_no_number_of_the_vault_looks_like_one(watch):
+    """0 ether and an empty loss bucket are alerts: a keeper that is starting knows neither."""
+    names = ("keel_keeper_ether", "keel_loss_budget_ratio", "keel_margin_use_ratio", "keel_block_number")
+
+    assert all(math.isnan(value(watch, name)) for name in names)
+    assert value(watch, "keel_polled_timestamp_seconds") > 0
+
+
+def test_a_counter_shows_each_of_its_series_before_the_first_is_counted(watch):
+    """Prometheus sees no increase in one that begins at 1."""
+    assert all(value(watch, "keel_transactions_total", result=result) == 0 for result in Result)
+    assert all(value(watch, "keel_decisions_total", action=action) == 0 for action in Action)
+    assert all(value(watch, "keel_alerts_total", severity=severity) == 0 for severity in Severity)
 
 
 def test_a_vault_that_is_well_has_no_condition_and_its_numbers_are_the_chains(watch):
@@ -253,7 +269,7 @@ def test_a_transaction_that_ends_later_is_counted_when_it_does(vault, make_watch
     keeper, watch = make_watched(decide_hedge, wait_seconds=0.05)
     vault.market.rpc.call("evm_setAutomine", False)
     keeper.tick()
-    assert value(watch, "keel_transactions_total", result="confirmed") is None
+    assert value(watch, "keel_transactions_total", result="confirmed") == 0
 
     vault.market.rpc.call("evm_setAutomine", True)
     vault.market.rpc.call("evm_mine")
