@@ -281,7 +281,7 @@ def test_a_transaction_that_ends_later_is_counted_when_it_does(vault, make_watch
 
 def test_a_keeper_that_waits_for_a_receipt_has_not_stalled(vault, make_watched, clock):
     """However long it is set to wait: systemd would restart it in the middle."""
-    keeper, watch = make_watched(decide_hedge, wait_seconds=0.05)
+    keeper, watch = make_watched(decide_hedge, wait_seconds=1.0)
     vault.market.rpc.call("evm_setAutomine", False)
     clock.now += 1_000
 
