@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
@@ -38,6 +39,10 @@ _POSTGRES_OPTIONS: Final = {
     "options": "-c timezone=UTC -c lock_timeout=5s -c idle_in_transaction_session_timeout=10s",
 }
 _BEGIN: Final = "keel_begin"  # execution option: the statement that begins a transaction on SQLite
+
+P = ParamSpec("P")
+R = TypeVar("R")
+L = TypeVar("L", bound="Labelled")
 
 
 def dry_run_url(url: str) -> str:
@@ -178,6 +183,25 @@ def sentences(label: str) -> Iterator[None]:
             kept="Nothing was written to it.",
             todo="Restore it from a backup, or set it aside and start a new one.",
         ) from error
+
+
+class Labelled(Protocol):
+    """Something in a database."""
+
+    @property
+    def label(self) -> str:
+        """Names the database for people, without its password."""
+
+
+def clear(method: Callable[Concatenate[L, P], R]) -> Callable[Concatenate[L, P], R]:
+    """A method whose database errors are `sentences`."""
+
+    @functools.wraps(method)
+    def guarded(self: L, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with sentences(self.label):
+            return method(self, *args, **kwargs)
+
+    return guarded
 
 
 def _todo(reason: str, *, is_file: bool) -> str:

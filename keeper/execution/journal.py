@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
-from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.database import clear, make_engine, parse_url, sentences, writing
 from keeper.execution.environment import environment
 from keeper.execution.migrate import open_schema
 from keeper.execution.records import (
@@ -29,7 +29,7 @@ from keeper.execution.records import (
 )
 from keeper.execution.schema import AttemptRow, DecisionRow, IntentRow, StepRow
 from keeper.execution.states import OPEN
-from keeper.execution.transactions import TransactionLog, clear
+from keeper.execution.transactions import TransactionLog
 
 
 class Journal(TransactionLog):

@@ -6,25 +6,20 @@ journal nothing that was written is changed: an order stands while the newest ro
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from keeper.domain.safety import Cause, Order
-from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.database import clear, make_engine, parse_url, sentences, writing
 from keeper.execution.migrate import require_schema
 from keeper.execution.schema import BalanceRow, OrderRow, TroubleRow
 
 OPERATOR: Final = "operator"  # the cause of what a person has ordered
 _ERROR: Final = "error"
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +31,6 @@ class Entry:
     stands: bool
     reason: str
     at: int
-
-
-def _clear(method: Callable[Concatenate[Orders, P], R]) -> Callable[Concatenate[Orders, P], R]:
-    """Database errors as sentences."""
-
-    @functools.wraps(method)
-    def guarded(self: Orders, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with sentences(self.label):
-            return method(self, *args, **kwargs)
-
-    return guarded
 
 
 class Orders:
@@ -69,7 +53,7 @@ class Orders:
         """Close its connections."""
         self._engine.dispose()
 
-    @_clear
+    @clear
     def give(self, order: Order, reason: str, cause: str = OPERATOR) -> None:
         """Let an order stand. One that stands for the same cause already is not given again."""
         with Session(self._writer) as session:
@@ -77,7 +61,7 @@ class Orders:
                 session.add(OrderRow(order=order, cause=cause, stands=True, reason=reason))
                 session.commit()
 
-    @_clear
+    @clear
     def lift(self, reason: str, only: Order | None = None) -> tuple[Entry, ...]:
         """Lift what stands, or only one kind of order. Returns what stood."""
         with Session(self._writer) as session:
@@ -89,20 +73,20 @@ class Orders:
             session.commit()
             return tuple(lifted)
 
-    @_clear
+    @clear
     def standing(self) -> tuple[Entry, ...]:
         """What stands, oldest first."""
         with Session(self._engine) as session:
             return tuple(_standing(session))
 
-    @_clear
+    @clear
     def history(self, most: int = 50) -> tuple[Entry, ...]:
         """The newest entries, oldest first."""
         with Session(self._engine) as session:
             rows = session.scalars(sa.select(OrderRow).order_by(OrderRow.id.desc()).limit(most)).all()
             return tuple(_entry(row) for row in reversed(rows))
 
-    @_clear
+    @clear
     def see_balance(self, timestamp: int, wei: int, since: int) -> int:
         """Note the keeper's ether at a block. Returns what has left the account from chain time `since` on, in wei.
 
@@ -118,13 +102,13 @@ class Orders:
         with Session(self._engine) as session:  # texts: summed here
             return sum(map(int, session.scalars(sa.select(BalanceRow.spent).where(BalanceRow.timestamp >= since))))
 
-    @_clear
+    @clear
     def count_error(self, timestamp: int) -> None:
         """An unexpected error, or a transaction that failed, at this chain time."""
         with Session(self._writer) as session, session.begin():
             session.add(TroubleRow(kind=_ERROR, timestamp=timestamp, holds=True))
 
-    @_clear
+    @clear
     def errors(self, since: int) -> int:
         """How many after a chain time, without those that somebody has seen who let the keeper go on."""
         seen = sa.select(sa.func.max(TroubleRow.id)).where(TroubleRow.kind == _ERROR, ~TroubleRow.holds)
@@ -133,7 +117,7 @@ class Orders:
         with Session(self._engine) as session:
             return session.scalar(query) or 0
 
-    @_clear
+    @clear
     def lasts(self, trouble: str, holds: bool, timestamp: int) -> int:
         """Note whether a trouble holds at a chain time. Returns for how many seconds it has; 0 while it does not."""
         query = sa.select(TroubleRow.holds, TroubleRow.timestamp).where(TroubleRow.kind == trouble)

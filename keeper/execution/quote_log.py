@@ -6,22 +6,17 @@ knows of every one that somebody may fill.
 
 from __future__ import annotations
 
-import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from keeper.execution.database import make_engine, parse_url, sentences, writing
+from keeper.execution.database import clear, make_engine, parse_url, sentences, writing
 from keeper.execution.lease import Lease
 from keeper.execution.migrate import require_schema
 from keeper.execution.schema import QuoteRow
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +50,6 @@ class _Entry:
     error: Exception | None = None
 
 
-def _clear(method: Callable[Concatenate[QuoteLog, P], R]) -> Callable[Concatenate[QuoteLog, P], R]:
-    """Database errors as sentences."""
-
-    @functools.wraps(method)
-    def guarded(self: QuoteLog, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with sentences(self.label):
-            return method(self, *args, **kwargs)
-
-    return guarded
-
-
 class QuoteLog:
     """The log in the journal at a SQLAlchemy URL.
 
@@ -92,7 +76,7 @@ class QuoteLog:
         """Close its connections."""
         self._engine.dispose()
 
-    @_clear
+    @clear
     def write(self, asked: Asked, answered: Answered) -> None:
         """Write a request with its answer. Those that come while the disk is busy are written together, by the first
         of them whose turn it is: a commit waits for the disk, and the loop's journal waits for commits.
@@ -122,7 +106,7 @@ class QuoteLog:
         for entry in entries:
             entry.is_done = True
 
-    @_clear
+    @clear
     def signed_since(self, last: int, at: int, life: int) -> tuple[tuple[int, Asked, Answered], ...]:
         """Signed quotes with a number above ``last`` that may be filled at chain time ``at``, each with its number;
         none lives longer than ``life`` seconds."""
@@ -131,7 +115,7 @@ class QuoteLog:
             rows = session.scalars(sa.select(QuoteRow).where(*conditions).order_by(QuoteRow.id)).all()
             return tuple((row.id, *_entry(row)) for row in rows)
 
-    @_clear
+    @clear
     def find(self, digest: str) -> tuple[Asked, Answered] | None:
         """A signed quote by its digest."""
         with Session(self._engine) as session:

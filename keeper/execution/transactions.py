@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, aliased
 
 from keeper.errors import JournalError
-from keeper.execution.database import sentences
+from keeper.execution.database import clear
 from keeper.execution.lease import Lease
 from keeper.execution.records import MINED_RESULTS, Attempt, Call, Intent, Outcome, Result, Step
 from keeper.execution.schema import AttemptRow, IntentRow, StepRow
 from keeper.execution.states import FOLLOWING, OPEN, State
 
-P = ParamSpec("P")
-R = TypeVar("R")
-L = TypeVar("L", bound="TransactionLog")
 _TAKEN: Final = sa.or_(
     IntentRow.state == State.MINED, IntentRow.state == State.FINAL
 )  # of these the nonce is used, by the keeper's own transaction
-
-
-def clear(method: Callable[Concatenate[L, P], R]) -> Callable[Concatenate[L, P], R]:
-    """Database errors as sentences."""
-
-    @functools.wraps(method)
-    def guarded(self: L, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with sentences(self.label):
-            return method(self, *args, **kwargs)
-
-    return guarded
 
 
 class TransactionLog:

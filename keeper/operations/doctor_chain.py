@@ -23,7 +23,7 @@ from keeper.domain.units import HOUR, WAD
 from keeper.market.reader import CONTRACTS, read_snapshot
 from keeper.operations.gates import read_gates
 from keeper.operations.quote_server import quoter_of
-from keeper.operations.roles import Role, governed, wrong_roles
+from keeper.operations.roles import NO_GUARDIAN, Role, governed, require_role, wrong_roles
 from keeper.operations.session import Session
 from keeper.risk.valuation import margin_mismatch, value
 
@@ -101,17 +101,10 @@ def guardian_key(session: Session) -> tuple[str, str, str]:
         return "", "none: the kill switch stops this keeper, and nothing on chain", ""
     path = accounts.keystore_path(settings.guardian_keystore)
     account = accounts.unlock(path, settings.guardian_passphrase_file, environment={})
+    require_role(session, account.address, "CircuitBreaker", Role.GUARDIAN, NO_GUARDIAN)
     batch, head = Batch(), session.connection.header()
-    breaker = session.deployment.address("CircuitBreaker")
-    roles = batch.add("CircuitBreaker", breaker, function("CircuitBreaker", "roles_of"), account.address)
     ether = batch.add("Multicall3", MULTICALL3, _ETHER, account.address)
     batch.run(session.connection, head)
-    if not roles.value & Role.GUARDIAN:
-        return (
-            f"{account.address} is no guardian",
-            "",
-            "Set `guardian_keystore` to a guardian's key, or leave it empty.",
-        )
     needed = GUARDIAN_GAS * bids(head.base_fee)[0]
     todo = f"Send {account.address} {2 * needed / WAD:.3f} ether."
     poor = "" if ether.value >= needed else f"{account.address} has {ether.value / WAD:.4f} ether"

@@ -8,12 +8,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from keeper.chain import accounts
-from keeper.chain.abi import function
-from keeper.chain.multicall import Batch
 from keeper.chain.signer import RemoteSigner, open_key
 from keeper.errors import AccountError
 from keeper.execution.quote_log import QuoteLog
-from keeper.operations.roles import Role
+from keeper.operations.roles import Role, require_role
 from keeper.operations.session import connect
 from keeper.runtime.desk import Desk
 
@@ -89,13 +87,6 @@ def quoter_of(session: Session) -> LocalAccount | RemoteSigner:
             kept="Nothing was started.",
             todo="Make it a key of its own: who breaks into the server then has one role, and not both.",
         )
-    batch, book = Batch(), session.deployment.address("OptionBook")
-    roles = batch.add("OptionBook", book, function("OptionBook", "roles_of"), account.address)
-    batch.run(session.connection, session.connection.header())
-    if not roles.value & Role.QUOTER:
-        raise AccountError(
-            f"{account.address} has not the QUOTER role of the vault's OptionBook {book}.",
-            kept="Nothing was started.",
-            todo="Set `quoter_keystore` to the quoter's key, or let the governor grant it the role.",
-        )
+    todo = "Set `quoter_keystore` to the quoter's key, or let the governor grant it the role."
+    require_role(session, account.address, "OptionBook", Role.QUOTER, todo)
     return account

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from eth_utils.address import to_checksum_address
 
+from keeper.chain.abi import function
 from keeper.chain.artifacts import artifact
 from keeper.chain.deployments import CORE
+from keeper.chain.multicall import Batch
+from keeper.errors import AccountError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keeper.chain.deployments import Deployment
+    from keeper.operations.session import Session
 
 
 class Role(IntFlag):
@@ -34,6 +38,8 @@ _KEYS: Final = (
     ("OptionBook", "quoter", Role.QUOTER),
     ("VolOracle", "vol_poster", Role.VOL_POSTER),
 )
+
+NO_GUARDIAN: Final = "Set `guardian_keystore` to a guardian's key, or leave it empty."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,23 @@ def grants(keys: Keys, governor: str) -> list[tuple[str, str, Role]]:
         *((contract, account, Role.GUARDIAN) for contract in governed() for account in (keys.guardian, governor)),
         *((contract, getattr(keys, name), role) for contract, name, role in _KEYS),
     ]
+
+
+def require_role(session: Session, address: str, contract: str, role: Role, todo: str) -> None:
+    """A key that may do nothing would be refused whenever it is used: it is an error when the keeper starts.
+
+    Raises:
+        AccountError
+    """
+    batch, at = Batch(), session.deployment.address(contract)
+    held = batch.add(contract, at, function(contract, "roles_of"), address)
+    batch.run(session.connection, session.connection.header())
+    if not held.value & role:
+        raise AccountError(
+            f"{address} has not the {role.name} role of the vault's {contract} {at}.",
+            kept="Nothing was sent.",
+            todo=todo,
+        )
 
 
 def wrong_roles(read: Callable[..., Any], deployment: Deployment, deployer: str) -> list[str]:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from typing import Final
 
 from keeper.chain import accounts
-from keeper.chain.abi import function
 from keeper.chain.accounts import WatchOnly
 from keeper.chain.address_book import MULTICALL3
-from keeper.chain.multicall import Batch
 from keeper.chain.rpc import Connection
 from keeper.chain.signer import RemoteSigner
 from keeper.config import Settings
-from keeper.errors import AccountError, ConfigError
+from keeper.errors import ConfigError
 from keeper.execution.database import dry_run_url
 from keeper.execution.orders import Orders
 from keeper.execution.records import Record
 from keeper.operations.quote_server import serving_quotes
-from keeper.operations.roles import Role
+from keeper.operations.roles import NO_GUARDIAN, Role, require_role
 from keeper.operations.session import Session, open_session
 from keeper.operations.watching import watching
 from keeper.runtime.guard import Guard
 from keeper.runtime.loop import Keeper
 from keeper.runtime.twin import GuardianTwin
 
+_NO_KEEPER: Final = "Set `keystore` to the keeper's key, or let the governor grant it the role; `--dry-run` needs none."
 _LOG = logging.getLogger(__name__)
 
 
@@ -41,7 +41,7 @@ def run_keeper(
     _require_multicall(session)
     signer = WatchOnly(session.keeper_address()) if dry_run else session.signer(ask)
     if not dry_run:
-        _require_role(session, signer.address)
+        require_role(session, signer.address, "Hedger", Role.KEEPER, _NO_KEEPER)
     with ExitStack() as opened:
         journal = opened.enter_context(closing(session.journal(dry_run=dry_run)))
         journal_url = dry_run_url(settings.journal_url) if dry_run else settings.journal_url
@@ -101,29 +101,8 @@ def _twin(session: Session) -> GuardianTwin | None:
         return None
     path = accounts.keystore_path(settings.guardian_keystore)
     account = accounts.unlock(path, settings.guardian_passphrase_file, environment={})  # which is the keeper's
-    batch, breaker = Batch(), session.deployment.address("CircuitBreaker")
-    roles = batch.add("CircuitBreaker", breaker, function("CircuitBreaker", "roles_of"), account.address)
-    batch.run(session.connection, session.connection.header())
-    if not roles.value & Role.GUARDIAN:
-        raise AccountError(
-            f"{account.address} is no guardian of the vault's CircuitBreaker {breaker}.",
-            kept="Nothing was sent.",
-            todo="Set `guardian_keystore` to a guardian's key, or leave it empty.",
-        )
+    require_role(session, account.address, "CircuitBreaker", Role.GUARDIAN, NO_GUARDIAN)
     return GuardianTwin(session.connection, session.deployment, account)
-
-
-def _require_role(session: Session, address: str) -> None:
-    """A key that may do nothing would be refused at every block."""
-    batch, hedger = Batch(), session.deployment.address("Hedger")
-    roles = batch.add("Hedger", hedger, function("Hedger", "roles_of"), address)
-    batch.run(session.connection, session.connection.header())
-    if not roles.value & Role.KEEPER:
-        raise AccountError(
-            f"{address} has not the KEEPER role of the vault's Hedger {hedger}.",
-            kept="Nothing was sent.",
-            todo="Set `keystore` to the keeper's key, or let the governor grant it the role; `--dry-run` needs none.",
-        )
 
 
 def _require_multicall(session: Session) -> None:

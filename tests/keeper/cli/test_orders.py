@@ -134,4 +134,4 @@ def test_a_guardians_key_that_is_none_is_found_at_the_start(vault, folder):
     ended = keel("run", "--once")
 
     assert ended.exit_code == 5
-    assert "is no guardian" in ended.output
+    assert "has not the GUARDIAN role" in ended.output

@@ -142,7 +142,7 @@ def test_a_key_that_is_a_guardian_as_well_is_no_keeper(vault, folder):
     [
         ("guardian", WAD, ""),
         ("guardian", 0, "has 0.0000 ether"),
-        ("stranger", WAD, "is no guardian"),
+        ("stranger", WAD, "has not the GUARDIAN role"),
     ],
 )
 def test_a_guardians_key_must_be_able_to_act(vault, folder, role, ether, words):
@@ -158,6 +158,19 @@ def test_a_guardians_key_must_be_able_to_act(vault, folder, role, ether, words):
     assert finding["passed"] is (not words)
     assert words in finding["what"]
     assert bool(finding["todo"]) is bool(words)
+
+
+def test_a_quoters_key_must_be_a_quoters(vault, folder):
+    write_key(folder / "quoter.json", "stranger")
+    (folder / "secret").write_text(PASSPHRASE)
+    settings = (folder / "keel.toml").read_text()
+    server = 'quoter_keystore = "quoter.json"\nquoter_passphrase_file = "secret"\n'
+    (folder / "keel.toml").write_text(settings + server)
+
+    finding = examined()[0]["quoter's key"]
+
+    assert f"{account_of('stranger').address} has not the QUOTER role of the vault's OptionBook" in finding["what"]
+    assert not finding["passed"]
 
 
 def test_a_passphrase_file_is_tried(vault, folder):
