@@ -28,11 +28,13 @@ class Brief:
     """What a decision depends on besides snapshot and policy.
 
     ``offers`` are makers', and ``vega_budget_wad`` is OptionBook.vega_budget for what is taken of them.
+    ``last_rebalance`` is how many legs the newest one had and the gas that it took; without one the policy's counts.
     """
 
     rule: Rule = Rule.HEDGE
     offers: tuple[Offer, ...] = ()
     vega_budget_wad: int = 0
+    last_rebalance: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

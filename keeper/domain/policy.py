@@ -25,7 +25,7 @@ class Policy:
         margin_tolerance: Largest difference of the keeper's margin from the chain's, per unit of notional.
         deadline_seconds: Life of a rebalance.
         max_loss_use: Share of the loss bucket, and of the turnover bucket, that one rebalance may use.
-        rebalance_gas: Gas of a rebalance of one leg, for its cost.
+        rebalance_gas: Gas of a rebalance of one leg, for its cost, until there has been one: it grows with the book.
         leg_gas: Gas of each leg beyond the first.
         uncertainty_width: A quote's half-spread, in deviations of what is not known of the surface.
         premium_floor: Implied less forecast variance, annual, above which selling was paid for on the recorded days:

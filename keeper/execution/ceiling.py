@@ -9,10 +9,9 @@ from keeper.domain.decision import Decision
 from keeper.domain.policy import Policy
 from keeper.domain.series import UNDERLYINGS
 from keeper.domain.snapshot import Snapshot
-from keeper.domain.units import WAD, YEAR
+from keeper.domain.units import WAD
 from keeper.execution.records import FEE_FLOOR, Kind
 
-_WAIT: Final = 900  # seconds that a spike of the base fee may hold a hedge up
 _QUANTILE: Final = 1.645  # of the normal distribution at 95 %
 _ETHER: Final = UNDERLYINGS.index("ETH")  # what gas is paid in
 _OWED: Final = 25 * 10**16  # wei: enough for each of them at a base fee of 100 gwei
@@ -24,17 +23,20 @@ def duty_ceiling(kind: Kind) -> int:
 
 
 def fee_ceiling(decision: Decision, policy: Policy, snapshot: Snapshot) -> int:
-    """Wei: what the delta that the decision takes away may lose in a quarter of an hour (95 %), at the policy's default
-    volatility; or what the decision is worth to the objective, or `FEE_FLOOR`, where these are more.
+    """Wei: what the delta that the decision takes away may lose (95 %) until a spike of fees is over, at the policy's
+    volatility and over its horizon of a day; what the decision is worth to the objective, or `FEE_FLOOR`, where these
+    are more.
 
-    Losses of the underlyings are added up, as if they always came together.
+    It counts as taking away half a target band at least: a trade that takes less mends a limit, as collateral does, or
+    has been found worth its gas. Losses of the underlyings are added up, as if they always came together.
     """
     prices = [reading.price_wad / WAD for reading in snapshot.readings]
     if not prices[_ETHER] > 0:
         return FEE_FLOOR
     taken = sum(
-        max(0.0, abs(change.before) - abs(change.after)) * prices[change.underlying] for change in decision.deltas
+        max(abs(change.before) - abs(change.after), policy.band_use * change.band) * prices[change.underlying]
+        for change in decision.deltas
     )
-    at_risk = _QUANTILE * taken * policy.default_vol * math.sqrt(_WAIT / YEAR)
+    at_risk = _QUANTILE * taken * policy.default_vol * math.sqrt(policy.risk_horizon_days / 365.0)
     worth = max(at_risk, decision.risk_before - decision.risk_after)
     return max(FEE_FLOOR, int(worth / prices[_ETHER] * WAD))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
@@ -30,6 +30,8 @@ from keeper.execution.records import (
 from keeper.execution.schema import AttemptRow, DecisionRow, IntentRow, StepRow
 from keeper.execution.states import OPEN
 from keeper.execution.transactions import TransactionLog
+
+_LATELY = 200  # transactions: a book of so long ago may be another one
 
 
 class Journal(TransactionLog):
@@ -170,6 +172,23 @@ class Journal(TransactionLog):
         with Session(self._engine) as session:
             row = session.scalar(query)
             return None if row is None else _record(row)
+
+    @clear
+    def last_rebalance(self) -> tuple[int, int] | None:
+        """Legs and gas of the newest rebalance that succeeded, as far back as it is worth looking."""
+        lately = sa.select(StepRow).where(StepRow.result == Result.CONFIRMED).order_by(StepRow.id.desc()).limit(_LATELY)
+        step = aliased(StepRow, lately.subquery())
+        query = (
+            sa.select(DecisionRow.decision, step.gas_used)
+            .join(IntentRow, IntentRow.decision_id == DecisionRow.id)
+            .join(step, step.intent_id == IntentRow.id)
+            .where(DecisionRow.kind == Kind.HEDGE)
+            .order_by(step.id.desc())
+            .limit(1)
+        )
+        with Session(self._engine) as session:
+            found = session.execute(query).first()
+        return None if found is None else (len(from_text(Decision, found.decision).legs), int(found.gas_used or 0))
 
     @clear
     def is_intact(self, record: Record) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from keeper.domain.decision import Action, Brief, Decision, Rule
 from keeper.domain.policy import Policy
@@ -11,10 +12,13 @@ from keeper.domain.snapshot import Snapshot
 from keeper.hedging.decide import decide
 from keeper.hedging.unwind import close_hedges
 
+_LEAST_GAS: Final = 21_000  # of any transaction
 
-def brief_of(snapshot: Snapshot, *, unwinding: bool) -> Brief:
+
+def brief_of(snapshot: Snapshot, *, unwinding: bool, last_rebalance: tuple[int, int] | None = None) -> Brief:
     """``unwinding`` is whether the operator brings the vault to rest: hedges are closed when no option is left."""
-    return Brief(Rule.CLOSE if unwinding and not snapshot.book else Rule.HEDGE)
+    rule = Rule.CLOSE if unwinding and not snapshot.book else Rule.HEDGE
+    return Brief(rule, last_rebalance=last_rebalance)
 
 
 def answer(snapshot: Snapshot, policy: Policy, brief: Brief, decide: Callable[..., Decision] = decide) -> Decision:
@@ -23,6 +27,9 @@ def answer(snapshot: Snapshot, policy: Policy, brief: Brief, decide: Callable[..
     Raises:
         Exception: deciding failed; `failed` is then the decision.
     """
+    if brief.last_rebalance is not None:
+        legs, gas = brief.last_rebalance
+        policy = replace(policy, rebalance_gas=max(gas - policy.leg_gas * (legs - 1), _LEAST_GAS))
     if brief.rule is Rule.CLOSE:
         return close_hedges(snapshot, policy)
     if brief.offers:

@@ -154,8 +154,9 @@ def explain_now(settings: Settings) -> Explanation:
     )
     history = History(session.deployment)
     snapshot = read_snapshot(session.connection, session.deployment, session.keeper_address(), block.hash, history)
-    policy, orders = settings.policy, _standing(settings)
-    brief = brief_of(snapshot, unwinding=any(one.order is Order.UNWIND for one in orders))
+    policy, (orders, last_rebalance) = settings.policy, _journalled(settings)
+    unwinding = any(one.order is Order.UNWIND for one in orders)
+    brief = brief_of(snapshot, unwinding=unwinding, last_rebalance=last_rebalance)
     try:
         decision = answer(snapshot, policy, brief)
     except Exception as error:  # as the loop does
@@ -166,11 +167,12 @@ def explain_now(settings: Settings) -> Explanation:
     return Explanation(decision, digest, snapshot.timestamp, policy, snapshot, duties=due, wanted=wanted)
 
 
-def _standing(settings: Settings) -> tuple[Entry, ...]:
+def _journalled(settings: Settings) -> tuple[tuple[Entry, ...], tuple[int, int] | None]:
+    """Orders that stand, and the last rebalance."""
     if not exists(settings.journal_url):
-        return ()
-    with closing(Orders(settings.journal_url)) as orders:
-        return orders.standing()
+        return (), None
+    with closing(Orders(settings.journal_url)) as orders, closing(Journal(settings.journal_url)) as journal:
+        return orders.standing(), journal.last_rebalance()
 
 
 def _explained(journal: Journal, record: Record, duties: tuple[Duty, ...] = ()) -> Explanation:

@@ -210,7 +210,11 @@ class Keeper:
                 snapshot = read_snapshot(
                     self._connection, self._deployment, self._account.address, block.hash, self._history
                 )
-                brief = brief_of(snapshot, unwinding=self._guard is not None and self._guard.unwinding())
+                brief = brief_of(
+                    snapshot,
+                    unwinding=self._guard is not None and self._guard.unwinding(),
+                    last_rebalance=self._journal.last_rebalance(),
+                )
                 wanted = self._decided(snapshot, brief, block)
                 decision = self._allowed(wanted, snapshot, block)
             except SnapshotError as error:

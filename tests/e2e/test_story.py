@@ -1,12 +1,13 @@
 """The story in miniature on the fork: one hour of crash, the real keeper process, settlement and redemption."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from keeper.domain.decision import Action
 from keeper.execution.journal import Journal
-from keeper.execution.records import Kind
+from keeper.execution.records import Kind, Result
 from keeper.risk.attribution import Attribution
 from keeper.risk.performance import max_drawdown
 from keeper.simulation.demo.path import built_in
@@ -69,6 +70,16 @@ def test_the_market_crashes_and_the_hedge_holds(story: DemoRecord) -> None:
         assert story.steps[-1].underlyings[u].market_vol >= 1.5 * start.underlyings[u].market_vol
     assert max_drawdown(nav.unhedged) / nav.start >= 0.10
     assert max_drawdown(nav.hedged) < max_drawdown(nav.unhedged) / 4
+
+
+def test_no_hedge_is_refused_for_what_gas_costs_in_a_crash(story: DemoRecord, folder: Path) -> None:
+    with closing(Journal(f"sqlite:///{folder / 'keeper.sqlite'}")) as journal:
+        duties = [record for record in journal.decisions() if record.decision.action is Action.TRADE]
+        ends = [outcome for record in duties for _, outcome in journal.transactions_of(record.id) if outcome]
+
+    assert max(step.base_fee_gwei for step in story.steps) > 20
+    assert [end.detail for end in ends if end.result is Result.REFUSED and "cost more" in end.detail] == []
+    assert sum(end.result is Result.CONFIRMED for end in ends) >= len(story.trades)
 
 
 def test_every_rebalance_brings_delta_into_its_band_or_closer(story: DemoRecord) -> None:

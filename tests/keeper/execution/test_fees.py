@@ -58,24 +58,32 @@ def test_a_replacement_is_a_tenth_dearer_can_be_mined_and_stays_below_the_ceilin
     assert max_fee * GAS <= ceiling
 
 
-def test_a_hedge_may_cost_what_its_delta_may_lose_in_a_quarter_of_an_hour():
-    """20 ETH at 3,000 USDC and 60 % a year: 1.645 × 60,000 × 0.6 × sqrt(900 s / 1 a) = 316.4 USDC."""
+def test_a_hedge_may_cost_what_its_delta_may_lose_in_a_day():
+    """20 ETH at 3,000 USDC and 60 % a year: 1.645 × 60,000 × 0.6 × sqrt(1 d / 1 a) = 3,099.8 USDC."""
     change = DeltaChange(0, before=-22.0, after=-2.0, band=6.0)
 
     ceiling = fee_ceiling(a_decision(change), Policy(), Prices(3_000, 90_000))
 
-    assert ceiling / WAD == pytest.approx(316.4 / 3_000, rel=1e-3)
+    assert ceiling / WAD == pytest.approx(3_099.8 / 3_000, rel=1e-3)
 
 
-def test_losses_of_both_underlyings_count_and_a_delta_that_grows_does_not():
+def test_losses_of_both_underlyings_count():
     ether, bitcoin = DeltaChange(0, -22.0, -2.0, 6.0), DeltaChange(1, 1.0, 0.0, 0.2)
-    grows = DeltaChange(1, 0.1, -0.2, 0.2)
 
     both = fee_ceiling(a_decision(ether, bitcoin), Policy(), Prices(3_000, 90_000))
 
     alone = fee_ceiling(a_decision(ether), Policy(), Prices(3_000, 90_000))
     assert both / alone == pytest.approx((60_000 + 90_000) / 60_000)
-    assert fee_ceiling(a_decision(ether, grows), Policy(), Prices(3_000, 90_000)) == alone
+
+
+def test_what_takes_no_delta_away_may_cost_what_half_a_band_may_lose():
+    """Collateral that keeps a short from liquidation moves no delta, and must not wait for gas to be cheap."""
+    collateral, grows = DeltaChange(0, 3.0, 3.0, 6.0), DeltaChange(0, 1.0, -2.0, 6.0)
+    half = fee_ceiling(a_decision(DeltaChange(0, 3.0, 0.0, 6.0)), Policy(), Prices(3_000, 90_000))
+
+    assert half > FEE_FLOOR
+    assert fee_ceiling(a_decision(collateral), Policy(), Prices(3_000, 90_000)) == half
+    assert fee_ceiling(a_decision(grows), Policy(), Prices(3_000, 90_000)) == half
 
 
 def test_it_may_cost_what_it_is_worth_to_the_objective_where_that_is_more():

@@ -63,7 +63,11 @@ offers = st.builds(
     **dict.fromkeys(("price_wad", "worth_wad", "size_wad", "min_fill_wad"), uints),
 )
 briefs = st.builds(
-    Brief, rule=st.sampled_from(Rule), offers=st.lists(offers, max_size=2).map(tuple), vega_budget_wad=uints
+    Brief,
+    rule=st.sampled_from(Rule),
+    offers=st.lists(offers, max_size=2).map(tuple),
+    vega_budget_wad=uints,
+    last_rebalance=st.none() | st.tuples(uints, uints),
 )
 decisions = st.builds(
     Decision,
@@ -234,6 +238,23 @@ def test_the_newest_decision_is_the_last_one_of_its_kind(journal):
     assert journal.decision_at(102) is None
     assert journal.nearest_blocks(102) == (101, None)
     assert [record.block_number for record in journal.decisions(101, 102)] == [101, 102]
+
+
+def test_the_last_rebalance_is_the_newest_hedge_that_succeeded(journal):
+    def a_call(block, gas, *, result=Result.CONFIRMED, kind=Kind.HEDGE, legs=1):
+        leg = Leg(0, 0, 10**18, 10**18)
+        decision = replace(a_decision(block), legs=(leg,) * legs)
+        _, intent = journal.record_action(decision, POLICY, None, CALL, timestamp=0, kind=kind)
+        intent = journal.record_attempt(intent, Attempt(block, f"0x{block}", b"\x02", 1, 1))
+        journal.record_outcome(intent, Outcome(result, "", f"0x{block}", block, BLOCK, gas, 1))
+
+    assert journal.last_rebalance() is None
+    a_call(100, 2_000_000)
+    a_call(101, 3_000_000, legs=2)
+    a_call(102, 200_000, result=Result.FAILED)
+    a_call(103, 1_600_000, kind=Kind.HEARTBEAT)
+
+    assert journal.last_rebalance() == (2, 3_000_000)
 
 
 def test_an_intent_is_open_until_its_outcome(journal):

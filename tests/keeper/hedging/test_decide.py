@@ -8,10 +8,11 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from keeper.domain.decision import Action, Decision, Leg
+from keeper.domain.decision import Action, Brief, Decision, Leg
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import PoolState, Snapshot, Surface
 from keeper.domain.units import USDC, WAD, to_wad
+from keeper.hedging.brief import answer
 from keeper.hedging.decide import decide, instruments_of
 from keeper.hedging.legs import Trade, executable, restoring_legs
 from keeper.risk.limits import check_rebalance
@@ -476,3 +477,13 @@ def test_whatever_is_decided_the_contract_would_let_stand(
         assert verdict.stands, verdict.reason
         before, after = snapshot.assessment.delta[0], after_trades(snapshot, decision.legs).assessment.delta[0]
         assert abs(after) < abs(before)
+
+
+def test_gas_is_counted_as_the_last_rebalance_took_it(snapshot_of: SNAPSHOTS) -> None:
+    """Of two legs and 3,000,000 gas, one leg is worth 2,700,000."""
+    snapshot = snapshot_of((option(True, 3_000, -60),), base_fee_gwei=10.0)
+
+    decision = answer(snapshot, POLICY, Brief(last_rebalance=(2, 3_000_000)))
+
+    assert len(decision.legs) == 1
+    assert decision.costs.gas == pytest.approx((3_000_000 - POLICY.leg_gas) * 10e-9 * 3_000)

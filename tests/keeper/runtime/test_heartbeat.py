@@ -1,10 +1,12 @@
 """The duty to show that the keeper lives: on time, and only while every limit holds."""
 
+from dataclasses import replace
+
 import pytest
 
 from keeper.domain.policy import Policy
 from keeper.execution.records import Kind, Result
-from keeper.runtime.heartbeat import EVERY, heartbeat
+from keeper.runtime.heartbeat import EVERY, MAX_BASE_FEE, heartbeat
 from keeper.runtime.loop import Keeper
 
 
@@ -31,7 +33,7 @@ def test_a_rebalance_that_mends_everything_is_one(vault, hedged, duties):
     assert duties() == []
 
 
-def test_it_is_due_after_ten_minutes(vault, hedged, duties):
+def test_it_is_due_after_twenty_minutes(vault, hedged, duties):
     for _ in range(3):
         vault.market.step(3_000, timestamp=vault.now() + EVERY // 3)
 
@@ -39,6 +41,17 @@ def test_it_is_due_after_ten_minutes(vault, hedged, duties):
 
     assert duty.kind is Kind.HEARTBEAT
     assert duty.reason.startswith("show that the keeper lives")
+
+
+def test_while_gas_is_dear_it_waits(vault, hedged):
+    vault.market.step(3_000, timestamp=vault.now() + EVERY)
+    head = vault.connection.header()
+
+    def due_at(base_fee):
+        return list(heartbeat(vault.connection, vault.deployment, replace(head, base_fee=base_fee)))
+
+    assert due_at(MAX_BASE_FEE)
+    assert not due_at(MAX_BASE_FEE + 1)
 
 
 def test_the_loop_sends_it(vault, journal, hedged):
