@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
@@ -57,16 +58,6 @@ def dry_run_url(url: str) -> str:
     return dry.render_as_string(hide_password=False)
 
 
-def exists(url: str) -> bool:
-    """Whether there is a file at a SQLite URL; databases of other kinds are taken to be there.
-
-    Raises:
-        JournalError: not a database URL.
-    """
-    parsed = parse_url(url)
-    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
-
-
 def parse_url(url: str) -> sa.URL:
     """
     Raises:
@@ -80,8 +71,11 @@ def parse_url(url: str) -> sa.URL:
         ) from None
 
 
-def make_engine(url: sa.URL) -> Engine:
+def make_engine(url: sa.URL, *, read_only: bool = False) -> Engine:
     """Connections to the database; a SQLite file is made when it is not there.
+
+    Args:
+        read_only: For who only looks: the database refuses every change, and a file that is not there is not made.
 
     Raises:
         JournalError: there is no driver for this kind of database, it is one in memory, or the file cannot be made.
@@ -90,6 +84,8 @@ def make_engine(url: sa.URL) -> Engine:
         url = url.set(drivername=_POSTGRES)  # the driver that Keel brings
     if url.get_backend_name() != "sqlite":
         options = _POSTGRES_OPTIONS if url.drivername == _POSTGRES else {}
+        if options and read_only:
+            options = options | {"options": f"{options['options']} -c default_transaction_read_only=on"}
         try:
             return sa.create_engine(url, connect_args=options, pool_pre_ping=True)
         except (ImportError, ArgumentError):
@@ -104,6 +100,9 @@ def make_engine(url: sa.URL) -> Engine:
             kept="Nothing was started.",
             todo="Set `journal_url` to a file, as in sqlite:///keel.sqlite.",
         )
+    if read_only:
+        where = url.set(database=f"file:{quote(url.database)}").update_query_dict({"mode": "ro", "uri": "true"})
+        return sa.create_engine(where, connect_args={"timeout": _BUSY_TIMEOUT})
     try:
         _make_file(Path(url.database))
     except (OSError, ValueError) as error:

@@ -9,13 +9,34 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from keeper.errors import JournalError
-from keeper.execution.database import exists, make_engine, parse_url, sentences, writing
+from keeper.execution.database import make_engine, parse_url, sentences, writing
 from keeper.execution.schema import REVISION, Base, revisions
 
 _FIRST: Final = "0001"  # made without Alembic, which does not know of it
 _FIRST_TABLE: Final = "schema_version"
 _MAKING: Final = 0x6B65656C  # key of an advisory lock: "keel"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def exists(url: str) -> bool:
+    """Whether there is a journal, of whatever version, at a URL. To look makes nothing and changes nothing.
+
+    Raises:
+        JournalError: not a database URL, the database cannot be read, or it is somebody else's.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        return False
+    label = parsed.render_as_string(hide_password=True)
+    engine = make_engine(parsed, read_only=True)
+    try:
+        with sentences(label), engine.connect() as connection:
+            if _revision(connection) is not None:
+                return True
+            _require_empty(connection, label)
+            return False
+    finally:
+        engine.dispose()
 
 
 def open_schema(engine: Engine, label: str) -> None:
@@ -42,7 +63,7 @@ def require_schema(engine: Engine, label: str) -> None:
     if found == REVISION:
         return
     if found is None:
-        raise JournalError(f"There is no journal at {label} yet.", todo="`keel run` makes it; or check `journal_url`.")
+        raise _none_yet(label)
     is_older = found < REVISION
     raise JournalError(
         f"The journal {label} has schema {found}, this version of Keel writes {REVISION}.",
@@ -65,13 +86,13 @@ def upgrade(url: str) -> tuple[str, str]:
     parsed = parse_url(url)
     label = parsed.render_as_string(hide_password=True)
     if not exists(url):
-        raise JournalError(f"There is no journal {label} yet.", todo="`keel run` makes one of this version's schema.")
+        raise _none_yet(label)
     engine = make_engine(parsed)
     try:
         with sentences(label), writing(engine).begin() as connection:
             found = _revision(connection)
             if found is None:
-                raise _not_ours(label)
+                raise _none_yet(label)
             if found > REVISION:
                 raise JournalError(
                     f"The journal {label} has schema {found}, this version of Keel knows them up to {REVISION}.",
@@ -103,16 +124,20 @@ def _create(connection: Connection, label: str) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MAKING)))
     if _revision(connection) is not None:
         return
-    if sa.inspect(connection).get_table_names():
-        raise _not_ours(label)
+    _require_empty(connection, label)
     Base.metadata.create_all(connection)
     revisions.create(connection)
     connection.execute(sa.insert(revisions).values(version_num=REVISION))
 
 
-def _not_ours(label: str) -> JournalError:
-    return JournalError(
-        f"The database {label} is not a journal of Keel.",
-        kept="Nothing was written to it.",
-        todo="Set `journal_url` in keel.toml to another one.",
-    )
+def _none_yet(label: str) -> JournalError:
+    return JournalError(f"There is no journal at {label} yet.", todo="`keel run` makes it; or check `journal_url`.")
+
+
+def _require_empty(connection: Connection, label: str) -> None:
+    if sa.inspect(connection).get_table_names():
+        raise JournalError(
+            f"The database {label} is not a journal of Keel.",
+            kept="Nothing was written to it.",
+            todo="Set `journal_url` in keel.toml to another one.",
+        )

@@ -21,9 +21,10 @@ from keeper.domain.policy import Policy
 from keeper.domain.times import utc_second
 from keeper.domain.units import WAD
 from keeper.errors import KeelError
-from keeper.execution.database import exists, parse_url
+from keeper.execution.database import parse_url
 from keeper.execution.journal import Journal
 from keeper.execution.lease import holder_of
+from keeper.execution.migrate import exists
 from keeper.execution.orders import Orders
 from keeper.operations import doctor_chain
 from keeper.operations.session import Session, connect, manifest_of
@@ -110,13 +111,14 @@ def _checked(name: str, check: Check) -> Finding:
 
 
 def journal_finding(url: str) -> Finding:
-    """Whether the journal opens and is of this version, or can be made."""
+    """Whether the journal opens and is of this version, or can be made; it is not made here."""
     if not exists(url):
-        path = Path(parse_url(url).database or "")
-        folder = path.resolve().parent
-        if not folder.is_dir():
+        parsed = parse_url(url)
+        folder = Path(parsed.database or "").resolve().parent
+        if parsed.get_backend_name() == "sqlite" and not folder.is_dir():
             return Finding("journal", False, f"there is no folder {folder}", "Make it, or change `journal_url`.")
-        return Finding("journal", True, f"none yet: `keel run` makes {path}")
+        where = parsed.render_as_string(hide_password=True)
+        return Finding("journal", True, f"none yet: `keel run` makes it at {where}")
     journal = Journal(url)
     try:
         last = journal.last_block()
@@ -200,18 +202,22 @@ def agreement_finding(first: Connection, others: Sequence[Connection]) -> Findin
     if not others:
         return Finding("other nodes", True, "none to compare with: name them with --compare URL")
     nodes = [first, *others]
-    chains = {node.label: node.chain_id for node in nodes}
-    if len(set(chains.values())) > 1:
-        what = "; ".join(f"{label} serves chain {chain}" for label, chain in chains.items())
+    # One host may serve several nodes, by the part of the URL that is not shown.
+    names = [f"node {position}, {node.label}," for position, node in enumerate(nodes, 1)]
+    chains = [node.chain_id for node in nodes]
+    if len(set(chains)) > 1:
+        what = "; ".join(f"{name} serves chain {chain}" for name, chain in zip(names, chains, strict=True))
         return Finding("other nodes", False, what, "Leave out the one of the other chain.")
-    heads = {node.label: node.header().number for node in nodes}
-    if max(heads.values()) - min(heads.values()) > HEADS_APART:
-        what = "; ".join(f"{label} is at block {number}" for label, number in heads.items())
+    heads = [node.header().number for node in nodes]
+    if max(heads) - min(heads) > HEADS_APART:
+        what = "; ".join(f"{name} is at block {number}" for name, number in zip(names, heads, strict=True))
         return Finding("other nodes", False, what, "Let the slow one catch up, or leave it out.")
-    common = hex(min(heads.values()))
-    hashes = {node.label: node.request("eth_getBlockByNumber", common, False)["hash"] for node in nodes}
-    if len(set(hashes.values())) > 1:
-        what = "; ".join(f"{label} has {digest} at {int(common, 16)}" for label, digest in hashes.items())
+    common = hex(min(heads))
+    hashes = [node.request("eth_getBlockByNumber", common, False)["hash"] for node in nodes]
+    if len(set(hashes)) > 1:
+        what = "; ".join(
+            f"{name} has {digest} at {int(common, 16)}" for name, digest in zip(names, hashes, strict=True)
+        )
         return Finding("other nodes", False, what, "One is on a fork, or a block was replaced: ask again in a minute.")
     return Finding("other nodes", True, f"{len(others)} agree with {first.label} on block {int(common, 16)}")
 

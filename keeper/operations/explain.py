@@ -20,8 +20,9 @@ from keeper.domain.snapshot import Snapshot
 from keeper.domain.times import utc_second
 from keeper.domain.units import WAD
 from keeper.errors import JournalError, KeelError
-from keeper.execution.database import dry_run_url, exists
+from keeper.execution.database import dry_run_url, parse_url
 from keeper.execution.journal import Journal
+from keeper.execution.migrate import exists
 from keeper.execution.orders import Entry, Orders
 from keeper.execution.records import Intent, Kind, Outcome, Record, decision_hash
 from keeper.hedging.brief import answer, brief_of, failed, withheld
@@ -123,7 +124,8 @@ def journal_of(settings: Settings, *, dry_run: bool) -> Iterator[Journal]:
     """
     url = dry_run_url(settings.journal_url) if dry_run else settings.journal_url
     if not exists(url):
-        raise JournalError(f"There is no journal {url} yet.", todo="Start `keel run` first, or set `journal_url`.")
+        label = parse_url(url).render_as_string(hide_password=True)
+        raise JournalError(f"There is no journal {label} yet.", todo="Start `keel run` first, or set `journal_url`.")
     with closing(Journal(url)) as journal:
         yield journal
 

@@ -12,8 +12,8 @@ from keeper.config import Settings
 from keeper.domain.safety import Order
 from keeper.domain.times import utc_second
 from keeper.errors import ConfigError, KeelError
-from keeper.execution.database import exists
 from keeper.execution.journal import Journal
+from keeper.execution.migrate import exists
 from keeper.execution.orders import OPERATOR, Entry, Orders
 from keeper.operations.contracts import bind
 from keeper.operations.people import Ask, node_may_go

@@ -16,8 +16,8 @@ from keeper.domain.snapshot import Mode, Snapshot
 from keeper.domain.times import utc_second
 from keeper.domain.units import MAX_UINT256, USDC, WAD
 from keeper.errors import KeelError, SnapshotError
-from keeper.execution.database import exists
 from keeper.execution.journal import Journal
+from keeper.execution.migrate import exists
 from keeper.execution.orders import Orders
 from keeper.market.reader import read_snapshot
 from keeper.operations import governance
