@@ -16,10 +16,15 @@ _QUANTILE: Final = 1.645  # of the normal distribution at 95 %
 _ETHER: Final = UNDERLYINGS.index("ETH")  # what gas is paid in
 _OWED: Final = 25 * 10**16  # wei: enough for each of them at a base fee of 100 gwei
 
+_POST: Final = 2 * 10**16  # wei: 125 gwei for a slice; the surface may be two hours old before it stops business
+
 
 def duty_ceiling(kind: Kind) -> int:
-    """Wei: more for what people wait for, as a settlement, a payout or an exit, than for what can wait itself."""
-    return _OWED if kind in (Kind.SETTLE, Kind.FUND, Kind.REDEEM) else FEE_FLOOR
+    """Wei: more for what people wait for, as a settlement, a payout or an exit, and for the kill switch, than for what
+    can wait itself."""
+    if kind is Kind.POST:
+        return _POST
+    return _OWED if kind in (Kind.SETTLE, Kind.FUND, Kind.REDEEM, Kind.STOP) else FEE_FLOOR
 
 
 def fee_ceiling(decision: Decision, policy: Policy, snapshot: Snapshot) -> int:

@@ -10,7 +10,8 @@ at the start of the keeper as at any other time:
     with no node              sent again as it is; given up when it would fail by now
     behind a gap of nonces    the gap is filled with empty transactions
 
-An intent that is open blocks all further ones: what it may do is not decided again before its end is known.
+An intent that is open blocks all further ones of its account: what it may do is not decided again before its end is
+known.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ class Executor:
         self._connection, self._account, self._journal, self._vault = connection, account, journal, vault
         self._relay = relay
         self._wait_seconds, self._poll_seconds, self._sleep = wait_seconds, poll_seconds, sleep
-        self._finality = Finality(connection, journal)
+        self._finality = Finality(connection, journal, account.address)
         self._too_low: set[str] = set()  # hashes of what a node refused for its fees: sent again it would be again
 
     def execute(self, intent: Intent) -> Outcome | None:
@@ -143,14 +144,14 @@ class Executor:
         """
         head = self._connection.header()
         self._finality.look(head)
-        for intent in sorted(self._journal.open_intents(), key=_by_nonce):
+        for intent in sorted(self._journal.open_intents(self._account.address), key=_by_nonce):
             if not intent.attempts:
                 self._end(intent, Outcome(Result.ABANDONED, "nothing was signed"))
                 continue
             moved = self._advance(intent, head, sends=sends)
             if moved is not intent and sends:  # it was sent again or found: its block may come at once
                 self._follow(moved)
-        return self._journal.open_intents()
+        return self._journal.open_intents(self._account.address)
 
     # ------------------------------------------------------------------ what is open
 
@@ -272,7 +273,7 @@ class Executor:
 
     def _is_ours(self, nonce: int) -> bool:
         """Whether an open intent will see to it."""
-        return any(one.attempts and one.nonce == nonce for one in self._journal.open_intents())
+        return any(one.attempts and one.nonce == nonce for one in self._journal.open_intents(self._account.address))
 
     def _end(self, intent: Intent, outcome: Outcome) -> Outcome:
         self._journal.record_outcome(intent, outcome)
@@ -295,15 +296,16 @@ class Executor:
         Raises:
             RpcUnavailableError: the node does not know of transactions that were seen mined.
         """
-        used, seen = self._used_nonces(), self._journal.next_nonce()
+        used, seen = self._used_nonces(), self._journal.next_nonce(self._account.address)
         if used < seen:
             raise RpcUnavailableError(
-                f"The node at {self._connection.label} counts {used} transactions of the keeper, of {seen} seen mined.",
+                f"The node at {self._connection.label} counts {used} transactions of {self._account.address}, of {seen}"
+                " seen mined.",
                 kept="Nothing was signed.",
                 todo=CAUGHT_UP,
             )
         if used > seen > 0:
-            _LOG.warning("nonces %d to %d of the keeper's key were used elsewhere", seen, used - 1)
+            _LOG.warning("nonces %d to %d of %s were used elsewhere", seen, used - 1, self._account.address)
         return used
 
     def _used_nonces(self) -> int:

@@ -17,10 +17,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Finality:
-    """Looks at every new head whether what the journal has as mined is still there, and whether more is."""
+    """Looks at every new head whether what an account has mined, by the journal, is still there, and what else is."""
 
-    def __init__(self, connection: Connection, journal: Journal) -> None:
-        self._connection, self._journal = connection, journal
+    def __init__(self, connection: Connection, journal: Journal, account: str) -> None:
+        self._connection, self._journal, self._account = connection, journal, account
         self._seen = ""  # hash of the newest head that was looked at
         self._stands: set[str] = set()  # hashes of blocks that are on its branch
 
@@ -35,10 +35,10 @@ class Finality:
         if self._seen != head.parent_hash:
             self._stands.clear()
         self._look_for_what_is_gone(head)
-        for intent, outcome in self._journal.mined_intents():
+        for intent, outcome in self._journal.mined_intents(self._account):
             if (outcome.block_number or 0) + FINAL_DEPTH <= head.number:
                 self._journal.record_state(intent, State.FINAL)
-        for intent in self._journal.given_up(head.number - FINAL_DEPTH):
+        for intent in self._journal.given_up(head.number - FINAL_DEPTH, self._account):
             found = mined(self._connection, intent)
             if found is not None:
                 _LOG.warning("%s was given up and is mined nevertheless", intent.call.purpose)
@@ -46,7 +46,7 @@ class Finality:
         self._seen = head.hash
 
     def _look_for_what_is_gone(self, head: Header) -> None:
-        for intent, outcome in self._journal.mined_intents():
+        for intent, outcome in self._journal.mined_intents(self._account):
             number, block_hash = outcome.block_number or 0, outcome.block_hash or ""
             if block_hash in self._stands:
                 continue  # on the same branch it cannot have gone

@@ -17,6 +17,7 @@ from keeper.execution.database import clear, make_engine, parse_url, sentences, 
 from keeper.execution.environment import environment
 from keeper.execution.migrate import open_schema
 from keeper.execution.records import (
+    BESIDE,
     FEE_FLOOR,
     Call,
     Intent,
@@ -78,6 +79,7 @@ class Journal(TransactionLog):
         snapshot: Snapshot | None,
         call: Call,
         *,
+        account: str,
         timestamp: int,
         kind: Kind = Kind.HEDGE,
         brief: Brief | None = None,
@@ -85,11 +87,11 @@ class Journal(TransactionLog):
     ) -> tuple[Record, Intent]:
         """Write a decision together with the call that it wants made, once: both or neither.
 
-        ``fee_ceiling`` is what its transaction may cost, wei.
+        ``account`` is who makes it, ``fee_ceiling`` what its transaction may cost, wei.
         """
         with self._writing() as session:
             row = _decision_row(session, decision, policy, snapshot, brief, None, timestamp, kind)
-            return _record(row), self._plan(session, row.id, call, fee_ceiling)
+            return _record(row), self._plan(session, row.id, call, account, fee_ceiling)
 
     @clear
     def last_decision(self, kind: Kind | None = Kind.HEDGE) -> Record | None:
@@ -110,7 +112,9 @@ class Journal(TransactionLog):
 
         A trade that was decided on and abandoned, because the keeper died before it signed, is decided again.
         """
-        is_open = sa.exists().where(IntentRow.state.in_(OPEN))
+        is_open = sa.exists().where(
+            IntentRow.state.in_(OPEN), IntentRow.decision_id == DecisionRow.id, DecisionRow.kind.not_in(BESIDE)
+        )
         newest = (
             sa.select(DecisionRow.id, DecisionRow.block_number, DecisionRow.action)
             .where(DecisionRow.kind == Kind.HEDGE)

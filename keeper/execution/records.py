@@ -29,6 +29,11 @@ class Kind(StrEnum):
     REDEEM = "redeem"
     HEARTBEAT = "heartbeat"
     LEND = "lend"
+    POST = "post"
+    STOP = "stop"
+
+
+BESIDE: Final = frozenset({Kind.POST, Kind.STOP})  # done with keys of their own: the hedge does not wait for them
 
 
 class Result(StrEnum):
@@ -104,7 +109,7 @@ class Call:
 class Intent:
     """A call to make once, with the transactions that were signed for it so far, oldest first.
 
-    ``fee_ceiling`` is what one of them may cost, wei.
+    ``fee_ceiling`` is what one of them may cost, wei. ``account`` is whose nonces they use.
     """
 
     id: int
@@ -113,6 +118,7 @@ class Intent:
     attempts: tuple[Attempt, ...] = ()
     state: State = State.PLANNED
     fee_ceiling: int = FEE_FLOOR
+    account: str = ""
 
     @property
     def nonce(self) -> int:

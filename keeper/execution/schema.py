@@ -1,5 +1,5 @@
 """Tables of the journal. What is written is never changed, but for the state of an intent, which repeats its last step,
-and for the lease.
+for the account of one that is older than accounts here, and for the lease.
 
 A change here is a new revision in keeper/execution/migrations, and a new REVISION.
 """
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, ForeignKey, LargeBinary, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-REVISION: Final = "0004"  # the newest of keeper/execution/migrations
+REVISION: Final = "0005"  # the newest of keeper/execution/migrations
 
 # Alembic's own table, here so that a journal is opened without loading Alembic.
 revisions = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32), primary_key=True))
@@ -51,7 +51,7 @@ class DecisionRow(Base):
 
 
 class IntentRow(Base):
-    """One call that the keeper means to make once. `fee_ceiling` is what it may cost: wei, as text."""
+    """One call that is meant to be made once, by an account. `fee_ceiling` is what it may cost: wei, as text."""
 
     __tablename__ = "intents"
 
@@ -63,6 +63,7 @@ class IntentRow(Base):
     created_at: Mapped[datetime] = mapped_column(default=_now)
     state: Mapped[str] = mapped_column(index=True)
     fee_ceiling: Mapped[str]
+    account: Mapped[str]
 
 
 class AttemptRow(Base):

@@ -20,7 +20,7 @@ from keeper.execution.states import FOLLOWING, OPEN, State
 
 _TAKEN: Final = sa.or_(
     IntentRow.state == State.MINED, IntentRow.state == State.FINAL
-)  # of these the nonce is used, by the keeper's own transaction
+)  # of these the nonce is used, by its own transaction
 
 
 class TransactionLog:
@@ -43,6 +43,12 @@ class TransactionLog:
         self._lease = lease
 
     # ------------------------------------------------------------------ writing
+
+    @clear
+    def adopt(self, account: str) -> None:
+        """What was written before there were several accounts was the keeper's: it is this one's from here on."""
+        with Session(self._writer) as session, session.begin():
+            session.execute(sa.update(IntentRow).where(IntentRow.account == "").values(account=account))
 
     @clear
     def record_attempt(self, intent: Intent, attempt: Attempt, why: str = "") -> Intent:
@@ -99,22 +105,25 @@ class TransactionLog:
     # ------------------------------------------------------------------ reading
 
     @clear
-    def open_intents(self) -> tuple[Intent, ...]:
-        """Intents whose end is not known, oldest first: what a crash, a lost reply or a reorganisation left behind."""
-        return self._intents(IntentRow.state.in_(OPEN))
+    def open_intents(self, account: str | None = None) -> tuple[Intent, ...]:
+        """Intents whose end is not known, oldest first: what a crash, a lost reply or a reorganisation left behind.
+
+        Of one account, here and below, or of all.
+        """
+        return self._intents(IntentRow.state.in_(OPEN), _by(account))
 
     @clear
-    def mined_intents(self) -> tuple[tuple[Intent, Outcome], ...]:
+    def mined_intents(self, account: str | None = None) -> tuple[tuple[Intent, Outcome], ...]:
         """Intents that are mined and not final yet, newest first, each with its outcome."""
         with Session(self._engine) as session:
             rows = session.scalars(
-                sa.select(IntentRow).where(IntentRow.state == State.MINED).order_by(IntentRow.id.desc())
+                sa.select(IntentRow).where(IntentRow.state == State.MINED, _by(account)).order_by(IntentRow.id.desc())
             ).all()
             found = ((_intent(session, row), _outcome_of(session, row)) for row in rows)
             return tuple((intent, outcome) for intent, outcome in found if outcome is not None)
 
     @clear
-    def given_up(self, since_block: int) -> tuple[Intent, ...]:
+    def given_up(self, since_block: int, account: str | None = None) -> tuple[Intent, ...]:
         """Intents that ended without being mined though something was signed after a block: it may turn up still.
 
         Not those whose very transaction a later intent has.
@@ -122,12 +131,12 @@ class TransactionLog:
         later = aliased(AttemptRow)
         shared = sa.exists().where(later.tx_hash == AttemptRow.tx_hash, later.intent_id > AttemptRow.intent_id)
         signed = sa.select(AttemptRow.intent_id).where(AttemptRow.block_number > since_block, ~shared)
-        return self._intents(IntentRow.state == State.ENDED, IntentRow.id.in_(signed))
+        return self._intents(IntentRow.state == State.ENDED, IntentRow.id.in_(signed), _by(account))
 
     @clear
-    def next_nonce(self) -> int:
-        """One more than the newest nonce that the keeper has seen mined; 0 when there is none."""
-        newest = sa.select(sa.func.max(IntentRow.id)).where(_TAKEN).scalar_subquery()
+    def next_nonce(self, account: str) -> int:
+        """One more than the newest nonce of an account that was seen mined; 0 when there is none."""
+        newest = sa.select(sa.func.max(IntentRow.id)).where(_TAKEN, _by(account)).scalar_subquery()
         with Session(self._engine) as session:
             used = session.scalar(sa.select(sa.func.max(AttemptRow.nonce)).where(AttemptRow.intent_id == newest))
         return 0 if used is None else used + 1
@@ -163,7 +172,7 @@ class TransactionLog:
                 self._lease.require(session)
             yield session
 
-    def _plan(self, session: Session, decision_id: int, call: Call, fee_ceiling: int) -> Intent:
+    def _plan(self, session: Session, decision_id: int, call: Call, account: str, fee_ceiling: int) -> Intent:
         """A new intent, not committed yet."""
         row = IntentRow(
             decision_id=decision_id,
@@ -172,6 +181,7 @@ class TransactionLog:
             data=call.data,
             state=State.PLANNED,
             fee_ceiling=str(fee_ceiling),
+            account=account,
         )
         session.add(row)
         session.flush()
@@ -203,9 +213,20 @@ class TransactionLog:
             return tuple(_intent(session, row) for row in session.scalars(query).all())
 
 
+def _by(account: str | None) -> sa.ColumnElement[bool]:
+    return sa.true() if account is None else IntentRow.account == account
+
+
 def _intent(session: Session, row: IntentRow) -> Intent:
-    call = Call(row.purpose, row.target, row.data)
-    return Intent(row.id, row.decision_id, call, _attempts(session, row.id), State(row.state), int(row.fee_ceiling))
+    return Intent(
+        id=row.id,
+        decision_id=row.decision_id,
+        call=Call(row.purpose, row.target, row.data),
+        attempts=_attempts(session, row.id),
+        state=State(row.state),
+        fee_ceiling=int(row.fee_ceiling),
+        account=row.account,
+    )
 
 
 def _attempts(session: Session, intent_id: int) -> tuple[Attempt, ...]:

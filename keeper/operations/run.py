@@ -15,6 +15,7 @@ from keeper.chain.signer import RemoteSigner
 from keeper.config import Settings
 from keeper.errors import ConfigError
 from keeper.execution.database import dry_run_url
+from keeper.execution.journal import Journal
 from keeper.execution.orders import Orders
 from keeper.execution.records import Record
 from keeper.operations.quote_server import serving_quotes
@@ -52,7 +53,7 @@ def run_keeper(
             orders,
             settings.kill_levels,
             settings.policy.margin_tolerance,
-            None if dry_run else _twin(session),
+            None if dry_run else _twin(session, journal),
         )
         lease = None if dry_run else opened.enter_context(closing(session.lease()))
         watch = None if once else opened.enter_context(watching(session, settings))
@@ -89,7 +90,7 @@ def _relay(settings: Settings) -> Connection | None:
     return Connection(settings.relay_url, timeout=settings.rpc_timeout_seconds) if settings.relay_url else None
 
 
-def _twin(session: Session) -> GuardianTwin | None:
+def _twin(session: Session, journal: Journal) -> GuardianTwin | None:
     """With the guardian's key where one is configured: a key that does not open, or is no guardian's, is an error now
     and not when it is needed.
 
@@ -102,7 +103,7 @@ def _twin(session: Session) -> GuardianTwin | None:
     path = accounts.keystore_path(settings.guardian_keystore)
     account = accounts.unlock(path, settings.guardian_passphrase_file, environment={})  # which is the keeper's
     require_role(session, account.address, "CircuitBreaker", Role.GUARDIAN, NO_GUARDIAN)
-    return GuardianTwin(session.connection, session.deployment, account)
+    return GuardianTwin(session.connection, session.deployment, account, settings.policy, journal)
 
 
 def _require_multicall(session: Session) -> None:

@@ -25,8 +25,8 @@ _LOG = logging.getLogger(__name__)
 class Twin(Protocol):
     """The kill switch on chain."""
 
-    def stop(self, block: Header) -> None:
-        """Stop new business on chain unless it is stopped. Raises nothing."""
+    def follow(self, *, stops: bool, block: Header) -> None:
+        """See to what it has sent; with `stops`, stop new business on chain unless it is stopped. Raises nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,11 @@ class Guard:
         """An unexpected error, or a transaction that failed, at this block. Raises JournalError."""
         self._orders.count_error(block.timestamp)
 
+    def tell_twin(self, block: Header) -> None:
+        """At each block, reviewed or not: what it has sent must get there. Raises JournalError."""
+        if self._twin is not None:
+            self._twin.follow(stops=any(entry.cause in ON_CHAIN for entry in self.standing()), block=block)
+
     def review(self, block: Header, snapshot: Snapshot) -> Verdict:
         """Look at the vault after a block, before anything is sent; trips that last are written as orders first.
 
@@ -105,7 +110,8 @@ class Guard:
             _LOG.error("block %d: kill switch (%s): %s: %s", block.number, trip.cause, trip.order, trip.reason)
             if trip.lasts:
                 self._orders.give(trip.order, trip.reason, trip.cause)
-        self._tell_twin(block)
+        if fresh:
+            self.tell_twin(block)
         now = [f"kill switch ({trip.cause}): {trip.reason}" for trip in fresh if trip.order is Order.PAUSE]
         paused = self.paused()
         return Verdict(paused or "; ".join(now), fresh)
@@ -136,10 +142,6 @@ class Guard:
             return 0.0  # the governor has just unlatched it
         price = (max(snapshot.assessment.nav_bid, 0) + _VIRTUAL) * WAD // (snapshot.vault.effective_supply + _VIRTUAL)
         return max(0.0, 1.0 - price / int(highest.value))
-
-    def _tell_twin(self, block: Header) -> None:
-        if self._twin is not None and any(entry.cause in ON_CHAIN for entry in self.standing()):
-            self._twin.stop(block)
 
 
 def _who(entry: Entry) -> str:

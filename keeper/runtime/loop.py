@@ -94,6 +94,7 @@ class Keeper:
         self._guard, self._watch, self._lease, self._desk = guard, watch, lease, desk
         if lease is not None:
             journal.fenced_by(lease)
+        journal.adopt(account.address)
         self._stopped = threading.Event()
         self._executor = Executor(
             connection,
@@ -166,12 +167,14 @@ class Keeper:
             return None
         if self._watch is not None:
             self._watch.begins(block)
+        if self._guard is not None:
+            self._guard.tell_twin(block)
         self._tell_ended(in_flight, block)
         if not in_flight and not paused and not self._is_withheld:
             block, in_flight = self._do_duties(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
-        self._open = self._journal.open_intents()
+        self._open = self._journal.open_intents(self._account.address)
         if self._watch is not None:
             vitals, standing = (self._guard.vitals, self._guard.standing()) if self._guard else (None, ())
             self._watch.done(block, record, record.snapshot, vitals, standing, self._open)
@@ -232,6 +235,7 @@ class Keeper:
             self._policy,
             snapshot,
             call,
+            account=self._account.address,
             timestamp=snapshot.timestamp,
             brief=brief,
             fee_ceiling=fee_ceiling(decision, self._policy, snapshot),
@@ -288,6 +292,7 @@ class Keeper:
                 self._policy,
                 None,
                 duty.call,
+                account=self._account.address,
                 timestamp=block.timestamp,
                 kind=duty.kind,
                 fee_ceiling=duty_ceiling(duty.kind),
@@ -296,7 +301,7 @@ class Keeper:
             self._tell(intent, outcome, block)
             self._show_life()
             if outcome is None:
-                return block, self._journal.open_intents()
+                return block, self._journal.open_intents(self._account.address)
             if outcome.result is Result.CONFIRMED:
                 del self._duty_told[self._key_of(duty)]
             block = self._connection.header()

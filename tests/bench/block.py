@@ -118,7 +118,7 @@ def _keeper(vault: VaultOnFork, connection: Connection, decide: Callable[..., De
 def _warm_up(journal: Journal) -> None:
     """SQLAlchemy compiles a statement when it is first used: a keeper that has traded before has that behind it."""
     before = Decision(0, "0x", Action.TRADE, "for the benchmark")
-    _, intent = journal.record_action(before, _POLICY, None, Call("warm up", "0x", b""), timestamp=0)
+    _, intent = journal.record_action(before, _POLICY, None, Call("warm up", "0x", b""), account="0x", timestamp=0)
     intent = journal.record_attempt(intent, Attempt(0, "0x", b"", 1, 1))
     journal.record_outcome(journal.record_state(intent, State.SENT), Outcome(Result.SUPERSEDED))
 

@@ -62,7 +62,12 @@ def _parts(vault: VaultOnFork, journal: Journal) -> list[Row]:
 
     def write() -> None:
         journal.record_action(
-            replace(decision, block_number=next(blocks)), _POLICY, snapshot, call, timestamp=snapshot.timestamp
+            replace(decision, block_number=next(blocks)),
+            _POLICY,
+            snapshot,
+            call,
+            account=address,
+            timestamp=snapshot.timestamp,
         )
 
     stages = {

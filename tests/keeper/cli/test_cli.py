@@ -42,7 +42,7 @@ def recorded(vault, action=Action.TRADE):
     )
     journal = Journal("sqlite:///keel.sqlite")
     call = Call("rebalance 0", vault.deployment.address("Vault"), b"\x01")
-    _, intent = journal.record_action(decision, Policy(), snapshot, call, timestamp=snapshot.timestamp)
+    _, intent = journal.record_action(decision, Policy(), snapshot, call, account="0x01", timestamp=snapshot.timestamp)
     intent = journal.record_attempt(intent, Attempt(0, "0xaa", b"\x02", 1, 1))
     journal.record_outcome(intent, Outcome(Result.CONFIRMED, "", "0xaa", 26_450_001, "0xbb", 912_345, 1))
     journal.close()

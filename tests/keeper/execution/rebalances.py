@@ -17,7 +17,13 @@ def an_intent(vault, journal, leg=BUY_20, deltas=(), fee_ceiling=FEE_FLOOR):
     decision = Decision(snapshot.block_number, snapshot.block_hash, Action.TRADE, "for the test", (leg,), deltas)
     call = rebalance_call(vault.deployment, decision, POLICY, snapshot)
     return journal.record_action(
-        decision, POLICY, snapshot, call, timestamp=snapshot.timestamp, fee_ceiling=fee_ceiling
+        decision,
+        POLICY,
+        snapshot,
+        call,
+        account=vault.keeper.address,
+        timestamp=snapshot.timestamp,
+        fee_ceiling=fee_ceiling,
     )
 
 

@@ -43,6 +43,7 @@ from keeper.execution.states import State
 BLOCK = "0x" + "ab" * 32
 POLICY = Policy()
 CALL = Call("rebalance 7", "0x01", b"\x12\x34")
+KEEPER, POSTER = "0xkeeper", "0xposter"
 
 uints = st.integers(0, 2**256 - 1)
 ints = st.integers(-(2**255), 2**255 - 1)
@@ -211,7 +212,7 @@ def test_a_record_that_was_changed_is_not_intact(tmp_path, journal, column):
 
 def test_a_transaction_leads_to_its_decision(journal):
     journal.record_decision(a_decision(99), POLICY, None, timestamp=0)
-    record, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    record, intent = journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0)
     journal.record_attempt(intent, Attempt(3, "0xaa", b"\x02", 1, 1))
 
     assert journal.record_of_transaction("0xaa") == record
@@ -258,7 +259,7 @@ def test_the_last_rebalance_is_the_newest_hedge_that_succeeded(journal):
 
 
 def test_an_intent_is_open_until_its_outcome(journal):
-    decision, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    decision, intent = journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0)
     attempt = Attempt(nonce=3, tx_hash="0xaa", raw=b"\x02", max_fee=2**70, priority_fee=1)
 
     intent = journal.record_attempt(intent, attempt)
@@ -273,16 +274,16 @@ def test_an_intent_is_open_until_its_outcome(journal):
 
 
 def test_a_decision_that_is_acted_on_again_keeps_its_record_and_gets_a_new_intent(journal):
-    first, _ = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    first, _ = journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0)
 
-    second, _ = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    second, _ = journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0)
 
     assert second == first
     assert len(journal.transactions_of(first.id)) == 2
 
 
-def a_signed_intent(journal, nonce=3, block_number=100):
-    _, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+def a_signed_intent(journal, nonce=3, block_number=100, account=KEEPER):
+    _, intent = journal.record_action(a_decision(), POLICY, None, CALL, account=account, timestamp=0)
     attempt = Attempt(nonce, f"0x{nonce:02x}{intent.id:02x}", b"\x02", 10**9, 1, block_number)
     return journal.record_attempt(intent, attempt)
 
@@ -291,7 +292,7 @@ MINED = Outcome(Result.CONFIRMED, "", "0xaa", 101, BLOCK, 900_000, 10**9)
 
 
 def test_a_step_that_the_states_do_not_have_is_refused(journal):
-    _, intent = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    _, intent = journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0)
 
     with pytest.raises(JournalError, match="rebalance 7 is planned and cannot become mined"):
         journal.record_outcome(intent, MINED)
@@ -326,20 +327,42 @@ def test_what_a_reorganisation_takes_away_is_open_again_and_its_history_is_kept(
 
 
 def test_the_next_nonce_follows_the_newest_that_was_mined(journal):
-    assert journal.next_nonce() == 0
+    assert journal.next_nonce(KEEPER) == 0
     journal.record_outcome(a_signed_intent(journal, nonce=6), MINED)
     final = journal.record_outcome(a_signed_intent(journal, nonce=7), MINED)
     journal.record_state(final, State.FINAL)
     journal.record_outcome(a_signed_intent(journal, nonce=9), Outcome(Result.SUPERSEDED))
 
-    assert journal.next_nonce() == 8
+    assert journal.next_nonce(KEEPER) == 8
+
+
+def test_each_account_has_nonces_and_open_calls_of_its_own(journal):
+    mined = journal.record_outcome(a_signed_intent(journal, nonce=7), MINED)
+    given_up = journal.record_outcome(a_signed_intent(journal, nonce=8), Outcome(Result.SUPERSEDED))
+    post = a_signed_intent(journal, nonce=2, account=POSTER)
+
+    assert (journal.next_nonce(KEEPER), journal.next_nonce(POSTER)) == (8, 0)
+    assert (journal.open_intents(KEEPER), journal.open_intents(POSTER)) == ((), (post,))
+    assert (journal.mined_intents(KEEPER), journal.mined_intents(POSTER)) == (((mined, MINED),), ())
+    assert (journal.given_up(95, KEEPER), journal.given_up(95, POSTER)) == ((given_up,), ())
+    assert journal.open_intents() == (post,)
+
+
+def test_a_hedge_is_done_with_whatever_becomes_of_a_post(journal):
+    journal.record_decision(a_decision(100, action=Action.HOLD), POLICY, None, timestamp=0)
+
+    journal.record_action(a_decision(), POLICY, None, CALL, account=POSTER, timestamp=0, kind=Kind.POST)
+
+    assert journal.is_done_with(100)
+    journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0, kind=Kind.HEARTBEAT)
+    assert not journal.is_done_with(100)
 
 
 def test_what_was_given_up_is_looked_for_unless_its_transaction_is_another_intents_by_now(journal):
     old = journal.record_outcome(a_signed_intent(journal, nonce=1, block_number=90), Outcome(Result.SUPERSEDED))
     recent = journal.record_outcome(a_signed_intent(journal, nonce=2), Outcome(Result.SUPERSEDED))
     refused = journal.record_outcome(a_signed_intent(journal, nonce=3), Outcome(Result.REFUSED))
-    _, again = journal.record_action(a_decision(), POLICY, None, CALL, timestamp=0)
+    _, again = journal.record_action(a_decision(), POLICY, None, CALL, account=KEEPER, timestamp=0)
     journal.record_attempt(again, refused.attempts[0])
 
     assert journal.given_up(since_block=95) == (recent,)
@@ -461,7 +484,7 @@ def test_what_operate_md_deletes_is_decisions_to_hold_that_are_old(tmp_path, jou
     days = 86_400
     journal.record_decision(a_decision(1), POLICY, None, timestamp=0)
     journal.record_decision(a_decision(2, action=Action.REFUSE), POLICY, None, timestamp=0)
-    journal.record_action(a_decision(3, action=Action.TRADE), POLICY, None, CALL, timestamp=0)
+    journal.record_action(a_decision(3, action=Action.TRADE), POLICY, None, CALL, account=KEEPER, timestamp=0)
     journal.record_decision(a_decision(4), POLICY, None, timestamp=11 * days)
     journal.record_decision(a_decision(5), POLICY, None, timestamp=100 * days)
     text = (Path(__file__).parents[3] / "docs" / "operate.md").read_text()

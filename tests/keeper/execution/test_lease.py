@@ -18,6 +18,7 @@ from keeper.execution.states import State
 CHAIN, VAULT, SECONDS = 1, "0x" + "11" * 20, 30.0
 DECISION = Decision(100, "0x" + "ab" * 32, Action.TRADE, "for the test")
 CALL = Call("rebalance 7", "0x01", b"\x12")
+KEEPER = "0xkeeper"
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def expire(url):
 
 
 def an_action(journal):
-    return journal.record_action(DECISION, Policy(), None, CALL, timestamp=0)[1]
+    return journal.record_action(DECISION, Policy(), None, CALL, account=KEEPER, timestamp=0)[1]
 
 
 def test_the_first_acts_and_the_second_stands_by(url, make_lease):
@@ -166,7 +167,7 @@ def write_a_decision(journal, intent):
 
 
 def plan(journal, intent):
-    journal.record_action(DECISION, Policy(), None, CALL, timestamp=0)
+    journal.record_action(DECISION, Policy(), None, CALL, account=KEEPER, timestamp=0)
 
 
 def sign(journal, intent):

@@ -18,7 +18,7 @@ from keeper.execution.database import make_engine, parse_url
 from keeper.execution.executor import Executor
 from keeper.execution.journal import Journal
 from keeper.execution.migrate import upgrade
-from keeper.execution.migrations.versions import r0001_journal, r0002_states, r0003_two_machines
+from keeper.execution.migrations.versions import r0001_journal, r0002_states, r0003_two_machines, r0004_inputs
 from keeper.execution.orders import Orders
 from keeper.execution.records import FEE_FLOOR, Attempt, Call, Outcome, Result
 from keeper.execution.schema import REVISION, BalanceRow, Base, OrderRow, revisions
@@ -36,7 +36,8 @@ class Silent(Connection):
 DECISION = Decision(100, "0x" + "ab" * 32, Action.TRADE, "for the test")
 MINED = Outcome(Result.CONFIRMED, "", "0x01", 101, "0xcd", 900_000, 2**65)
 REFUSED = Outcome(Result.REFUSED, "margin: below initial")
-VERSIONS = (r0001_journal, r0002_states, r0003_two_machines)
+VERSIONS = (r0001_journal, r0002_states, r0003_two_machines, r0004_inputs)
+KEEPER = "0xkeeper"
 REVISIONS = tuple(version.revision for version in VERSIONS)
 
 
@@ -67,7 +68,8 @@ def earlier(today, at, revision):
 
 
 def an_intent(journal, nonce=None):
-    record, intent = journal.record_action(DECISION, Policy(), None, Call("rebalance 7", "0x01", b"\x12"), timestamp=0)
+    call = Call("rebalance 7", "0x01", b"\x12")
+    record, intent = journal.record_action(DECISION, Policy(), None, call, account=KEEPER, timestamp=0)
     if nonce is not None:
         intent = journal.record_attempt(intent, Attempt(nonce, f"0x0{nonce}", b"\x02\x03", 2**70, 5))
     return record, intent
@@ -111,6 +113,7 @@ def test_an_upgrade_keeps_every_transaction_and_what_is_known_of_it(old_url):
     assert signed.attempts == (Attempt(3, "0x03", b"\x02\x03", 2**70, 5),)
     assert signed.fee_ceiling == FEE_FLOOR
     assert journal.open_intents() == (planned, signed)
+    assert {one.account for one in (mined, refused, planned, signed)} == {""}
     assert record.decision == DECISION
     assert (record.brief, record.environment, journal.is_intact(record)) == (None, "", True)
     journal.close()
@@ -128,12 +131,26 @@ def test_what_an_earlier_version_had_signed_is_carried_out_once_after_the_upgrad
     url = earlier(f"sqlite:///{tmp_path / 'keel.sqlite'}", database_url, revision)
     upgrade(url)
     journal = Journal(url)
+    journal.adopt(vault.keeper.address)
 
     assert Executor(vault.connection, vault.keeper, journal, poll_seconds=0.01).reconcile() == ()
 
     [(_, outcome)] = journal.transactions_of(record.id)
     assert (outcome.result, outcome.tx_hash) == (Result.CONFIRMED, signed.attempts[0].tx_hash)
     assert rebalances.exposure(vault) == 20 * 10**18
+    journal.close()
+
+
+def test_what_was_written_before_there_were_accounts_is_the_keepers(old_url):
+    upgrade(old_url)
+    journal = Journal(old_url)
+
+    journal.adopt(KEEPER)
+    journal.adopt("0xnewkeeper")  # what has an account keeps it
+
+    assert len(journal.open_intents(KEEPER)) == 2
+    assert journal.open_intents("0xnewkeeper") == ()
+    assert journal.next_nonce(KEEPER) == 2
     journal.close()
 
 

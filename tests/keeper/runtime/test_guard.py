@@ -28,10 +28,14 @@ def orders(journal, tmp_path):
     opened.close()
 
 
+def a_twin(vault, journal):
+    return GuardianTwin(vault.connection, vault.deployment, account_of("guardian"), POLICY, journal)
+
+
 @pytest.fixture
-def make_guard(vault, orders):
+def make_guard(vault, journal, orders):
     def make(twin=False, **levels):
-        guardian = GuardianTwin(vault.connection, vault.deployment, account_of("guardian")) if twin else None
+        guardian = a_twin(vault, journal) if twin else None
         return Guard(
             vault.connection, vault.deployment, orders, KillLevels(**levels), POLICY.margin_tolerance, guardian
         )
@@ -53,8 +57,11 @@ def nonce(vault, role="keeper"):
 
 
 def reviewed(vault, guard, tampered=lambda snapshot: snapshot):
+    """As the loop does at a block."""
     snapshot = read_snapshot(vault.connection, vault.deployment, vault.keeper.address)
-    return guard.review(vault.connection.header(snapshot.block_hash), tampered(snapshot))
+    block = vault.connection.header(snapshot.block_hash)
+    guard.tell_twin(block)
+    return guard.review(block, tampered(snapshot))
 
 
 def with_initial(snapshot, wad):
