@@ -15,7 +15,6 @@ from keeper.execution.records import FEE_FLOOR, Kind
 _QUANTILE: Final = 1.645  # of the normal distribution at 95 %
 _ETHER: Final = UNDERLYINGS.index("ETH")  # what gas is paid in
 _OWED: Final = 25 * 10**16  # wei: enough for each of them at a base fee of 100 gwei
-
 _POST: Final = 2 * 10**16  # wei: 125 gwei for a slice; the surface may be two hours old before it stops business
 
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 from keeper.chain.sender import Sender
-from keeper.domain.series import UNDERLYINGS, Position
+from keeper.domain.series import UNDERLYINGS
 from keeper.domain.times import utc_minute, utc_second
-from keeper.domain.units import MINUTE, WAD, YEAR
-from keeper.errors import ConfigError, KeelError
+from keeper.domain.units import WAD, YEAR
 from keeper.market.option_chain import OptionChain, read_chain
-from keeper.market.vol_oracle import read_oracle
+from keeper.market.posting import PATIENCE, calibration_of, plans, require_young, wanted_slices, worth_at
 from keeper.operations.contracts import bind
 from keeper.operations.people import Ask, node_may_go
 from keeper.operations.session import Session, open_session
-from keeper.pricing.calibration import Calibration, calibrate
-from keeper.pricing.errors import PricingError
-from keeper.pricing.posting import Planned, half_spreads, plan, targets, threshold
+from keeper.pricing.calibration import Calibration
+from keeper.pricing.posting import Planned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +27,6 @@ if TYPE_CHECKING:
     from keeper.chain.rpc import Connection
     from keeper.config import Settings
     from keeper.domain.snapshot import VolSlice
-
-_NOTHING: Final = "Nothing was sent."
-_OLDEST: Final = 10 * MINUTE  # of quotes
-_PATIENCE: Final = 2 * MINUTE  # from the newest block until a post is mined
-_GAS: Final = 160_000  # of a post of a newer slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +88,8 @@ def calibrated(path: Path, now: int) -> tuple[OptionChain, Calibration]:
         KeelError: they are too old at the newest block's time ``now``, or no surface; or the file cannot be read.
     """
     chain = read_chain(path)
-    if abs(now - chain.quoted_at) > _OLDEST:
-        raise KeelError(
-            f"The quotes of {path} are of {utc_minute(chain.quoted_at)} UTC, the newest block of {utc_minute(now)}.",
-            kept=_NOTHING,
-            todo=f"Record them again: they may be {_OLDEST // MINUTE} minutes old.",
-        )
-    try:
-        return chain, calibrate(chain.quotes)
-    except PricingError as error:
-        raise ConfigError(f"{path} makes no surface: {error}.", kept=_NOTHING) from None
+    require_young(chain, str(path), now)
+    return chain, calibration_of(chain, str(path))
 
 
 def _post(
@@ -115,25 +100,15 @@ def _post(
     calibration: Calibration,
     also: Iterable[int],
 ) -> tuple[Row, ...]:
-    """Slices in force first: a new one is measured from them."""
     connection, deployment = session.connection, session.deployment
     block = connection.header()
-    known = {held.expiry for held in read_oracle(connection, deployment, underlying, block).held}
-    book = bind(connection.w3, deployment, "OptionBook").functions.live_book().call()
-    listed = {s.expiry for s in (Position.from_slot(slot).series for slot in book) if s.underlying == underlying}
-    earliest = max(block.timestamp, chain.quoted_at) + _PATIENCE
-    expiries = sorted(expiry for expiry in known | listed | set(also) if expiry > earliest)
-    expiries.sort(key=lambda expiry: expiry not in known)
-    wanted = targets(calibration.surface, half_spreads(calibration), chain.spot, chain.quoted_at, expiries)
-    stake, gas_price = _vega_at_stake(session), _usdc_per_gas(session)
+    wanted = wanted_slices(connection, deployment, underlying, chain, calibration, block, also)
+    worth = worth_at(connection, deployment, block)
 
     def send(call: Any, action: str) -> str | None:
         return sender.send(call, action)["transactionHash"].to_0x_hex() if sender is not None else None
 
-    def worth(target: VolSlice) -> int:
-        return threshold(target.half_spread, _GAS * gas_price, stake)
-
-    return post_slices(connection, deployment, underlying, wanted, _PATIENCE, worth, send)
+    return post_slices(connection, deployment, underlying, wanted, PATIENCE, worth, send)
 
 
 def post_slices(
@@ -155,42 +130,15 @@ def post_slices(
     rows = []
     for expiry, target in wanted.items():
         block = connection.header()
-        oracle = read_oracle(connection, deployment, underlying, block)
-        held = oracle.held_at(expiry)
-        planned = plan(oracle, expiry, target, block.timestamp, block.timestamp + patience, worth(target))
+        [(planned, held)] = plans(connection, deployment, underlying, {expiry: target}, worth, block, patience)
         transaction = None
         if (one := planned.post) is not None:
             call = bind(connection.w3, deployment, "VolOracle").functions.post(
                 underlying, expiry, one.theta, one.rho, one.phi, one.carry, one.half_spread
             )
             transaction = send(call, f"post the slice of {utc_second(expiry)}")
-        rows.append(Row(planned, held.posted if held else None, transaction))
+        rows.append(Row(planned, held, transaction))
     return tuple(rows)
-
-
-def _vega_at_stake(session: Session) -> float:
-    """What quotes may trade at once, USDC per 1.0 of volatility; 0 without a NAV, as while prices are stale: a surface
-    is posted all the same."""
-    from web3.exceptions import ContractLogicError
-
-    w3, deployment = session.connection.w3, session.deployment
-    capacity = bind(w3, deployment, "OptionBook").functions.budgets().call()[0] / WAD
-    try:
-        nav = bind(w3, deployment, "Vault").functions.assessment().call()[1] / WAD
-    except ContractLogicError:
-        return 0.0
-    return float(capacity * nav)
-
-
-def _usdc_per_gas(session: Session) -> float:
-    from web3.exceptions import ContractLogicError
-
-    oracle = bind(session.connection.w3, session.deployment, "PriceOracle").functions
-    try:
-        ether = oracle.read(UNDERLYINGS.index("ETH")).call()[0] / WAD
-    except ContractLogicError:
-        return 0.0
-    return float(session.connection.header().base_fee / WAD * ether)
 
 
 # ---------------------------------------------------------------- for people and programs
