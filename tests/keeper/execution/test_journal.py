@@ -245,7 +245,7 @@ def test_the_last_rebalance_is_the_newest_hedge_that_succeeded(journal):
     def a_call(block, gas, *, result=Result.CONFIRMED, kind=Kind.HEDGE, legs=1):
         leg = Leg(0, 0, 10**18, 10**18)
         decision = replace(a_decision(block), legs=(leg,) * legs)
-        _, intent = journal.record_action(decision, POLICY, None, CALL, timestamp=0, kind=kind)
+        _, intent = journal.record_action(decision, POLICY, None, CALL, account=KEEPER, timestamp=0, kind=kind)
         intent = journal.record_attempt(intent, Attempt(block, f"0x{block}", b"\x02", 1, 1))
         journal.record_outcome(intent, Outcome(result, "", f"0x{block}", block, BLOCK, gas, 1))
 
