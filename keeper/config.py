@@ -92,6 +92,7 @@ class AlertSettings(BaseModel):
     refused_seconds: Annotated[int, Field(ge=0)] = WatchLevels.refused_seconds
     stuck_seconds: Annotated[int, Field(ge=1)] = WatchLevels.stuck_seconds
     node_seconds: Annotated[int, Field(ge=1)] = WatchLevels.node_seconds
+    head_seconds: Annotated[int, Field(ge=30)] = WatchLevels.head_seconds
     stall_seconds: Annotated[int, Field(ge=10)] = WatchLevels.stall_seconds
 
     @property

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 0.1  # seconds, doubled each time
 _ALREADY_THERE: Final = ("already known", "already imported", "known transaction")  # what a send is refused with then
+_OWN_TIME: Final = ("anvil", "hardhat")
 _JITTER: Final = 0.1  # seconds at most, on top
 
 stamina.instrumentation.set_on_retry_hooks(())  # what comes of it is told once, at the end
@@ -78,6 +79,19 @@ class Connection:
     def chain_id(self) -> int:
         """As the node says, asked once."""
         return int(self.request("eth_chainId"), 16)
+
+    @functools.cached_property
+    def client(self) -> str:
+        """As the node calls itself, asked once; empty where it does not say."""
+        try:
+            return bounded(str(self.request("web3_clientVersion")), 60)
+        except RpcError:
+            return ""
+
+    @property
+    def has_own_time(self) -> bool:
+        """Whether it is a local chain, or a fork on one, whose blocks need not have the world's time."""
+        return self.client.lower().startswith(_OWN_TIME)
 
     def require_chain(self, chain_id: int) -> None:
         """

@@ -99,6 +99,7 @@ class WatchLevels:
         refused_seconds: For which the keeper may refuse to act without an order: a block or two is nothing.
         stuck_seconds: For which a transaction may be without an end.
         node_seconds: Without a block that could be dealt with.
+        head_seconds: That the newest block may be old by this machine's clock; decisions know chain time only.
         stall_seconds: Without a round of the loop: `/health` says 503.
     """
 
@@ -108,6 +109,7 @@ class WatchLevels:
     refused_seconds: int = 60
     stuck_seconds: int = 180
     node_seconds: int = 120
+    head_seconds: int = 300
     stall_seconds: int = 180
 
 

@@ -35,7 +35,6 @@ BEHIND: Final = 90  # seconds without a block: seven slots of mainnet's
 HEADS_APART: Final = 3  # blocks: nodes hear of a block at different times
 RUNWAY: Final = 100  # rebalances that the keeper's ether should pay for
 _AGAIN: Final = "Mend what it says and examine it again; if nothing is wrong with it, report it."
-_OWN_TIME: Final = ("anvil", "hardhat")  # clients whose chains have a time of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,10 @@ def examine(settings: Settings, compare: Sequence[str] = (), clock: Callable[[],
         return [*found, Finding("node", False, error.what, error.todo or _AGAIN)]
     found.append(
         Finding(
-            "node", True, f"chain {connection.chain_id}, block {head.number}, {_client(connection)}, {connection.label}"
+            "node", True, f"chain {connection.chain_id}, block {head.number}, {connection.client}, {connection.label}"
         )
     )
-    found.append(_checked("clock", lambda: clock_finding(clock() - head.timestamp, _client(connection))))
+    found.append(_checked("clock", lambda: clock_finding(clock() - head.timestamp, connection.has_own_time)))
     urls = [*settings.rpc_url.split(), *compare]
     first, *others = (Connection(url, timeout=settings.rpc_timeout_seconds) for url in urls)
     found.append(_checked("other nodes", lambda: agreement_finding(first, others)))
@@ -172,14 +171,14 @@ def _others_may_read(path: Path) -> bool:
     return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
-def clock_finding(behind: float, client: str) -> Finding:
+def clock_finding(behind: float, has_own_time: bool) -> Finding:
     """Whether this machine's clock and the chain's agree.
 
     Args:
         behind: Seconds from the newest block to this machine's now.
-        client: As the node calls itself.
+        has_own_time: Of the chain: it is a local one.
     """
-    if client.lower().startswith(_OWN_TIME):
+    if has_own_time:
         return Finding("clock", True, f"a local chain has its own time: its newest block is {behind:.0f} s old")
     if behind < -AHEAD:
         what = f"the newest block is {-behind:.0f} s ahead of this machine's clock"
@@ -191,10 +190,6 @@ def clock_finding(behind: float, client: str) -> Finding:
 
 
 # ---------------------------------------------------------------- nodes
-
-
-def _client(connection: Connection) -> str:
-    return str(connection.request("web3_clientVersion"))[:60]
 
 
 def agreement_finding(first: Connection, others: Sequence[Connection]) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -27,7 +28,8 @@ def watching(session: Session, settings: Settings) -> Iterator[Watch]:
     """
     metrics = Metrics()
     supervisor = Supervisor(os.environ.get("NOTIFY_SOCKET", ""))
-    watch = Watch(session.connection, settings.alerts.levels, metrics, supervisor=supervisor)
+    world = None if session.connection.has_own_time else time.time
+    watch = Watch(session.connection, settings.alerts.levels, metrics, supervisor=supervisor, world=world)
     with ExitStack() as opened:
         if settings.alerts.urls or settings.alerts.escalation_urls:
             opened.enter_context(_alerting(watch, settings))

@@ -57,6 +57,7 @@ class Guard:
         self._connection, self._deployment, self._orders = connection, deployment, orders
         self._levels, self._margin_tolerance, self._twin = levels, margin_tolerance, twin
         self.vitals: Vitals | None = None  # of the last review
+        self.blind = ""  # why that could not compute
 
     # ------------------------------------------------------------------ orders
 
@@ -94,7 +95,7 @@ class Guard:
             JournalError: orders cannot be read or written.
             RpcUnavailableError: the node has gone.
         """
-        self.vitals = None
+        self.vitals, self.blind = None, ""
         try:
             self.vitals = self._vitals(block, snapshot)
             tripped = trips(self.vitals, self._levels, self._margin_tolerance)
@@ -102,8 +103,8 @@ class Guard:
             raise
         except Exception as error:  # whatever it is: a switch that cannot compute counts as tripped
             _LOG.exception("block %d: the kill switch cannot compute", block.number)
-            reason = f"the kill switch cannot compute: {type(error).__name__}: {error}"
-            tripped = (Trip(Cause.BLIND, Order.PAUSE, reason, lasts=False),)
+            self.blind = f"the kill switch cannot compute: {type(error).__name__}: {error}"
+            tripped = (Trip(Cause.BLIND, Order.PAUSE, self.blind, lasts=False),)
         known = {entry.cause for entry in self.standing()}
         fresh = tuple(trip for trip in tripped if trip.cause not in known)
         for trip in fresh:

@@ -176,8 +176,9 @@ class Keeper:
         self._seen = block.hash
         self._open = self._journal.open_intents(self._account.address)
         if self._watch is not None:
-            vitals, standing = (self._guard.vitals, self._guard.standing()) if self._guard else (None, ())
-            self._watch.done(block, record, record.snapshot, vitals, standing, self._open)
+            guard = self._guard
+            vitals, blind, standing = (guard.vitals, guard.blind, guard.standing()) if guard else (None, "", ())
+            self._watch.done(block, record, record.snapshot, vitals, standing, self._open, blind)
         return record
 
     def _stand_by(self, lease: Lease) -> None:

@@ -35,6 +35,7 @@ class Metrics:
         self.errors = Counter("keel_errors", "Unexpected errors and failed transactions", registry=r)
         self.node_errors = Counter("keel_node_errors", "Blocks or polls that a node did not answer", registry=r)
         self.reorgs = Counter("keel_reorgs", "Blocks that were dealt with and are not canonical any more", registry=r)
+        self.head_age = Gauge("keel_head_age_seconds", "Of the newest block, by this machine's clock", registry=r)
         self.leader = Gauge("keel_leader", "1 while this machine acts, 0 while it stands by", registry=r)
         self.in_flight = Gauge("keel_in_flight_seconds", "Age of the oldest transaction without an end", registry=r)
 
@@ -57,6 +58,7 @@ class Metrics:
         self.reduce_only = Gauge("keel_reduce_only", "1 while the vault takes no new business", registry=r)
         self.doubt = Gauge("keel_oracle_doubt", "1 while an oracle is in doubt", registry=r)
         self.unreadable = Gauge("keel_chain_unreadable", "1 while the vault cannot be read as a whole", registry=r)
+        self.blind = Gauge("keel_kill_switch_blind", "1 while the kill switch cannot compute", registry=r)
         self.mismatch = Gauge("keel_valuation_mismatch", "Keeper against chain, per unit of notional", registry=r)
         self.drawdown = Gauge("keel_drawdown_ratio", "Of the share price at bid from its highest", registry=r)
         self.ether = Gauge("keel_keeper_ether", "The keeper's", registry=r)
@@ -80,6 +82,7 @@ class Metrics:
                 counter.labels(label)
         self.block.set(math.nan)
         self.block_time.set(math.nan)
+        self.head_age.set(math.nan)
         self._forget()
 
     def see_snapshot(self, snapshot: Snapshot) -> None:
@@ -129,7 +132,7 @@ class Metrics:
         for plain in (
             *(self.share_price, self.margin_use, self.gap_headroom, self.idle, self.outside, self.in_flight),
             *(self.loss_budget, self.reduce_only, self.doubt, self.unreadable, self.mismatch, self.drawdown),
-            *(self.ether, self.gas_a_day, self.base_fee),
+            *(self.ether, self.gas_a_day, self.base_fee, self.blind),
         ):
             plain.set(math.nan)
         for order in Order:

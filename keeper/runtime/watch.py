@@ -51,6 +51,8 @@ class Watch:
         connection: Asked whether a block that was dealt with is still canonical.
         clock: Goes forward only: a host that sleeps or sets its clock does not look like a stall, or hide one.
         supervisor: systemd's, which restarts a process whose loop stalls.
+        world: This machine's clock, seconds since 1970, by which the newest block should be young: a single node that
+            follows from afar looks well otherwise. None on a chain with a time of its own.
     """
 
     def __init__(
@@ -60,9 +62,10 @@ class Watch:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         supervisor: Supervisor | None = None,
+        world: Callable[[], float] | None = None,
     ) -> None:
         self._connection, self._levels, self.metrics, self._clock = connection, levels, metrics, clock
-        self._supervisor = supervisor or Supervisor("")
+        self._supervisor, self._world = supervisor or Supervisor(""), world
         self._alerter: Alerter | None = None
         self._started = self._came_round = clock()
         self._block: Header | None = None
@@ -71,6 +74,8 @@ class Watch:
         self._outside_since: int | None = None
         self._unread_since: float | None = None
         self._refused_since: float | None = None
+        self._blind_since: float | None = None
+        self._blind = ""
         self._in_flight: dict[int, float] = {}
         self._lock = threading.Lock()  # of the events
         self._events: dict[str, tuple[float, Condition]] = {}
@@ -115,7 +120,7 @@ class Watch:
         self.metrics.block.set(block.number)
         self.metrics.block_time.set(block.timestamp)
         self.metrics.stand_by()
-        self._began_at = self._outside_since = self._unread_since = self._refused_since = None
+        self._began_at = self._outside_since = self._unread_since = self._refused_since = self._blind_since = None
         self._in_flight, self._standing, self._conditions = {}, (), ()
         self._publish()
 
@@ -149,8 +154,9 @@ class Watch:
         vitals: Vitals | None,
         standing: Sequence[Entry],
         in_flight: Sequence[Intent],
+        blind: str = "",
     ) -> None:
-        """A block has been dealt with."""
+        """A block has been dealt with; ``blind`` is why the kill switch could not compute."""
         metrics, now = self.metrics, self._clock()
         self._see_reorg(block)
         self._block, self._done_at, self._standing = block, now, tuple(standing)
@@ -163,11 +169,13 @@ class Watch:
             metrics.see_snapshot(snapshot)
             self._see_delta(snapshot)
         is_unread = snapshot is None and not in_flight
-        refuses = record.decision.action is Action.REFUSE and snapshot is not None and not standing
+        refuses = record.decision.action is Action.REFUSE and snapshot is not None and not (standing or blind)
         metrics.unreadable.set(is_unread)
         self._unread = record.decision.reason if is_unread else ""
         self._unread_since = _since(self._unread_since, is_unread, now)
         self._refused_since = _since(self._refused_since, refuses, now)
+        self._blind_since, self._blind = _since(self._blind_since, bool(blind), now), blind
+        metrics.blind.set(bool(blind))
         if vitals is not None:
             metrics.see_vitals(vitals)
         for order in Order:
@@ -248,11 +256,12 @@ class Watch:
             self._events = {key: event for key, event in self._events.items() if event[0] > now}
             found = [event for _, event in self._events.values()]
         found += [_stands(one) for one in self._standing if one.cause != "operator"]
+        found += self._of_head()
         for since in self._in_flight.values():
             if now - since >= self._levels.stuck_seconds:
                 what = f"A transaction has had no end for {now - since:.0f} s; nothing else is sent meanwhile."
                 found.append(Condition("stuck-transaction", Severity.CRITICAL, what))
-        if self._unread_since is not None and now - self._unread_since >= self._levels.refused_seconds:
+        if self._unread_since is not None and self._has_lasted(self._unread_since):
             what = f"The vault cannot be read and nothing is sent for {now - self._unread_since:.0f} s. {self._unread}"
             found.append(Condition("unreadable", Severity.CRITICAL, what[:_LONGEST]))
         if snapshot is not None and record is not None:
@@ -262,6 +271,19 @@ class Watch:
         self._conditions = tuple({one.key: one for one in found}.values())
         if self._alerter is not None:
             self._alerter.update(self._conditions)
+
+    def _of_head(self) -> list[Condition]:
+        """A node that goes on to bring blocks, but old ones: nobody else compares it with anything."""
+        if self._world is None or self._block is None:
+            return []
+        age = self._world() - self._block.timestamp
+        self.metrics.head_age.set(age)
+        if age < self._levels.head_seconds:
+            return []
+        what = (
+            f"Block {self._block.number} is the newest that the node has, and {age:.0f} s old by this machine's clock."
+        )
+        return [Condition("old-head", Severity.CRITICAL, what)]
 
     def _of_vault(self, snapshot: Snapshot, record: Record) -> list[Condition]:
         levels, chain, found = self._levels, snapshot.assessment, []
@@ -282,11 +304,17 @@ class Watch:
                 f" {record.decision.action}: {record.decision.reason}"
             )
             found.append(Condition("missed-hedge", Severity.CRITICAL, what[:_LONGEST]))
-        since_then = self._refused_since
-        if since_then is not None and self._clock() - since_then >= levels.refused_seconds:
+        if self._has_lasted(self._refused_since):
             what = f"The keeper refuses to act: {record.decision.reason}"
             found.append(Condition("refusing", Severity.WARNING, what[:_LONGEST]))
+        if self._has_lasted(self._blind_since):
+            what = f"Nothing is sent and no quote is signed: {self._blind}"
+            found.append(Condition("kill-switch-blind", Severity.CRITICAL, what[:_LONGEST]))
         return found
+
+    def _has_lasted(self, since: float | None) -> bool:
+        """For longer than a block or two."""
+        return since is not None and self._clock() - since >= self._levels.refused_seconds
 
 
 def _since(since: float | None, holds: bool, now: float) -> float | None:
@@ -295,7 +323,7 @@ def _since(since: float | None, holds: bool, now: float) -> float | None:
     return now if since is None else since
 
 
-_OF_VAULT: Final = ("low-gas", "margin-headroom", "missed-hedge", "refusing")
+_OF_VAULT: Final = ("low-gas", "margin-headroom", "missed-hedge", "refusing", "kill-switch-blind")
 
 
 def _stands(entry: Entry) -> Condition:

@@ -61,6 +61,23 @@ def test_a_read_is_tried_again_when_the_node_is_busy():
     assert len(requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("answer", "client", "has_own_time"),
+    [
+        ({"result": "anvil/v1.4.4"}, "anvil/v1.4.4", True),
+        ({"result": "HardhatNetwork/2.26.0"}, "HardhatNetwork/2.26.0", True),
+        ({"result": "Geth/v1.16.7-stable"}, "Geth/v1.16.7-stable", False),
+        ({"result": "x\n" * 100}, "x " * 30 + "...", False),
+        ({"error": {"code": -32601, "message": "the method does not exist"}}, "", False),
+    ],
+)
+def test_a_local_chain_is_known_by_what_its_node_calls_itself(answer, client, has_own_time):
+    with a_node((200, answer)) as (url, _):
+        connection = Connection(url)
+
+        assert (connection.client, connection.has_own_time) == (client, has_own_time)
+
+
 def test_a_send_is_not_tried_again():
     """Fault 2: a reply that was lost says nothing about the transaction."""
     with a_node((503, "busy")) as (url, requests), pytest.raises(RpcUnavailableError):

@@ -74,6 +74,7 @@ def test_the_rules_and_the_keepers_own_levels_agree():
     assert by_name["MarginHeadroom"].endswith(f"> {WatchLevels.margin_use}")
     assert by_name["MissedHedge"].endswith(f"> {WatchLevels.missed_hedge_seconds}")
     assert by_name["StuckTransaction"].endswith(f"> {WatchLevels.stuck_seconds}")
+    assert by_name["OldHead"].endswith(f"> {WatchLevels.head_seconds}")
     assert by_name["KeeperStalled"].endswith(f"> {WatchLevels.stall_seconds}")
 
 

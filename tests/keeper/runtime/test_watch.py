@@ -16,6 +16,7 @@ from keeper.errors import ConfigError
 from keeper.execution.orders import Entry, Orders
 from keeper.execution.records import Call, Intent, Kind, Record, Result
 from keeper.hedging.decide import decide as decide_hedge
+from keeper.runtime import guard
 from keeper.runtime.alerts import Channel, Condition, Message, Severity
 from keeper.runtime.channels import Channels
 from keeper.runtime.guard import Guard
@@ -45,7 +46,9 @@ def watch(clock):
     return Watch(Connection("http://127.0.0.1:1"), WatchLevels(), Metrics(), clock)
 
 
-def seen(watch, snapshot, *, standing=(), in_flight=(), action=Action.HOLD, reason="for the test", readable=True):
+def seen(
+    watch, snapshot, *, standing=(), in_flight=(), action=Action.HOLD, reason="for the test", readable=True, blind=""
+):
     """A block that was dealt with."""
     decision = Decision(snapshot.block_number, snapshot.block_hash, action, reason)
     header = Header(snapshot.block_number, snapshot.block_hash, snapshot.timestamp, snapshot.base_fee_wei)
@@ -53,7 +56,7 @@ def seen(watch, snapshot, *, standing=(), in_flight=(), action=Action.HOLD, reas
         *(1, Kind.HEDGE, header.number, header.hash, header.timestamp, decision, Policy(), snapshot, "0x00"),
     )
     watch.begins(header)
-    watch.done(header, record, snapshot if readable else None, None, standing, in_flight)
+    watch.done(header, record, snapshot if readable else None, None, standing, in_flight, blind)
     return set(watch.health().conditions)
 
 
@@ -179,6 +182,41 @@ def test_a_keeper_that_is_ordered_to_refuse_need_not_say_so(watch, clock):
         assert seen(watch, make_snapshot(), action=Action.REFUSE, standing=[by_hand]) == set()
 
 
+def test_a_kill_switch_that_stays_blind_is_critical_until_it_sees_again(watch, clock):
+    """Fault 19: nothing is hedged meanwhile, and no order stands that would say so."""
+    snapshot = make_snapshot()
+    blind = {"action": Action.REFUSE, "reason": "kill switch (blind)", "blind": "it cannot compute: KeyError: 7"}
+    assert seen(watch, snapshot, **blind) == set()
+    assert value(watch, "keel_kill_switch_blind") == 1
+    clock.now += 60
+    assert seen(watch, snapshot, **blind) == {"kill-switch-blind"}
+    assert severity(watch, "kill-switch-blind") is Severity.CRITICAL
+    assert "KeyError: 7" in text_of(watch, "kill-switch-blind")
+    assert seen(watch, snapshot) == set()
+    assert value(watch, "keel_kill_switch_blind") == 0
+
+
+def test_a_node_that_brings_old_blocks_is_told_by_this_machines_clock():
+    """Fault 7: with one node there is no other to compare it with."""
+    snapshot, behind = make_snapshot(), Clock()
+    watch = Watch(
+        Connection("http://127.0.0.1:1"), WatchLevels(), Metrics(), world=lambda: snapshot.timestamp + behind.now
+    )
+    behind.now = 299.0
+    assert seen(watch, snapshot) == set()
+    behind.now = 3_600.0
+    assert seen(watch, snapshot) == {"old-head"}
+    assert severity(watch, "old-head") is Severity.CRITICAL
+    assert value(watch, "keel_head_age_seconds") == 3_600
+    assert seen(watch, at(snapshot, 3_590)) == set()
+
+
+def test_a_chain_with_a_time_of_its_own_is_not_compared_with_this_machines_clock(watch):
+    """Practice forks and tests: their blocks are of another year."""
+    assert seen(watch, make_snapshot()) == set()
+    assert math.isnan(value(watch, "keel_head_age_seconds"))
+
+
 def test_a_vault_that_stays_unreadable_is_told(watch, clock):
     """Fault 10."""
     snapshot = make_snapshot()
@@ -249,6 +287,19 @@ def test_the_loop_tells_the_chains_numbers(vault, watched):
     assert value(watch, "keel_drawdown_ratio") == pytest.approx(0, abs=0.01)
     assert value(watch, "keel_block_seconds_count") == 1
     assert watch.health().block == block["number"]
+
+
+def test_the_loop_tells_that_the_kill_switch_is_blind(vault, watched, clock, monkeypatch):
+    """Fault 19."""
+    keeper, watch = watched
+    monkeypatch.setattr(guard, "value", None)
+
+    keeper.tick()
+    clock.now += 60
+    vault.market.step(SPOT)
+    keeper.tick()
+
+    assert watch.health().conditions == ("kill-switch-blind",)
 
 
 def test_a_block_that_was_dealt_with_and_is_gone_is_a_reorganisation(vault, watched):
