@@ -18,13 +18,14 @@ from pathlib import Path
 import pytest
 
 from keeper.domain.decision import Action
+from keeper.domain.units import HOUR
 from keeper.execution.journal import Journal
 from keeper.execution.rehearsal import BLOCK_TIME
-from keeper.operations.options import post_vol
+from keeper.simulation.demo.poster import Poster
 from keeper.simulation.fork import Fork
 from tests.faults.machines import Machine
 from tests.faults.seeds import IS_LONG
-from tests.keeper.vault_on_fork import ETH, SPOT, VOL, vault_on_fork
+from tests.keeper.vault_on_fork import SPOT, VOL, vault_on_fork
 
 BLOCKS = int(os.environ.get("KEEL_MEMORY_BLOCKS", "20000" if IS_LONG else "300"))
 WARM_UP = max(BLOCKS // 10, 150)  # the solver is compiled or loaded, caches fill, the allocator has its pools
@@ -49,15 +50,26 @@ def resident(machine):
     return int(Path(f"/proc/{machine.process.pid}/statm").read_text().split()[1]) * PAGE
 
 
+def price_at(number):
+    return SPOT * (1 + SWING * math.sin(2 * math.pi * (number - number % MOVES_EVERY) / PERIOD))
+
+
 def next_block(vault, number):
     if number % MOVES_EVERY == 0:
-        vault.market.step(SPOT * (1 + SWING * math.sin(2 * math.pi * number / PERIOD)))
+        vault.market.step(price_at(number))
     else:
         vault.market.warp(BLOCK_TIME)
     if number % POSTS_EVERY == POSTS_EVERY - 1:
-        expiries = {slot >> 215 & 0xFFFFFFFF for slot in vault.read("OptionBook", "live_book")}
-        for expiry in sorted(expiry for expiry in expiries if expiry > vault.now() + BLOCK_TIME):
-            post_vol(vault.sender("vol_poster"), vault.deployment, ETH, expiry, VOL)
+        post_surface(vault, price_at(number))
+
+
+def post_surface(vault, spot):
+    """Of the expiries that last for a while: the oracle takes a slice as far as its limits on speed allow."""
+    poster, now = Poster(vault.connection, vault.deployment, vault.sender("vol_poster")), vault.now()
+    expiries = sorted({slot >> 215 & 0xFFFFFFFF for slot in vault.read("OptionBook", "live_book")})
+    lasting = [expiry for expiry in expiries if expiry > now + HOUR]
+    if lasting:
+        poster.open(poster.look((spot,), (VOL,), lasting, now))
 
 
 def wait_for(journal, machine, block_number):
