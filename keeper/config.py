@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from eth_utils.address import is_checksum_formatted_address, to_checksum_address
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from keeper.domain.policy import Policy
 from keeper.domain.safety import DeskLimits, KillLevels, WatchLevels
@@ -101,11 +102,25 @@ class AlertSettings(BaseModel):
         return WatchLevels(**{name: getattr(self, name) for name in _WATCHED})
 
 
+def checked_address(given: str) -> str:
+    """An address with its checksum. Raises ValueError: it is none, it is wrong, or it is nobody's."""
+    try:
+        checked = to_checksum_address(given)
+    except ValueError:
+        raise ValueError("is no address") from None
+    if is_checksum_formatted_address(given) and given != checked:
+        raise ValueError("has a wrong checksum: is a digit of it wrong?")
+    if int(checked, 16) == 0:
+        raise ValueError("is nobody's")
+    return checked
+
+
 class QuoteSettings(BaseModel):
     """`[quotes]`: the quote server, where `listen` is not empty.
 
     Attributes:
         listen: host:port that takers reach, through whatever stands before it.
+        makers: Addresses that may offer; with none nobody may.
 
     The others are those of keeper.domain.safety.DeskLimits.
     """
@@ -113,16 +128,18 @@ class QuoteSettings(BaseModel):
     model_config = _FROZEN
 
     listen: str = ""
+    makers: Annotated[tuple[Annotated[str, AfterValidator(checked_address)], ...], Field(strict=False)] = ()
     requests_per_minute: Annotated[int, Field(ge=1)] = DeskLimits.requests_per_minute
     requests_per_second: Annotated[int, Field(ge=1, le=1_000)] = DeskLimits.requests_per_second
     max_open: Annotated[int, Field(ge=1)] = DeskLimits.max_open
     max_share: Annotated[float, Field(gt=0, le=1)] = DeskLimits.max_share
+    max_offers: Annotated[int, Field(ge=1, le=100)] = DeskLimits.max_offers
     stale_seconds: Annotated[float, Field(gt=0, le=45)] = DeskLimits.stale_seconds
 
     @property
     def limits(self) -> DeskLimits:
         """The domain's."""
-        return DeskLimits(**self.model_dump(exclude={"listen"}))
+        return DeskLimits(**self.model_dump(exclude={"listen", "makers"}))
 
 
 _WATCHED: Final = tuple(asdict(WatchLevels()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import Any, Final, Protocol
 
@@ -76,15 +77,21 @@ def sign_quote(quote: Quote, deployment: Deployment, account: Signatory) -> Sign
 
 def typed_data(quote: Quote, deployment: Deployment) -> dict[str, Any]:
     """As `eth_signTypedData` takes it."""
-    message = dict(zip((field["name"] for field in _FIELDS), astuple(quote), strict=True))
+    return message_of("Quote", _FIELDS, astuple(quote), deployment)
+
+
+def message_of(
+    kind: str, fields: Sequence[Mapping[str, str]], values: Sequence[Any], deployment: Deployment
+) -> dict[str, Any]:
+    """Typed data under the domain of the deployment's OptionBook."""
     domain = {
         "name": "Keel OptionBook",
         "version": "1",
         "chainId": deployment.chain_id,
         "verifyingContract": deployment.address("OptionBook"),
     }
-    types = {"EIP712Domain": _DOMAIN, "Quote": _FIELDS}
-    return {"types": types, "primaryType": "Quote", "domain": domain, "message": message}
+    message = dict(zip((field["name"] for field in fields), values, strict=True))
+    return {"types": {"EIP712Domain": _DOMAIN, kind: fields}, "primaryType": kind, "domain": domain, "message": message}
 
 
 def to_json(signed: SignedQuote, deployment: Deployment) -> dict[str, Any]:
@@ -96,7 +103,12 @@ def to_json(signed: SignedQuote, deployment: Deployment) -> dict[str, Any]:
 
 def digest_of(quote: Quote, deployment: Deployment) -> bytes:
     """What is signed, and what OptionBook counts fills by."""
+    return hash_of(typed_data(quote, deployment))
+
+
+def hash_of(message: dict[str, Any]) -> bytes:
+    """The EIP-712 digest of typed data."""
     from eth_account.messages import encode_typed_data
 
-    encoded = encode_typed_data(full_message=typed_data(quote, deployment))
+    encoded = encode_typed_data(full_message=message)
     return bytes(keccak(b"\x19" + encoded.version + encoded.header + encoded.body))

@@ -17,6 +17,7 @@ class Offer:
         worth_wad: What a unit is worth at the middle of the market's surface, USDC: price less this is the cost.
         size_wad: The most, units.
         min_fill_wad: The least, units: OptionBook's for the underlying, or the maker's own where that is more.
+        digest: Of what the maker has signed, 0x-hex; empty where nobody has.
     """
 
     series: Series
@@ -25,6 +26,7 @@ class Offer:
     worth_wad: int
     size_wad: int
     min_fill_wad: int
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ class DeskLimits:
         requests_per_minute: Of one taker.
         requests_per_second: Of all together.
         max_open: Quotes that one taker may hold unfilled.
-        max_share: Of the vega that may be traded, what those of one taker may take.
+        max_share: Of the vega that may be traded, what those of one taker may take, and what one maker may offer.
+        max_offers: That one maker may have out.
         stale_seconds: For which a block may be quoted on.
     """
 
@@ -129,4 +130,5 @@ class DeskLimits:
     requests_per_second: int = 100
     max_open: int = 8
     max_share: float = 0.5
+    max_offers: int = 8
     stale_seconds: float = 30.0

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from keeper.domain.decision import Action, Brief, Decision, Rule
+from keeper.domain.offer import Offer
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
 from keeper.hedging.decide import decide
@@ -15,10 +16,18 @@ from keeper.hedging.unwind import close_hedges
 _LEAST_GAS: Final = 21_000  # of any transaction
 
 
-def brief_of(snapshot: Snapshot, *, unwinding: bool, last_rebalance: tuple[int, int] | None = None) -> Brief:
-    """``unwinding`` is whether the operator brings the vault to rest: hedges are closed when no option is left."""
+def brief_of(
+    snapshot: Snapshot,
+    *,
+    unwinding: bool,
+    offers: tuple[Offer, ...] = (),
+    vega_budget_wad: int = 0,
+    last_rebalance: tuple[int, int] | None = None,
+) -> Brief:
+    """``unwinding`` is whether the operator brings the vault to rest: hedges are closed when no option is left. Each
+    of the ``offers`` costs time: `keeper.quoting.offers` says how many there may be."""
     rule = Rule.CLOSE if unwinding and not snapshot.book else Rule.HEDGE
-    return Brief(rule, last_rebalance=last_rebalance)
+    return Brief(rule, offers, vega_budget_wad, last_rebalance)
 
 
 def answer(snapshot: Snapshot, policy: Policy, brief: Brief, decide: Callable[..., Decision] = decide) -> Decision:
@@ -46,4 +55,4 @@ def failed(snapshot: Snapshot, error: Exception) -> Decision:
 def withheld(decision: Decision, refusal: str) -> Decision:
     """What is recorded of a decision that is not carried out, by order or because the kill switch trips."""
     reason = f"nothing is sent, {refusal}; it would be: {decision.action}: {decision.reason}"
-    return replace(decision, action=Action.REFUSE, legs=(), reason=reason)
+    return replace(decision, action=Action.REFUSE, legs=(), fills=(), reason=reason)

@@ -64,8 +64,8 @@ def decide(
     try:
         book, instruments = book_of(snapshot, valuation, policy), instruments_of(snapshot)
         fills = fills_of(snapshot, valuation, book, instruments, policy, scenarios, offers, vega_budget_wad)
-    except (VenueError, SolverError, ValuationError) as error:
-        return replace(decision, reason=f"{decision.reason}; no offer is taken: {error}")
+    except Exception as error:  # whatever a maker offers, the vault is hedged
+        return replace(decision, reason=f"{decision.reason}; no offer is taken: {type(error).__name__}: {error}")
     return replace(decision, fills=fills, reason=decision.reason + caveat)
 
 

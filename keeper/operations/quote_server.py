@@ -54,6 +54,7 @@ def serving_quotes(session: Session, guard: Guard, watch: Watch, lease: Lease | 
             log,
             stopped=guard.quotes_stopped,
             limits=settings.quotes.limits,
+            makers=settings.quotes.makers,
             metrics=watch.metrics,
         )
         with desk, Server(make_quote_app(desk), settings.quotes.listen, "quotes.listen") as server:

@@ -57,21 +57,11 @@ def quote(
     Args:
         beside: Other books of the block in which it must stand as well (`keeper.quoting.outstanding`).
     """
-    if view.block_hash != snapshot.block_hash:
-        return Refusal(Reason.OTHER_BLOCK)
-    size = request.size_wad // SIZE_UNIT * SIZE_UNIT
-    if size <= 0:
-        return Refusal(Reason.BAD_SIZE)
+    books = (Book(snapshot, view), *beside)
+    reason = _why_not(request, books)
+    if reason is not None:
+        return Refusal(reason)
     series = request.series
-    if all(p.series != series for p in snapshot.book):
-        return Refusal(Reason.NOT_LISTED)
-    if series.expiry <= snapshot.timestamp:
-        return Refusal(Reason.LAST_HOUR)
-    line = view.lines.get(series)
-    if line is None:
-        return Refusal(Reason.NO_SURFACE)
-    if any(book.view.assessment != book.snapshot.assessment for book in (Book(snapshot, view), *beside)):
-        return Refusal(Reason.DIFFERS)
     market = view.market[series.underlying]
     if market is None:
         return Refusal(Reason.NO_MARKET)
@@ -79,11 +69,63 @@ def quote(
     if forecast is None:
         return Refusal(Reason.NO_FORECAST)
 
-    trials = [_trial(request, book) for book in (Book(snapshot, view), *beside)]
-    trial, least = trials[0], view.option_book.min_fill[series.underlying]
-    if size < least:
-        return Refusal(trial.market_reason() or Reason.MIN_FILL)
-    offered: int = size
+    trials = [_trial(request, book) for book in books]
+    found = _most(request, trials)
+    if isinstance(found, Refusal):
+        return found
+    offered, limit = found
+    mid, spread, lean = _value(request, snapshot, view, policy, view.lines[series], market, forecast)
+    skew = _skew(trials[0], request.size_wad // SIZE_UNIT * SIZE_UNIT, policy)
+    unbound = mid + spread + lean + skew
+    bound = _bound(trials, offered, unbound)
+    parts = Parts(mid, spread, lean, skew, bound - unbound)
+    if parts.price <= 0:
+        return Refusal(Reason.WORTHLESS)
+    return Quote(series, request.vault_sells, offered, parts, limit)
+
+
+def at_price(request: Request, price_wad: int, books: Sequence[Book]) -> Quote | Refusal:
+    """A maker's price, where the contracts let it stand in all ``books``, for as much as they do; that it is worth it
+    has been decided elsewhere (`keeper.hedging.fills`). Parts: the middle mark, and what the maker asks beside it."""
+    reason = _why_not(request, books)
+    if reason is not None:
+        return Refusal(reason)
+    trials = [_trial(request, book) for book in books]
+    found = _most(request, trials)
+    if isinstance(found, Refusal):
+        return found
+    size, limit = found
+    if price_wad <= 0 or _bound(trials, size, price_wad) != price_wad:
+        return Refusal(Reason.PRICE)
+    mid = trials[0].line.marks.mid
+    return Quote(request.series, request.vault_sells, size, Parts(mid, price_wad - mid, 0, 0, 0), limit)
+
+
+def _why_not(request: Request, books: Sequence[Book]) -> Reason | None:
+    """Why nothing can be said of the series on this block; of ``books`` the first is the block's."""
+    snapshot, view = books[0].snapshot, books[0].view
+    if view.block_hash != snapshot.block_hash:
+        return Reason.OTHER_BLOCK
+    if request.size_wad < SIZE_UNIT:
+        return Reason.BAD_SIZE
+    series = request.series
+    if all(p.series != series for p in snapshot.book):
+        return Reason.NOT_LISTED
+    if series.expiry <= snapshot.timestamp:
+        return Reason.LAST_HOUR
+    if series not in view.lines:
+        return Reason.NO_SURFACE
+    if any(book.view.assessment != book.snapshot.assessment for book in books):
+        return Reason.DIFFERS
+    return None
+
+
+def _most(request: Request, trials: Sequence[Trial]) -> tuple[int, Reason | None] | Refusal:
+    """The largest size up to the request's that may stand everywhere, and why it is no more."""
+    least = trials[0].view.option_book.min_fill[request.series.underlying]
+    offered: int = request.size_wad // SIZE_UNIT * SIZE_UNIT
+    if offered < least:
+        return Refusal(trials[0].market_reason() or Reason.MIN_FILL)
     limit: Reason | None = None
     for each in trials:
         refused = each.market_reason()
@@ -95,15 +137,7 @@ def quote(
             if refused is not None:
                 return Refusal(refused)
             offered, limit = each.largest(least, offered, reason)
-
-    mid, spread, lean = _value(request, snapshot, view, policy, line, market, forecast)
-    skew = _skew(trial, size, policy)
-    unbound = mid + spread + lean + skew
-    bound = _bound(trials, offered, unbound)
-    parts = Parts(mid, spread, lean, skew, bound - unbound)
-    if parts.price <= 0:
-        return Refusal(Reason.WORTHLESS)
-    return Quote(series, request.vault_sells, offered, parts, limit)
+    return offered, limit
 
 
 def inside(made: Quote, option_book: OptionBookState) -> Quote:

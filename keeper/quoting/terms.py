@@ -29,6 +29,7 @@ class Reason(StrEnum):
     OLD_SURFACE = "fill: surface too old"
     FAR_FROM_MONEY = "fill: too far from the money"
     MIN_FILL = "quote: below minimum fill"
+    PRICE = "the contracts' marks do not allow the price"
     TAKER = "the taker's share of the vega that may be traded"
     VEGA_TRADED = "fill: vega traded"
     CASH = "vault: not enough idle cash"
@@ -64,8 +65,8 @@ class Parts:
     """Of a price, USDC per unit in WAD; their sum is the price.
 
     Attributes:
-        mid: Value on the market's surface.
-        spread: For what is not known of that surface, + in a sale, - in a purchase.
+        mid: Value on the market's surface, or the contracts' middle under a maker's offer.
+        spread: For what is not known of that surface, + in a sale, - in a purchase; or what the maker asks beside mid.
         lean: For the variance premium, never above zero: the vault would rather sell.
         skew: What the trade costs the book in risk and margin; negative where it is relief to a sale's book.
         bound: What the contracts' marks add to a sale or take off a purchase.

@@ -134,6 +134,7 @@ class Keeper:
                     if once:
                         raise
                     _LOG.warning("%s", error)  # from the next round on it stands by
+                    self._lose()
                 except (RpcUnavailableError, RpcError) as error:
                     if once:
                         raise
@@ -184,8 +185,7 @@ class Keeper:
     def _stand_by(self, lease: Lease) -> None:
         """Look at the chain, so that it is known whether that can be done, and forget what was."""
         self._seen, self._open = "", ()
-        if self._desk is not None:
-            self._desk.unseen("another machine keeps the vault, and quotes for it")
+        self._lose()
         block = self._connection.header()
         if self._watch is not None:
             holder = lease.holder()
@@ -194,7 +194,16 @@ class Keeper:
     def _wait(self, seconds: float) -> bool:
         """Between looks for a receipt. True ends that: the keeper shall stop, or another machine has taken over."""
         self._show_life()
-        return self._stopped.wait(seconds) or (self._lease is not None and not self._lease.renew())
+        if self._stopped.wait(seconds):
+            return True
+        if self._lease is None or self._lease.renew():
+            return False
+        self._lose()
+        return True
+
+    def _lose(self) -> None:
+        if self._desk is not None:
+            self._desk.lose()
 
     def _show_life(self) -> None:
         if self._watch is not None:
@@ -214,17 +223,13 @@ class Keeper:
                 snapshot = read_snapshot(
                     self._connection, self._deployment, self._account.address, block.hash, self._history
                 )
-                brief = brief_of(
-                    snapshot,
-                    unwinding=self._guard is not None and self._guard.unwinding(),
-                    last_rebalance=self._journal.last_rebalance(),
-                )
+                brief = self._brief(snapshot)
                 wanted = self._decided(snapshot, brief, block)
                 decision = self._allowed(wanted, snapshot, block)
             except SnapshotError as error:
                 decision = _plain(block, Action.REFUSE, error.what)
         _LOG.info("block %d: %s: %s", block.number, decision.action, decision.reason)
-        self._tell_desk(snapshot, decision)
+        self._tell_desk(snapshot, wanted, decision)
         if snapshot is None or decision.action is not Action.TRADE or self._dry_run:
             timestamp = block.timestamp if snapshot is None else snapshot.timestamp
             return self._journal.record_decision(
@@ -244,14 +249,24 @@ class Keeper:
         self._tell(intent, self._executor.execute(intent), block)
         return record
 
-    def _tell_desk(self, snapshot: Snapshot | None, decision: Decision) -> None:
-        """Whatever keeps the keeper from acting keeps the desk from signing."""
+    def _brief(self, snapshot: Snapshot) -> Brief:
+        offers, vega_budget = self._desk.offers(snapshot) if self._desk is not None else ((), 0)
+        return brief_of(
+            snapshot,
+            unwinding=self._guard is not None and self._guard.unwinding(),
+            offers=offers,
+            vega_budget_wad=vega_budget,
+            last_rebalance=self._journal.last_rebalance(),
+        )
+
+    def _tell_desk(self, snapshot: Snapshot | None, wanted: Decision | None, decision: Decision) -> None:
+        """Whatever keeps the keeper from acting keeps the desk from signing; what is only withheld can be looked at."""
         if self._desk is None:
             return
-        if snapshot is None or decision.action is Action.REFUSE:
+        if snapshot is None or wanted is None or wanted.action is Action.REFUSE:
             self._desk.unseen(decision.reason)
         else:
-            self._desk.see(snapshot)
+            self._desk.see(snapshot, decision.fills, decision.reason if decision.action is Action.REFUSE else "")
 
     def _allowed(self, decision: Decision, snapshot: Snapshot, block: Header) -> Decision:
         """The decision, or a refusal where orders or the kill switch say that nothing is sent."""

@@ -76,6 +76,10 @@ class Metrics:
             buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0),
         )
         self.quotes_open = Gauge("keel_quotes_open", "Signed, and neither filled nor over", registry=r)
+        self.offers_open = Gauge("keel_offers_open", "Of makers, neither taken nor over", registry=r)
+        self.offers_taken = Counter("keel_offers_taken", "Worth taking: signed or not", ["answer"], registry=r)
+        for answer in ("signed", "refused"):
+            self.offers_taken.labels(answer)
         # From 0 on: a counter that first shows at 1 has not increased, as Prometheus sees it.
         for counter, labels in ((self.decisions, Action), (self.transactions, Result), (self.alerts, Severity)):
             for label in labels:

@@ -1,4 +1,4 @@
-"""The quote server: `POST /quotes` and what a taker needs beside it, over the desk of `keeper.runtime.desk`.
+"""The quote server: `POST /quotes` and what takers and makers need beside it, over the desk of `keeper.runtime.desk`.
 
 Every answer but a quote has a typed reason, as in
 {"error": "refused", "reason": "margin", "detail": "margin: below initial"}.
@@ -7,13 +7,12 @@ Every answer but a quote has a typed reason, as in
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from eth_utils.address import is_checksum_formatted_address, to_checksum_address
-from fastapi import FastAPI, Path, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keeper.domain.series import UNDERLYINGS
@@ -21,24 +20,12 @@ from keeper.domain.units import WAD, to_wad
 from keeper.errors import KeelError
 from keeper.quoting.terms import Refusal
 from keeper.quoting.view import Line
-from keeper.runtime.desk import Denial, Denied, Desk, Signed, Wish
+from keeper.runtime.answers import Denied, Signed, Wish
+from keeper.runtime.desk import Desk
+from keeper.web.errors import Address, Digest, denied, error
+from keeper.web.offers import add_offers
 
 MAX_BODY: Final = 4_096  # bytes
-_STATUS: Final = {Denial.TOO_MANY: 429}  # 503 for the others
-_RETRY_SECONDS: Final = {Denial.TOO_MANY: 60, Denial.BUSY: 1}
-
-
-def _address(given: str) -> str:
-    checked = to_checksum_address(given)
-    if is_checksum_formatted_address(given) and given != checked:
-        raise ValueError("has a wrong checksum: is a digit of it wrong?")
-    if int(checked, 16) == 0:
-        raise ValueError("is nobody's")
-    return checked
-
-
-Address = Annotated[str, Field(pattern="^0x[0-9a-fA-F]{40}$"), AfterValidator(_address)]
-Digest = Annotated[str, Path(pattern="^0x[0-9a-f]{64}$")]
 
 
 class Asked(BaseModel):
@@ -67,14 +54,14 @@ def make_quote_app(desk: Desk) -> FastAPI:
     app.add_middleware(_Bounded)
 
     @app.exception_handler(RequestValidationError)
-    async def on_mistake(_: Request, error: RequestValidationError) -> JSONResponse:
-        problem = error.errors()[0]
+    async def on_mistake(_: Request, mistake: RequestValidationError) -> JSONResponse:
+        problem = mistake.errors()[0]
         where = ".".join(str(part) for part in problem["loc"][1:]) or "the body"
-        return _error(422, "mistake", where, str(problem["msg"]).removeprefix("Value error, "))
+        return error(422, "mistake", where, str(problem["msg"]).removeprefix("Value error, "))
 
     @app.exception_handler(KeelError)
-    async def on_trouble(_: Request, error: KeelError) -> JSONResponse:
-        return _error(503, "unavailable", "failed", "the chain or the journal cannot be read")
+    async def on_trouble(_: Request, __: KeelError) -> JSONResponse:
+        return error(503, "unavailable", "failed", "the chain or the journal cannot be read")
 
     @app.post("/quotes")
     def post_quote(asked: Asked) -> JSONResponse:
@@ -83,15 +70,15 @@ def make_quote_app(desk: Desk) -> FastAPI:
         if isinstance(answer, Signed):
             return JSONResponse(answer.answer)
         if isinstance(answer, Refusal):
-            return _error(409, "refused", answer.reason.name.lower(), answer.reason)
-        return _denied(answer)
+            return error(409, "refused", answer.reason.name.lower(), answer.reason)
+        return denied(answer)
 
     @app.get("/quotes/{digest}")
     def get_quote(digest: Digest) -> JSONResponse:
         """A quote that was signed here, and what is left of it: open, filled, or expired."""
         found = desk.find(digest)
         if found is None:
-            return _error(404, "unknown", "digest", "no such quote was signed here")
+            return error(404, "unknown", "digest", "no such quote was signed here")
         size = int(found.answer["quote"]["size"])
         state = "filled" if found.filled_wad >= size else "expired" if found.expired else "open"
         return JSONResponse(found.answer | {"state": state, "filled": str(found.filled_wad)})
@@ -101,8 +88,9 @@ def make_quote_app(desk: Desk) -> FastAPI:
         """The series that can be asked for. Marks in USDC per unit: no sale is below the ask, and a purchase above the
         bid only where it makes the vault's risk less."""
         found = desk.series()
-        return _denied(found) if isinstance(found, Denied) else JSONResponse([_line(*each) for each in found])
+        return denied(found) if isinstance(found, Denied) else JSONResponse([_line(*each) for each in found])
 
+    add_offers(app, desk)
     return app
 
 
@@ -118,16 +106,6 @@ def _line(line: Line, min_fill: int) -> dict[str, Any]:
         "min_fill": str(Decimal(min_fill) / WAD),
         "marks": {name: getattr(marks, name) / WAD for name in ("bid", "mid", "ask", "spot")},
     }
-
-
-def _denied(answer: Denied) -> JSONResponse:
-    retry = _RETRY_SECONDS.get(answer.denial, 5)
-    reason = answer.denial.name.lower()
-    return _error(_STATUS.get(answer.denial, 503), "denied", reason, answer.why, {"Retry-After": str(retry)})
-
-
-def _error(status: int, error: str, reason: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": error, "reason": reason, "detail": detail}, status, headers)
 
 
 class _Bounded:
@@ -149,7 +127,7 @@ class _Bounded:
             parts.append(message.get("body", b""))
             size, more = size + len(parts[-1]), message.get("more_body", False)
             if size > MAX_BODY:
-                await _error(413, "mistake", "the body", f"has more than {MAX_BODY} bytes")(scope, receive, send)
+                await error(413, "mistake", "the body", f"has more than {MAX_BODY} bytes")(scope, receive, send)
                 return
         whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 

@@ -7,105 +7,15 @@ import pytest
 
 from keeper.domain.policy import Policy
 from keeper.domain.safety import DeskLimits, KillLevels, Order
-from keeper.domain.series import Position
 from keeper.domain.units import USDC, WAD
-from keeper.execution.orders import Orders
-from keeper.execution.quote_log import QuoteLog
-from keeper.market.reader import read_snapshot
 from keeper.operations.options import fill, write
-from keeper.operations.traders import read_quote
 from keeper.quoting.terms import LIFE
-from keeper.runtime.desk import Desk
 from keeper.runtime.guard import Guard
-from keeper.runtime.loop import Keeper
-from keeper.runtime.metrics import Metrics
-from keeper.web.quotes import MAX_BODY, make_quote_app
-from keeper.web.server import Server
+from keeper.web.quotes import MAX_BODY
 from tests.keeper.vault_on_fork import account_of
+from tests.keeper.web.rig import STRANGER, TAKER, signed_of
 
-TAKER = account_of("taker").address
-STRANGER = account_of("stranger").address
-
-
-class Clock:
-    now = 1_000.0
-
-    def __call__(self):
-        return self.now
-
-
-class Rig:
-    """A keeper whose desk is served: `tick` deals with a block and waits until the desk is ready for it."""
-
-    def __init__(self, vault, journal, tmp_path, limits):
-        url = f"sqlite:///{tmp_path / 'keel.sqlite'}"
-        self.vault, self.clock, self.metrics = vault, Clock(), Metrics()
-        self.orders, self.log = Orders(url), QuoteLog(url)
-        policy = Policy()
-        guard = Guard(vault.connection, vault.deployment, self.orders, KillLevels(), policy.margin_tolerance)
-        self.desk = self.make_desk(guard, limits, policy)
-        self.keeper = Keeper(
-            vault.connection, vault.deployment, vault.keeper, policy, journal, poll_seconds=0.01, guard=guard,
-            desk=self.desk,
-        )  # fmt: skip
-        self.server = Server(make_quote_app(self.desk), "127.0.0.1:0")
-
-    def make_desk(self, guard, limits, policy):
-        return Desk(
-            self.vault.connection, self.vault.deployment, account_of("quoter"), policy, self.log,
-            stopped=guard.quotes_stopped, limits=limits, metrics=self.metrics, clock=self.clock,
-        )  # fmt: skip
-
-    def snapshot(self):
-        return read_snapshot(self.vault.connection, self.vault.deployment, self.vault.keeper.address)
-
-    def tick(self):
-        record = self.keeper.tick()
-        self.desk.wait_until_ready(60)
-        return record
-
-    def post(self, **changes):
-        wanted = {"kind": "call", "side": "buy", "size": "1", "taker": TAKER}
-        body = {**self.terms(changes.pop("kind", "call")), **wanted, **changes}
-        return httpx.post(f"{self.server.url}/quotes", json=body, timeout=30)
-
-    def terms(self, kind):
-        series = series_of(self.vault, is_call=kind == "call")
-        return {"underlying": "ETH", "kind": kind, "expiry": series.expiry, "strike": f"{series.strike:g}"}
-
-    def get(self, path):
-        return httpx.get(f"{self.server.url}{path}", timeout=30)
-
-    def counted(self, name, **labels):
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
-
-
-def series_of(vault, *, is_call):
-    book = [Position.from_slot(slot).series for slot in vault.read("OptionBook", "live_book")]
-    return next(series for series in book if series.is_call == is_call)
-
-
-def signed_of(vault, answer, tmp_path):
-    """As `keel options fill` reads what curl has written to a file."""
-    path = tmp_path / "quote.json"
-    path.write_text(json.dumps(answer))
-    return read_quote(path, vault.deployment)
-
-
-@pytest.fixture
-def limits():
-    return DeskLimits()
-
-
-@pytest.fixture
-def rig(vault, journal, tmp_path, limits):
-    found = Rig(vault, journal, tmp_path, limits)
-    with found.desk, found.server:
-        while found.tick() is not None:
-            """What the keeper sends makes a block, too."""
-        yield found
-    found.orders.close()
-    found.log.close()
+PATHS = {"/quotes", "/quotes/{digest}", "/offers", "/offers/{digest}", "/series"}
 
 
 def test_a_taker_asks_and_fills_and_the_keeper_hedges_what_that_leaves(rig, vault, tmp_path):
@@ -298,7 +208,7 @@ def test_series_say_what_can_be_asked_for_and_the_schema_says_how(rig, vault):
     bid, _, ask, *_ = vault.read("OptionPricer", "marks", int(call["series"]))
     assert call["strike"] == "3000"
     assert (call["marks"]["bid"], call["marks"]["ask"]) == (bid / WAD, ask / WAD)
-    assert set(rig.get("/openapi.json").json()["paths"]) == {"/quotes", "/quotes/{digest}", "/series"}
+    assert set(rig.get("/openapi.json").json()["paths"]) == PATHS
 
 
 def test_a_quote_of_nobody_is_unknown(rig):
