@@ -98,7 +98,7 @@ def test_the_other_takes_over_where_the_first_was_and_does_nothing_again(vault, 
 def test_duties_are_done_once(vault, machines):
     alpha, beta = machines
     alpha.keeper.tick()
-    vault.market.warp(700)  # a sign of life is due
+    vault.market.warp(1_300)  # a sign of life is due
     alpha.keeper.tick()
     alpha.freeze()
 
