@@ -112,13 +112,24 @@ class Chain:
     def take_late(self, raw: str, blocks: int) -> str:
         """As `take`, but it reaches the mempool only with the block so many further on. Returns its hash."""
         with self._lock:
+            new = decoded(raw)
             self._late.append((self.head + blocks, raw))
-            return decoded(raw).hash
+            self.seen[new.hash] = new
+            return new.hash
 
     def waits(self, tx_hash: str) -> bool:
         """Whether it is in the mempool."""
         with self._lock:
             return any(one.hash == tx_hash for one in self.pool.values())
+
+    def next_nonce(self, sender: str) -> int:
+        """Of an account, counting what waits behind what is mined without a gap: a node's `pending`."""
+        with self._lock:
+            nonce = int(self.rpc.call("eth_getTransactionCount", sender, "latest"), 16)
+            waiting = {one.nonce for one in self.pool.values() if one.sender.lower() == sender.lower()}
+            while nonce in waiting:
+                nonce += 1
+            return nonce
 
     def evict(self) -> None:
         """A full mempool forgets."""
@@ -170,8 +181,10 @@ class Chain:
             self.dropped += 1  # it cannot be mined any more: mainnet's nodes forget it, too
             del self.pool[key]
 
-    def reorganise(self, depth: int, *, requeue: bool = True) -> None:
-        """Other blocks take the place of the newest ones. What was in them waits again, unless it is lost."""
+    def reorganise(self, depth: int, *, requeue: Callable[[], bool] | bool = True) -> None:
+        """Other blocks take the place of the newest ones. What was in them waits again, unless it is lost: ``requeue``
+        says so for all, or is asked for each.
+        """
         with self._lock:
             head = self.head
             gone = [
@@ -189,8 +202,9 @@ class Chain:
                 self.rpc.call("evm_mine", int(parent["timestamp"], 16) + 11)  # a second less: another block
             self.timestamp = int(self.rpc.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
             self.fired[f"reorganisation of {1 + (depth - 1) // 4 * 4} to {4 + (depth - 1) // 4 * 4} blocks"] += 1
-            if requeue:
-                self.pool |= {(one.sender, one.nonce): one for one in gone}
+            for one in gone:
+                if requeue() if callable(requeue) else requeue:
+                    self.pool[one.sender, one.nonce] = one
 
 
 @dataclass
@@ -305,6 +319,8 @@ class Node:
             "eth_getTransactionReceipt": self._receipt,
             "eth_getLogs": self._logs,
         }
+        if (method, *params[1:]) == ("eth_getTransactionCount", "pending") and not self.faults.lag:
+            return hex(self.chain.next_nonce(params[0]))
         if method in special:
             return special[method](*params)
         if method == "eth_getBlockByNumber" and params[0] == "latest" and self.faults.mixes:
@@ -349,7 +365,7 @@ class Node:
         if block is None or not self.faults.is_forked or int(block["number"], 16) < self._head():
             return block
         self.chain.fired["node on another branch"] += 1
-        return block | {"hash": "0x" + keccak(text=block["hash"]).hex()}
+        return block | {"hash": _elsewhere(block["hash"])}
 
     def _transaction(self, tx_hash: str) -> Any:
         if self.chain.waits(tx_hash):
@@ -361,6 +377,8 @@ class Node:
         found = self._rpc.call("eth_getTransactionReceipt", tx_hash)
         if found is None or int(found["blockNumber"], 16) > self._head():
             return None
+        if self.faults.is_forked and int(found["blockNumber"], 16) >= self._head():
+            found |= {"blockHash": _elsewhere(found["blockHash"])}
         return found | {"logs": self._multiplied(found["logs"])}
 
     def _logs(self, query: dict[str, Any]) -> Any:
@@ -370,3 +388,8 @@ class Node:
         if self.faults.logs != 1 and logs:
             self.chain.fired["doubled logs" if self.faults.logs else "missing logs"] += 1
         return [log for log in logs for _ in range(self.faults.logs)]
+
+
+def _elsewhere(block_hash: str) -> str:
+    """The hash of the block that has another's place on a branch of its own."""
+    return "0x" + keccak(text=block_hash).hex()

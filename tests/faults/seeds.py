@@ -9,8 +9,10 @@ IS_LONG: Final = os.environ.get("HYPOTHESIS_PROFILE") == "stress"
 SEEDS, KILLED = (950, 50) if IS_LONG else (54, 6)
 EXPECTED: Final = (
     "alert channel down",
+    "another machine has taken over",
     "answers of two blocks",
     "base fee above the bid",
+    "block in the midst of a look",
     "block while the host sleeps",
     "clock of the host jumps",
     "crash after a send",
@@ -26,11 +28,13 @@ EXPECTED: Final = (
     "lost request",
     "missing logs",
     "node on another branch",
+    "reorganisation in the midst of a look",
     "reorganisation of 1 to 4 blocks",
     "reorganisation of 5 to 8 blocks",
     "reorganisation of 9 to 12 blocks",
     "request to a dead node",
     "restart",
     "send that arrived late",
+    "take-over in the midst of a look",
     "wrong chain",
 )

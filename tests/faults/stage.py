@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
@@ -20,7 +21,7 @@ from keeper.execution.journal import Journal
 from keeper.execution.records import Intent, Outcome, Result
 from keeper.runtime.lending import lending
 from keeper.runtime.loop import SERVICES, Keeper
-from tests.faults.rig import Chain, Faults, Node
+from tests.faults.rig import Chain, Faults, Node, decoded
 from tests.keeper.vault_on_fork import VaultOnFork
 
 GWEI = 10**9
@@ -165,11 +166,23 @@ class Stage:
         assert self.first_balance - self._balance() == sum(map(_cost, on_chain.values()))
         assert len(on_chain) == self.used_nonces() - self.first_nonce
         assert self.used_nonces() == self.used_nonces("pending")
+        for intent, _ in known:
+            self._check_bids(intent)
         confirmed = [(intent.decision_id, intent.call.data) for intent, end in mined if end.result is Result.CONFIRMED]
         rebalances = [data for _, data in confirmed if data[:4] == function("Hedger", "rebalance").selector]
         assert len(set(confirmed)) == len(confirmed)
         assert len(set(rebalances)) == len(rebalances) == self.vault.read("Hedger", "sequence")
         self.check_delta()
+
+    def _check_bids(self, intent: Intent) -> None:
+        """No transaction might have cost more than it may, and nodes take each in place of the one before it."""
+        for nonce in {one.nonce for one in intent.attempts}:
+            bids = [one for one in intent.attempts if one.nonce == nonce]
+            for old, new in itertools.pairwise(bids):
+                assert 10 * new.max_fee >= 11 * old.max_fee
+                assert 10 * new.priority_fee >= 11 * old.priority_fee
+        for one in intent.attempts:
+            assert decoded("0x" + one.raw.hex()).cost <= intent.fee_ceiling
 
     def is_hedged(self) -> bool:
         """Whether every delta is inside its band."""

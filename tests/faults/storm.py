@@ -12,6 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from keeper.domain.decision import Action
 from keeper.domain.safety import KillLevels, WatchLevels
-from keeper.errors import KeelError, RpcError, RpcUnavailableError
+from keeper.errors import KeelError, LeaseError, RpcError, RpcUnavailableError
 from keeper.execution import schema
 from keeper.execution.journal import Journal
 from keeper.execution.lease import Lease
@@ -37,8 +38,12 @@ from tests.faults.rig import Chain, Faults, Node
 from tests.faults.stage import GWEI, POLICY, InTurn, Stage, hasty
 from tests.keeper.vault_on_fork import VaultOnFork
 
-BLOCKS = 14  # with faults
+BLOCKS = 12  # with faults
 MOMENTS = ("crash before a write", "crash after a write", "crash before a send", "crash after a send")
+MIDST = (  # what the world goes on after while a look at it is under way; most of all after a send
+    *("eth_sendRawTransaction",) * 5,
+    *("eth_getBlockByNumber", "eth_call", "eth_simulateV1", "eth_getTransactionCount", "eth_getTransactionReceipt"),
+)
 
 
 class Crash(BaseException):
@@ -92,8 +97,26 @@ class DoomedEndpoints(InTurn):
             self._doom.at("crash after a send")
 
 
+@dataclass(frozen=True)
+class Process:
+    """What one `keel run` has. ``keeper`` is None where it did not start."""
+
+    journal: Journal
+    orders: Orders
+    watch: Watch
+    alerter: Alerter
+    keeper: Keeper | None
+
+    def end(self) -> None:
+        self.journal.close()
+        self.orders.close()
+
+
 class Storm(Stage):
-    """A keeper as `keel run` makes it, with kill switch, watch and alerts, in the weather of a seed."""
+    """A keeper as `keel run` makes it, with kill switch, watch and alerts, in the weather of a seed.
+
+    The world goes on in the midst of a look, too: a block, a reorganisation, or another machine that takes over.
+    """
 
     def __init__(
         self,
@@ -109,6 +132,12 @@ class Storm(Stage):
         self.price, self.base_fee = vault.market.feed_price("ETH"), GWEI
         self.services, self.told = services, list[Message]()
         self.is_deaf = False  # the alert channel
+        self.levels = KillLevels()
+        self.name, self._others = "alpha", list[Process]()  # who took over in the midst of a look
+        self._midst: tuple[str, int] | None = None  # a method, and after how many answers to it something happens
+        self._is_uncle, self._is_disturbed = False, False
+        self._midst_errors: list[BaseException] = []
+        nodes[0].chain.hears = self._hears
         super().__init__(vault, Journal(self.url), nodes[0].chain, nodes)
 
     @property
@@ -121,29 +150,41 @@ class Storm(Stage):
     def restart(self) -> None:
         """A new process on the same journal. It fails to start when the nodes are too bad: then the next block does."""
         self.stop()
-        self.journal, self.orders = Journal(self.url), Orders(self.url)
+        self._be(self._started())
+
+    def _started(self) -> Process:
+        """A process of the machine with this ``name``."""
+        journal, orders = Journal(self.url), Orders(self.url)
         connection = DoomedEndpoints([node.url for node in self.nodes], self.doom, lambda: self.awake)
-        self.watch = Watch(connection, WatchLevels(), Metrics(), lambda: self.awake)
-        self.alerter = Alerter(self._deliver, AlertPace(), watch=self.watch.stalled, clock=lambda: self.awake)
-        self.watch.tell(self.alerter)
-        lease = Lease(self.url, self.vault.deployment.chain_id, self.vault.deployment.address("Vault"), "rig", 30.0)
-        guard = Guard(connection, self.vault.deployment, self.orders, KillLevels(), POLICY.margin_tolerance)
+        watch = Watch(connection, WatchLevels(), Metrics(), lambda: self.awake)
+        alerter = Alerter(self._deliver, AlertPace(), watch=watch.stalled, clock=lambda: self.awake)
+        watch.tell(alerter)
+        deployment = self.vault.deployment
+        lease = Lease(self.url, deployment.chain_id, deployment.address("Vault"), self.name, 30.0)
+        guard = Guard(connection, deployment, orders, self.levels, POLICY.margin_tolerance)
+        keeper = None
         try:
-            self.keeper = Keeper(
-                *(connection, self.vault.deployment, self.vault.keeper, POLICY, self.journal),
+            keeper = Keeper(
+                *(connection, deployment, self.vault.keeper, POLICY, journal),
                 wait_seconds=0,
                 services=self.services,
                 guard=guard,
-                watch=self.watch,
+                watch=watch,
                 lease=lease,
             )
         except KeelError:
             self.fired["start refused"] += 1
+        return Process(journal, orders, watch, alerter, keeper)
+
+    def _be(self, process: Process) -> None:
+        self.process = process
+        self.journal, self.orders = process.journal, process.orders
+        self.keeper = process.keeper  # type: ignore[assignment]
 
     def stop(self) -> None:
         self.journal.close()
-        if hasattr(self, "orders"):
-            self.orders.close()
+        if hasattr(self, "process"):
+            self.process.end()
         self.keeper = None  # type: ignore[assignment]
 
     def tick(self) -> Any:
@@ -152,19 +193,51 @@ class Storm(Stage):
             self.restart()
         if self.keeper is None:
             return None
-        self.watch.came_round()
+        self._is_disturbed = False
+        record = self._look(self.process)
+        if self._midst_errors:
+            raise self._midst_errors[0]
+        for other in self._others:  # the newest one has the vault
+            self.stop()
+            self._be(other)
+        is_looked_through = record is not None and not self._is_disturbed and not self._others
+        self._others = []
+        self._check_look(record if is_looked_through else None)
+        return record
+
+    def _look(self, process: Process) -> Any:
+        assert process.keeper is not None
+        process.watch.came_round()
         record = None
         try:
-            record = self.keeper.tick()
+            record = process.keeper.tick()
+        except LeaseError:
+            self.fired["another machine has taken over"] += 1
         except (RpcUnavailableError, RpcError) as error:
             self.errors += 1
-            self.watch.node_failed(str(error))
+            process.watch.node_failed(str(error))
         except Crash as crash:
             self.fired[str(crash)] += 1
             self.stop()
             return None
-        self.alerter.round()
+        process.alerter.round()
         return record
+
+    def _check_look(self, record: Any) -> None:
+        """What must hold at any time: a transaction that a node was given is in the journal. And after a look that
+        nothing disturbed: what the journal has as mined is in that very block."""
+        with self.journal._engine.connect() as connection:
+            known = set(connection.scalars(sa.text("SELECT tx_hash FROM attempts")))
+        assert set(self.chain.seen) <= known, "a transaction was sent that is not in the journal"
+        if record is None or self._hash_at(record.block_number) != record.block_hash:
+            return  # two bad nodes may agree on a block that there is not
+        for intent, outcome in self.journal.mined_intents():
+            if outcome.block_number <= record.block_number:
+                there = self._hash_at(outcome.block_number)
+                assert outcome.block_hash == there, f"{intent.call.purpose} is not in its block any more"
+
+    def _hash_at(self, number: int) -> str:
+        return str((self.chain.rpc.call("eth_getBlockByNumber", hex(number), False) or {}).get("hash"))
 
     def _deliver(self, message: Message) -> bool:
         if self.is_deaf:
@@ -181,8 +254,10 @@ class Storm(Stage):
             self._strike_nodes()
             self._strike_process()
             self._strike_chain()
+            if self._midst is None and self.dice.random() < 0.4:
+                self._midst = self.dice.choice(MIDST), self.dice.randint(1, 4)
             self.tick()
-        self.doom.moment, self.is_deaf = "", False
+        self.doom.moment, self.is_deaf, self._midst = "", False, None
 
     def _strike_nodes(self) -> None:
         dice = self.dice
@@ -224,10 +299,59 @@ class Storm(Stage):
             self.fired["block while the host sleeps"] += 1
             self._mine()
         self.awake += 12
+        is_hit, is_uncle, self._is_uncle = dice.random() < 0.2, self._is_uncle, False
+        if is_uncle:  # the newest block was seen, and another one has its place
+            self._reorganise(1)
+            return
         self._mine()
-        if dice.random() < 0.2:
-            depth = min(dice.randint(1, 12), self.chain.head - self.first_block)
-            self.chain.reorganise(depth, requeue=dice.random() < 0.7)
+        if is_hit:
+            self._reorganise(dice.randint(1, 12))
+
+    def _reorganise(self, depth: int) -> None:
+        """What was in the blocks waits again, all of it, nothing of it, or some."""
+        share = self.dice.choice((1.0, 1.0, 0.5, 0.0))
+        depth = min(depth, self.chain.head - self.first_block)
+        if depth > 0:
+            self.chain.reorganise(depth, requeue=lambda: self.dice.random() < share)
+
+    def _hears(self, method: str, is_done: bool) -> bool:
+        """Something happens between two requests of one look, before the keeper has the answer to the first."""
+        if self._midst is None or not is_done or method != self._midst[0]:
+            return False
+        method, left = self._midst
+        self._midst = (method, left - 1) if left > 1 else None
+        if left == 1:
+            self._is_disturbed = True
+            try:
+                self.dice.choice((self._block_in_the_midst,) * 3 + (self._other_branch_in_the_midst, self._take_over))()
+            except BaseException as error:  # of the storm's own: it is not the node's to swallow
+                self._midst_errors.append(error)
+        return False
+
+    def _block_in_the_midst(self) -> None:
+        self.fired["block in the midst of a look"] += 1
+        self._mine()
+        self._is_uncle = self.dice.random() < 0.5
+
+    def _other_branch_in_the_midst(self) -> None:
+        self.fired["reorganisation in the midst of a look"] += 1
+        self._reorganise(self.dice.randint(1, 3))
+
+    def _take_over(self) -> None:
+        """This machine was silent for so long that another takes over and acts; then it goes on where it was."""
+        was, moment, self.name = self.name, self.doom.moment, "beta" if self.name == "alpha" else "alpha"
+        self.doom.moment = ""
+        with self.journal._engine.begin() as connection:
+            connection.execute(sa.text("UPDATE leases SET expires_ms = 1"))
+        other = self._started()
+        if other.keeper is None:
+            other.end()
+            self.name = was
+        else:
+            self.fired["take-over in the midst of a look"] += 1
+            self._look(other)
+            self._others.append(other)
+        self.doom.moment = moment
 
     def _mine(self) -> None:
         """A block in which the market moves: by half a percent, or by two and a half."""
@@ -254,7 +378,7 @@ class Storm(Stage):
 
     def halts(self) -> set[str]:
         """What people were told that explains a delta outside its band."""
-        return {one.condition.key for one in self.told} & set(self.watch.health().conditions)
+        return {one.condition.key for one in self.told} & set(self.process.watch.health().conditions)
 
     def check_delta(self) -> None:
         assert self.is_hedged() or self.halts()
