@@ -17,9 +17,10 @@ import sqlalchemy as sa
 
 from keeper.errors import RpcError
 from keeper.execution.orders import Orders
+from tests.faults.doom import Doom
 from tests.faults.machines import Machine
 from tests.faults.rig import Chain, Faults, Node
-from tests.faults.storm import Doom, Storm
+from tests.faults.storm import Storm
 from tests.keeper.vault_on_fork import VaultOnFork
 
 BLOCKS = 10

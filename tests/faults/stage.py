@@ -69,7 +69,7 @@ class Stage:
     errors: int = 0
 
     def __post_init__(self) -> None:
-        self.first_nonce, self.first_balance = self.used_nonces(), self._balance()
+        self.first_nonce, self.first_balance = self.used_nonces(), self.balance()
         self.first_block = self.chain.head
         self.restart()
 
@@ -135,7 +135,7 @@ class Stage:
     def used_nonces(self, block: str = "latest") -> int:
         return int(self.chain.rpc.call("eth_getTransactionCount", self.vault.keeper.address, block), 16)
 
-    def _balance(self) -> int:
+    def balance(self) -> int:
         return int(self.chain.rpc.call("eth_getBalance", self.vault.keeper.address, "latest"), 16)
 
     def on_chain(self) -> dict[str, dict[str, Any]]:
@@ -163,7 +163,7 @@ class Stage:
             assert end.block_hash == receipt["blockHash"]
             assert (end.result is Result.FAILED) == (receipt["status"] == "0x0")
             assert end.gas_used * end.gas_price == _cost(receipt) <= intent.fee_ceiling
-        assert self.first_balance - self._balance() == sum(map(_cost, on_chain.values()))
+        assert self.first_balance - self.balance() == sum(map(_cost, on_chain.values()))
         assert len(on_chain) == self.used_nonces() - self.first_nonce
         assert self.used_nonces() == self.used_nonces("pending")
         for intent, _ in known:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from keeper.domain.decision import Action
 from keeper.domain.safety import KillLevels, WatchLevels
@@ -34,67 +33,17 @@ from keeper.runtime.guard import Guard
 from keeper.runtime.loop import SERVICES, Keeper, Service
 from keeper.runtime.metrics import Metrics
 from keeper.runtime.watch import Watch
+from tests.faults.doom import MOMENTS, Crash, Doom, DoomedEndpoints
 from tests.faults.rig import Chain, Faults, Node
-from tests.faults.stage import GWEI, POLICY, InTurn, Stage, hasty
+from tests.faults.stage import GWEI, POLICY, Stage, hasty
 from tests.keeper.vault_on_fork import VaultOnFork
 
 BLOCKS = 12  # with faults
-MOMENTS = ("crash before a write", "crash after a write", "crash before a send", "crash after a send")
 MIDST = (  # what the world goes on after while a look at it is under way; most of all after a send
     *("eth_sendRawTransaction",) * 5,
     *("eth_getBlockByNumber", "eth_call", "eth_simulateV1", "eth_getTransactionCount", "eth_getTransactionReceipt"),
 )
-
-
-class Crash(BaseException):
-    """The process ends here. Nobody catches it."""
-
-
-class Doom:
-    """Ends the process at the ``left``-th moment of a kind from now."""
-
-    def __init__(self) -> None:
-        self.moment, self.left = "", 0
-
-    def at(self, moment: str) -> None:
-        """This moment has come."""
-        if moment == self.moment:
-            self.left -= 1
-            if self.left == 0:
-                raise Crash(moment)
-
-    @contextmanager
-    def over_writes(self) -> Iterator[None]:
-        """Of every database of this process."""
-
-        def before(_: Session) -> None:
-            self.at("crash before a write")
-
-        def after(_: Session) -> None:
-            self.at("crash after a write")
-
-        sa.event.listen(Session, "before_commit", before)
-        sa.event.listen(Session, "after_commit", after)
-        try:
-            yield
-        finally:
-            sa.event.remove(Session, "before_commit", before)
-            sa.event.remove(Session, "after_commit", after)
-
-
-class DoomedEndpoints(InTurn):
-    """The process may end before or after a send."""
-
-    def __init__(self, urls: list[str], doom: Doom, clock: Callable[[], float]) -> None:
-        super().__init__(urls, clock)
-        self._doom = doom
-
-    def send_raw(self, transaction: bytes) -> str:
-        self._doom.at("crash before a send")
-        try:
-            return super().send_raw(transaction)
-        finally:
-            self._doom.at("crash after a send")
+HALTING = ("missed-hedge", "refusing", "unreadable", "stuck-transaction", "signer-down")  # conditions
 
 
 @dataclass(frozen=True)
@@ -133,9 +82,11 @@ class Storm(Stage):
         self.services, self.told = services, list[Message]()
         self.is_deaf = False  # the alert channel
         self.levels = KillLevels()
+        self.is_silent = False  # the feeds
         self.name, self._others = "alpha", list[Process]()  # who took over in the midst of a look
         self._midst: tuple[str, int] | None = None  # a method, and after how many answers to it something happens
         self._is_uncle, self._is_disturbed = False, False
+        self._begun = set[int]()  # ids of intents of which something was signed before the last look
         self._midst_errors: list[BaseException] = []
         nodes[0].chain.hears = self._hears
         super().__init__(vault, Journal(self.url), nodes[0].chain, nodes)
@@ -225,11 +176,17 @@ class Storm(Stage):
 
     def _check_look(self, record: Any) -> None:
         """What must hold at any time: a transaction that a node was given is in the journal. And after a look that
-        nothing disturbed: what the journal has as mined is in that very block."""
+        nothing disturbed: no nonce was taken behind one that is free, and what the journal has as mined is in that
+        very block."""
         with self.journal._engine.connect() as connection:
-            known = set(connection.scalars(sa.text("SELECT tx_hash FROM attempts")))
-        assert set(self.chain.seen) <= known, "a transaction was sent that is not in the journal"
-        if record is None or self._hash_at(record.block_number) != record.block_hash:
+            rows = connection.execute(sa.text("SELECT intent_id, tx_hash, nonce FROM attempts ORDER BY id")).all()
+        assert set(self.chain.seen) <= {row.tx_hash for row in rows}, "what was sent is not in the journal"
+        begun = {row.intent_id: row.nonce for row in reversed(rows)}
+        fresh, self._begun = begun.keys() - self._begun, set(begun)
+        if record is None:
+            return
+        assert all(begun[intent_id] <= self.used_nonces() for intent_id in fresh), "a nonce behind one that is free"
+        if self._hash_at(record.block_number) != record.block_hash:
             return  # two bad nodes may agree on a block that there is not
         for intent, outcome in self.journal.mined_intents():
             if outcome.block_number <= record.block_number:
@@ -248,9 +205,9 @@ class Storm(Stage):
 
     # ------------------------------------------------------------------ the weather
 
-    def rage(self) -> None:
+    def rage(self, blocks: int = BLOCKS) -> None:
         """Blocks with faults."""
-        for _ in range(BLOCKS):
+        for _ in range(blocks):
             self._strike_nodes()
             self._strike_process()
             self._strike_chain()
@@ -365,23 +322,28 @@ class Storm(Stage):
     def _move(self, timestamp: int, base_fee: int) -> None:
         self.vault.market.step(self.price, timestamp=timestamp, base_fee=base_fee)
 
+    def market_jumps(self) -> None:
+        """By so much that there is something to hedge."""
+        self.price *= 1.04 if self.price < 3_050 else 1 / 1.04
+
     # ------------------------------------------------------------------ afterwards
 
-    def calm(self) -> None:
+    def calm(self, seconds: int = 12) -> None:
         """The market has come to rest, and a block has passed."""
-        self.awake += 12
-        self.chain.mine(GWEI, move=self._move)
+        self.awake += seconds
+        self.chain.mine(GWEI, seconds, None if self.is_silent else self._move)
 
     def is_over(self, action: Action) -> bool:
         is_quiet = not self.journal.open_intents() and not self.chain.pool
-        return is_quiet and ((action is Action.HOLD and self.is_hedged()) or bool(self.halts()))
+        return is_quiet and action is Action.HOLD and self.is_hedged()
 
     def halts(self) -> set[str]:
-        """What people were told that explains a delta outside its band."""
-        return {one.condition.key for one in self.told} & set(self.process.watch.health().conditions)
+        """What people were told of that keeps a keeper from hedging, while it lasts."""
+        found = {one.condition.key for one in self.told} & set(self.process.watch.health().conditions)
+        return {key for key in found if key in HALTING or key.startswith("kill-switch-")}
 
     def check_delta(self) -> None:
-        assert self.is_hedged() or self.halts()
+        assert self.is_hedged()
 
 
 @contextmanager

@@ -5,8 +5,9 @@ Whatever was on its way then, it is one economic action, and journal and chain a
 
 import pytest
 
+from tests.faults.doom import MOMENTS
 from tests.faults.stage import GWEI
-from tests.faults.storm import MOMENTS, storm
+from tests.faults.storm import storm
 
 pytestmark = pytest.mark.timeout(3_600)  # on a busy machine
 
