@@ -141,7 +141,10 @@ class Storm(Stage):
     def tick(self) -> Any:
         """As the loop does it, with what the process may end of."""
         if self.keeper is None:
-            self.restart()
+            try:
+                self.restart()
+            except Crash as crash:
+                self.fired[str(crash)] += 1
         if self.keeper is None:
             return None
         self._is_disturbed = False
