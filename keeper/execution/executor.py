@@ -304,6 +304,9 @@ class Executor:
                 kept="Nothing was signed.",
                 todo=CAUGHT_UP,
             )
+        if used > seen:
+            self._finality.look_who_used(range(seen, used))
+            seen = self._journal.next_nonce(self._account.address)
         if used > seen > 0:
             _LOG.warning("nonces %d to %d of %s were used elsewhere", seen, used - 1, self._account.address)
         return used

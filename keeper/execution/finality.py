@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any, Final
 
 from keeper.chain.rpc import Connection, Header
@@ -38,12 +39,23 @@ class Finality:
         for intent, outcome in self._journal.mined_intents(self._account):
             if (outcome.block_number or 0) + FINAL_DEPTH <= head.number:
                 self._journal.record_state(intent, State.FINAL)
-        for intent in self._journal.given_up(head.number - FINAL_DEPTH, self._account):
+        self._look_among(self._journal.given_up(head.number - FINAL_DEPTH, self._account))
+        self._seen = head.hash
+
+    def look_who_used(self, nonces: range) -> None:
+        """Whether what was given up longer ago than `look` looks has used one of these nonces.
+
+        Raises:
+            RpcUnavailableError: no answer.
+        """
+        self._look_among(self._journal.given_up_with(nonces, self._account))
+
+    def _look_among(self, given_up: Iterable[Intent]) -> None:
+        for intent in given_up:
             found = mined(self._connection, intent)
             if found is not None:
                 _LOG.warning("%s was given up and is mined nevertheless", intent.call.purpose)
                 self._journal.record_outcome(intent, found)
-        self._seen = head.hash
 
     def _look_for_what_is_gone(self, head: Header) -> None:
         for intent, outcome in self._journal.mined_intents(self._account):

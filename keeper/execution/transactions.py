@@ -128,10 +128,12 @@ class TransactionLog:
 
         Not those whose very transaction a later intent has.
         """
-        later = aliased(AttemptRow)
-        shared = sa.exists().where(later.tx_hash == AttemptRow.tx_hash, later.intent_id > AttemptRow.intent_id)
-        signed = sa.select(AttemptRow.intent_id).where(AttemptRow.block_number > since_block, ~shared)
-        return self._intents(IntentRow.state == State.ENDED, IntentRow.id.in_(signed), _by(account))
+        return self._given_up(AttemptRow.block_number > since_block, account)
+
+    @clear
+    def given_up_with(self, nonces: range, account: str) -> tuple[Intent, ...]:
+        """The same, however long ago something with one of these nonces was signed."""
+        return self._given_up(AttemptRow.nonce.between(nonces.start, nonces.stop - 1), account)
 
     @clear
     def next_nonce(self, account: str) -> int:
@@ -206,6 +208,12 @@ class TransactionLog:
             )
         step.intent_id = intent.id
         session.add(step)
+
+    def _given_up(self, condition: sa.ColumnElement[bool], account: str | None) -> tuple[Intent, ...]:
+        later = aliased(AttemptRow)
+        shared = sa.exists().where(later.tx_hash == AttemptRow.tx_hash, later.intent_id > AttemptRow.intent_id)
+        signed = sa.select(AttemptRow.intent_id).where(condition, ~shared)
+        return self._intents(IntentRow.state == State.ENDED, IntentRow.id.in_(signed), _by(account))
 
     def _intents(self, *conditions: sa.ColumnElement[bool]) -> tuple[Intent, ...]:
         query = sa.select(IntentRow).where(*conditions).order_by(IntentRow.id)

@@ -367,6 +367,9 @@ def test_what_was_given_up_is_looked_for_unless_its_transaction_is_another_inten
 
     assert journal.given_up(since_block=95) == (recent,)
     assert journal.given_up(since_block=80) == (old, recent)
+    assert journal.given_up_with(range(1, 4), KEEPER) == (old, recent)
+    assert journal.given_up_with(range(2, 4), KEEPER) == (recent,)
+    assert journal.given_up_with(range(1, 4), POSTER) == ()
 
 
 def test_dry_runs_have_a_file_of_their_own():

@@ -270,6 +270,32 @@ def test_what_was_given_up_and_is_mined_nevertheless_is_told(vault, journal, mak
     assert exposure(vault) == 0
 
 
+def test_what_was_given_up_long_ago_and_is_mined_nevertheless_is_told_before_the_next_is_signed(
+    vault, journal, make_executor, caplog
+):
+    """Fault 6: nobody else used the nonce that the chain counts and the journal does not."""
+    executor = make_executor()
+    executor.execute(an_intent(vault, journal, leg=BUY_2)[1])
+    record, intent = an_intent(vault, journal, leg=BUY_2)
+    make_executor(LosingConnection, wait_seconds=0).execute(intent)
+    vault.market.step(3_000, timestamp=record.timestamp + 600)
+    executor.reconcile()
+    vault.market.rpc.call("anvil_mine", hex(FINAL_DEPTH + 1))
+    intent, outcome = outcome_of(journal, record)
+    assert outcome.result is Result.ABANDONED
+
+    vault.market.rpc.call("eth_sendRawTransaction", "0x" + intent.attempts[0].raw.hex())
+    mine(vault)
+    executor.reconcile()
+    executor.execute(an_intent(vault, journal, leg=BUY_2)[1])
+
+    late = outcome_of(journal, record)[1]
+    assert (late.result, late.tx_hash) == (Result.FAILED, intent.attempts[0].tx_hash)
+    assert journal.next_nonce(vault.keeper.address) == nonce(vault)
+    assert "was given up and is mined nevertheless" in caplog.text
+    assert "used elsewhere" not in caplog.text
+
+
 def test_a_gap_of_nonces_is_filled_with_nothing(vault, journal, make_executor):
     """Fault 6: a transaction of the key that the keeper had counted is reorganised away."""
     branch, gap = branch_off(vault), nonce(vault)
