@@ -24,7 +24,7 @@ Location = tuple[int | str, ...]  # of a key, from the top of the file
 
 DEFAULT_PATH: Final = Path("keel.toml")
 RPC_URL_VARIABLE: Final = "KEEL_RPC_URL"
-_SECRETS: Final = ("rpc_url", "relay_url", "signer_url", "journal_url", "alerts.")  # not repeated, nor what is below
+_SECRETS: Final = ("rpc_url", "relay_url", "signer_url", "journal_url", "alerts.", "surface.")  # not repeated
 
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 _DEFAULTS: Final = Policy()
@@ -142,12 +142,36 @@ class QuoteSettings(BaseModel):
         return DeskLimits(**self.model_dump(exclude={"listen", "makers"}))
 
 
+class SurfaceSettings(BaseModel):
+    """`[surface]`: the vol poster, where one of the markets has a source.
+
+    Attributes:
+        eth: Path or http(s) URL of the option chain's quotes, as `keel surface post` reads them; empty for none.
+        btc: The same.
+        fetch_seconds: Between reads of them.
+        timeout_seconds: For one by http.
+    """
+
+    model_config = _FROZEN
+
+    eth: str = ""
+    btc: str = ""
+    fetch_seconds: Annotated[float, Field(ge=1, le=600)] = 60.0
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """By symbol, those that are set."""
+        return {symbol: at for symbol, at in (("ETH", self.eth), ("BTC", self.btc)) if at}
+
+
 _WATCHED: Final = tuple(asdict(WatchLevels()))
 _TABLES: Final = {
     "policy": tuple(asdict(_DEFAULTS)),
     "kill_switch": tuple(asdict(KillLevels())),
     "alerts": tuple(AlertSettings.model_fields),
     "quotes": tuple(QuoteSettings.model_fields),
+    "surface": tuple(SurfaceSettings.model_fields),
 }
 
 
@@ -164,11 +188,14 @@ class Settings(BaseModel):
         lease_seconds: After which another machine takes over from one that is silent.
         keystore: Path of an encrypted key file, or the alias of an ape account.
         passphrase_file: File with the keystore's passphrase; else KEEL_PASSPHRASE, else it is asked for.
-        signer_url: Of a remote signer, whose keys `keystore` and `quoter_keystore` may name by their addresses.
+        signer_url: Of a remote signer, whose keys `keystore`, `quoter_keystore` and `poster_keystore` may name by their
+            addresses.
         guardian_keystore: Of a guardian, with which the kill switch stops new business on chain too; empty for none.
         guardian_passphrase_file: Of that one; nobody is asked for it.
         quoter_keystore: Of the quoter, for the quote server; its own, never the keeper's.
         quoter_passphrase_file: Of that one; nobody is asked for it.
+        poster_keystore: Of the vol poster, for `[surface]`; its own, never the keeper's.
+        poster_passphrase_file: Of that one; nobody is asked for it.
         listen: host:port of `/health` and `/metrics`; empty for none.
         poll_seconds: Between looks for a new block.
         rpc_timeout_seconds: For one request.
@@ -191,6 +218,8 @@ class Settings(BaseModel):
     guardian_passphrase_file: str = ""
     quoter_keystore: str = ""
     quoter_passphrase_file: str = ""
+    poster_keystore: str = ""
+    poster_passphrase_file: str = ""
     listen: str = ""
     poll_seconds: Annotated[float, Field(ge=0.001, le=600)] = 1.0
     rpc_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
@@ -199,6 +228,7 @@ class Settings(BaseModel):
     kill_table: KillSettings = Field(default_factory=KillSettings, alias="kill_switch")  # type: ignore[valid-type]
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     quotes: QuoteSettings = Field(default_factory=QuoteSettings)
+    surface: SurfaceSettings = Field(default_factory=SurfaceSettings)
 
     @property
     def policy(self) -> Policy:

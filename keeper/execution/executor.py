@@ -37,6 +37,7 @@ from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Intent, Kind, Outcome, Result, decision_hash
 from keeper.execution.rehearsal import Rehearsal, objection, reason_of, rehearse
 from keeper.execution.states import OPEN, State
+from keeper.market.posting import PATIENCE
 
 if TYPE_CHECKING:
     from keeper.chain.deployments import Deployment
@@ -284,6 +285,8 @@ class Executor:
     def _rehearse(self, intent: Intent, head: Header) -> Rehearsal:
         """The call now; a rebalance must do what was decided, too."""
         record = self._journal.record_of(intent)
+        if record.kind is Kind.POST and head.timestamp > record.timestamp + PATIENCE:
+            return Rehearsal(refusal="the market has moved on since it was planned")
         is_hedge = record.kind is Kind.HEDGE and record.snapshot is not None
         found = rehearse(self._connection, self._account.address, intent.call, head, self._vault if is_hedge else "")
         if found.after is None or record.snapshot is None:

@@ -22,7 +22,7 @@ from keeper.pricing.posting import Planned, half_spreads, plan, targets, thresho
 
 OLDEST: Final = 10 * MINUTE  # of quotes
 PATIENCE: Final = 2 * MINUTE  # from the newest block until a post is mined
-_GAS: Final = 160_000  # of a post of a newer slice
+POST_GAS: Final = 160_000  # of a post of a newer slice
 _NOTHING: Final = "Nothing was sent."
 
 
@@ -99,7 +99,7 @@ def worth_at(connection: Connection, deployment: Deployment, block: Header) -> C
     nav = 0.0 if assessed.value is None else assessed.value[1] / WAD
     stake = budgets.value[0] / WAD * nav  # vega that quotes may trade at once, USDC per 1.0 of volatility
     price = 0.0 if ether.value is None else ether.value[0] / WAD
-    gas_cost = _GAS * block.base_fee / WAD * price
+    gas_cost = POST_GAS * block.base_fee / WAD * price
     return lambda target: threshold(target.half_spread, gas_cost, stake)
 
 

@@ -20,8 +20,10 @@ from keeper.domain.series import UNDERLYINGS, Position
 from keeper.domain.snapshot import Mode, VenueKind
 from keeper.domain.times import utc_minute
 from keeper.domain.units import HOUR, WAD
+from keeper.market.posting import POST_GAS
 from keeper.market.reader import CONTRACTS, read_snapshot
 from keeper.operations.gates import read_gates
+from keeper.operations.posting import poster_of
 from keeper.operations.quote_server import quoter_of
 from keeper.operations.roles import NO_GUARDIAN, Role, governed, require_role, wrong_roles
 from keeper.operations.session import Session
@@ -30,6 +32,7 @@ from keeper.risk.valuation import margin_mismatch, value
 SURFACE_MAX_AGE: Final = 2 * HOUR  # of a slice, OptionBook's and CircuitBreaker's
 
 GUARDIAN_GAS: Final = 300_000  # of stopping new business, with room
+POSTS: Final = 100  # that the vol poster's ether should pay for
 
 _ETHER: Final = signature("getEthBalance(address)(uint256)")
 _ALLOWANCE: Final = signature("allowance(address,address)(uint256)")
@@ -116,6 +119,22 @@ def quoter_key(session: Session) -> tuple[str, str, str]:
     if not session.settings.quoter_keystore:
         return "", "none: this keeper signs no quotes", ""
     return "", f"{quoter_of(session).address} is a quoter", ""
+
+
+def poster_key(session: Session) -> tuple[str, str, str]:
+    """The vol poster's key opens, is a vol poster's and not the keeper's, and has ether for a hundred posts."""
+    if not session.settings.surface.sources:
+        return "", "none: this keeper posts no surface", ""
+    address, batch, head = poster_of(session).address, Batch(), session.connection.header()
+    ether = batch.add("Multicall3", MULTICALL3, _ETHER, address)
+    batch.run(session.connection, head)
+    needed = POSTS * POST_GAS * bids(head.base_fee)[0]
+    poor = "" if ether.value >= needed else f"{address} has {ether.value / WAD:.4f} ether"
+    return (
+        poor,
+        f"{address} is a vol poster with {ether.value / WAD:.4f} ether",
+        f"Send {address} {needed / WAD:.3f} ether.",
+    )
 
 
 def approvals(session: Session) -> tuple[str, str, str]:
@@ -243,6 +262,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("keeper's key", keeper_key),
     ("guardian's key", guardian_key),
     ("quoter's key", quoter_key),
+    ("vol poster's key", poster_key),
     ("approvals", approvals),
     ("feeds", feeds),
     ("surface", surface),

@@ -24,7 +24,7 @@ from keeper.execution.database import dry_run_url, parse_url
 from keeper.execution.journal import Journal
 from keeper.execution.migrate import exists
 from keeper.execution.orders import Entry, Orders
-from keeper.execution.records import Intent, Kind, Outcome, Record, decision_hash
+from keeper.execution.records import BESIDE, Intent, Kind, Outcome, Record, decision_hash
 from keeper.hedging.brief import answer, brief_of, failed, withheld
 from keeper.market.history import History
 from keeper.market.reader import read_snapshot
@@ -46,7 +46,8 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What else was due at the block: settling, funding, redemptions, heartbeat, lending."""
+    """What else was due at the block: settling, funding, redemptions, heartbeat, lending, and beside the hedge posts of
+    the surface and the guardian's stop."""
 
     kind: str
     action: str
@@ -197,7 +198,7 @@ def render(explanation: Explanation) -> Group:
     when = utc_second(explanation.timestamp)
     what = decision.action if explanation.kind is Kind.HEDGE else f"{explanation.kind}, {decision.action}"
     parts: list[RenderableType] = [
-        *(Text(line) for duty in explanation.duties for line in _duty_lines(duty)),
+        *(Text(line) for duty in explanation.duties if duty.kind not in BESIDE for line in _duty_lines("First", duty)),
         Text(f"Block {decision.block_number}, {when}: {what}", style="bold"),
         Text(f"{decision.reason}\n"),
     ]
@@ -221,6 +222,9 @@ def render(explanation: Explanation) -> Group:
         parts.append(Text(f"Limits that bind, with their shadow prices: {limits}."))
     for transaction in explanation.transactions:
         parts.append(Text(_line(transaction)))
+    for duty in explanation.duties:
+        if duty.kind in BESIDE:
+            parts += [Text(line) for line in _duty_lines("Beside it", duty)]
     parts.append(Text(f"Decision hash {explanation.decision_hash}", style="dim"))
     return Group(*parts)
 
@@ -265,8 +269,8 @@ def _transaction(intent: Intent, outcome: Outcome | None) -> Transaction:
     )
 
 
-def _duty_lines(duty: Duty) -> list[str]:
-    return [f"First, {duty.kind}: {duty.reason}", *(_line(transaction) for transaction in duty.transactions)]
+def _duty_lines(when: str, duty: Duty) -> list[str]:
+    return [f"{when}, {duty.kind}: {duty.reason}", *(_line(transaction) for transaction in duty.transactions)]
 
 
 def _line(transaction: Transaction) -> str:

@@ -18,6 +18,7 @@ from keeper.execution.database import dry_run_url
 from keeper.execution.journal import Journal
 from keeper.execution.orders import Orders
 from keeper.execution.records import Record
+from keeper.operations.posting import posting_surface
 from keeper.operations.quote_server import serving_quotes
 from keeper.operations.roles import NO_GUARDIAN, Role, require_role
 from keeper.operations.session import Session, open_session
@@ -60,6 +61,12 @@ def run_keeper(
         if isinstance(signer, RemoteSigner) and watch is not None:
             signer.tell(watch.signer_failed)
         desk = None if watch is None or dry_run else opened.enter_context(serving_quotes(session, guard, watch, lease))
+        relay = _relay(settings)
+        poster = (
+            None
+            if watch is None
+            else opened.enter_context(posting_surface(session, journal, watch, relay, dry_run=dry_run))
+        )
         keeper = Keeper(
             session.connection,
             session.deployment,
@@ -71,9 +78,10 @@ def run_keeper(
             wait_seconds=settings.receipt_timeout_seconds,
             guard=guard,
             watch=watch,
-            relay=_relay(settings),
+            relay=relay,
             lease=lease,
             desk=desk,
+            poster=poster,
         )
         _LOG.info(
             "keeper of vault %s on chain %d, journal %s%s",

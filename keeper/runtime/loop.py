@@ -15,7 +15,7 @@ from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Action, Brief, Decision
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Snapshot
-from keeper.errors import LeaseError, RpcError, RpcUnavailableError, SnapshotError
+from keeper.errors import JournalError, LeaseError, RpcError, RpcUnavailableError, SnapshotError
 from keeper.execution.ceiling import duty_ceiling, fee_ceiling
 from keeper.execution.executor import Executor, Signer, rebalance_call
 from keeper.execution.journal import Journal
@@ -29,6 +29,7 @@ from keeper.runtime.desk import Desk
 from keeper.runtime.guard import Guard
 from keeper.runtime.heartbeat import heartbeat
 from keeper.runtime.lending import lending, recalling
+from keeper.runtime.poster import Poster
 from keeper.runtime.redemptions import redemptions
 from keeper.runtime.settlement import Duty, settlement
 from keeper.runtime.watch import Watch
@@ -62,6 +63,7 @@ class Keeper:
         relay: Where transactions are sent first, out of sight. None sends them to the nodes.
         lease: Without it the keeper stands by, and writes nothing to the journal. None for who is alone.
         desk: Quotes on what the keeper sees. None where nobody is quoted to.
+        poster: Posts the surface, with a key of its own. None where somebody else does.
 
     Raises:
         WrongChainError: the node serves another chain than the deployment's.
@@ -86,12 +88,13 @@ class Keeper:
         relay: Connection | None = None,
         lease: Lease | None = None,
         desk: Desk | None = None,
+        poster: Poster | None = None,
     ) -> None:
         connection.require_chain(deployment.chain_id)
         self._connection, self._deployment, self._account = connection, deployment, account
         self._policy, self._journal, self._decide = policy, journal, decide
         self._dry_run, self._poll_seconds, self._services = dry_run, poll_seconds, tuple(services)
-        self._guard, self._watch, self._lease, self._desk = guard, watch, lease, desk
+        self._guard, self._watch, self._lease, self._desk, self._poster = guard, watch, lease, desk, poster
         if lease is not None:
             journal.fenced_by(lease)
         journal.adopt(account.address)
@@ -180,7 +183,22 @@ class Keeper:
             guard = self._guard
             vitals, blind, standing = (guard.vitals, guard.blind, guard.standing()) if guard else (None, "", ())
             self._watch.done(block, record, record.snapshot, vitals, standing, self._open, blind)
+        if self._poster is not None:
+            self._post(self._poster, block, sends=not paused and not self._is_withheld)
         return record
+
+    def _post(self, poster: Poster, block: Header, *, sends: bool) -> None:
+        """Last, so that no hedge waits for a post."""
+        try:
+            for intent, outcome in poster.follow(block, sends=sends):
+                self._tell(intent, outcome, block)
+        except (RpcUnavailableError, RpcError) as error:
+            _LOG.warning("block %d: the surface is not posted: %s", block.number, error.what)
+        except JournalError:
+            raise
+        except Exception:
+            _LOG.exception("block %d: the poster failed", block.number)
+            self._count_error(block)
 
     def _stand_by(self, lease: Lease) -> None:
         """Look at the chain, so that it is known whether that can be done, and forget what was."""

@@ -63,6 +63,9 @@ class Metrics:
         self.drawdown = Gauge("keel_drawdown_ratio", "Of the share price at bid from its highest", registry=r)
         self.ether = Gauge("keel_keeper_ether", "The keeper's", registry=r)
         self.gas_a_day = Gauge("keel_gas_day_ether", "That left the keeper's account in 24 hours", registry=r)
+        self.surface_age = Gauge(
+            "keel_surface_age_seconds", "Of the oldest slice of a listed expiry", ["underlying"], registry=r
+        )
         self.base_fee = Gauge("keel_base_fee_gwei", "Of the newest block", registry=r)
         self.orders = Gauge("keel_order_stands", "1 while such an order stands", ["order"], registry=r)
         self.alerts = Counter("keel_alerts", "Messages", ["severity"], registry=r)
@@ -108,6 +111,13 @@ class Metrics:
             self.band.labels(symbol).set(band)
             self.gamma.labels(symbol).set(chain.gamma[u] / WAD)
             self.vega.labels(symbol).set(chain.vega[u] / WAD)
+        listed = {(one.series.underlying, one.series.expiry) for one in snapshot.book}
+        ages = dict.fromkeys(range(len(snapshot.readings)), 0)
+        for u, expiry, posted in snapshot.surface.slices:
+            if (u, expiry) in listed:
+                ages[u] = max(ages[u], snapshot.timestamp - posted.posted_at)
+        for u, age in ages.items():
+            self.surface_age.labels(UNDERLYINGS[u]).set(age)
         for venue in snapshot.venues:
             labels = (str(venue.kind), UNDERLYINGS[venue.state.underlying])
             self.exposure.labels(*labels).set(venue.state.exposure / WAD)
@@ -130,7 +140,7 @@ class Metrics:
         """No number of the vault rather than a wrong one: 0 ether would be an alert."""
         for labelled in (
             *(self.nav, self.margin, self.price, self.delta, self.band, self.gamma, self.vega),
-            *(self.exposure, self.health, self.budget),
+            *(self.exposure, self.health, self.budget, self.surface_age),
         ):
             labelled.clear()
         for plain in (

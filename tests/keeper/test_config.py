@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.config import AlertSettings, QuoteSettings, Settings, load
+from keeper.config import AlertSettings, QuoteSettings, Settings, SurfaceSettings, load
 from keeper.domain.policy import Policy
 from keeper.domain.safety import DeskLimits, KillLevels, WatchLevels
 from keeper.errors import ConfigError
@@ -29,6 +29,7 @@ def test_the_example_shows_every_key_with_its_default():
     assert set(keys["kill_switch"]) == set(KillLevels.__slots__)
     assert set(keys["alerts"]) == set(AlertSettings.model_fields)
     assert set(keys["quotes"]) == set(QuoteSettings.model_fields)
+    assert set(keys["surface"]) == set(SurfaceSettings.model_fields)
 
 
 def test_the_policys_defaults_are_the_domains():

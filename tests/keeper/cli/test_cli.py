@@ -4,6 +4,7 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +14,7 @@ from keeper.domain.decision import Action, Decision, DeltaChange, Leg
 from keeper.domain.policy import Policy
 from keeper.domain.units import WAD
 from keeper.execution.journal import Journal
-from keeper.execution.records import Attempt, Call, Outcome, Result
+from keeper.execution.records import Attempt, Call, Kind, Outcome, Result
 from keeper.market.reader import read_snapshot
 from keeper.operations.queue import read_queue, request_redeem
 from tests.keeper.vault_on_fork import SPOT, account_of, write_key
@@ -144,6 +145,27 @@ def test_explain_tells_a_recorded_block_without_a_node(vault, folder):
     assert f"Block {decision.block_number}" in shown
     for part in ("delta was outside its band", "-22.5000", "3,010.00", "idle cash (0.25)", "912,345 gas"):
         assert part in shown
+
+
+def test_explain_tells_what_was_posted_beside_the_hedge(vault, folder):
+    decision = recorded(vault)
+    set_rpc_url(folder, "")
+    posted = "0x" + "cc" * 32
+    reason = "post the slice of ETH 2026-11-27 08:00 UTC at 58.00%"
+    journal = Journal("sqlite:///keel.sqlite")
+    posts = replace(decision, action=Action.TRADE, reason=reason, legs=())
+    call = Call("post ETH 2026-11-27 08:00 UTC", vault.deployment.address("VolOracle"), b"")
+    _, intent = journal.record_action(posts, Policy(), None, call, account="0x02", timestamp=0, kind=Kind.POST)
+    intent = journal.record_attempt(intent, Attempt(0, posted, b"\x02", 1, 1))
+    journal.record_outcome(intent, Outcome(Result.CONFIRMED, "", posted, 26_450_001, "0xbb", 160_000, 1))
+    journal.close()
+
+    shown = " ".join(keel("explain", str(decision.block_number)).output.split())
+
+    assert "delta was outside its band" in shown
+    assert f"Beside it, post: {reason}" in shown
+    assert "Transaction post ETH 2026-11-27 08:00 UTC: confirmed in block 26450001" in shown
+    assert f"post, trade {reason}" in " ".join(keel("explain", posted).output.split())
 
 
 def test_explain_as_json_holds_all_that_was_seen(vault, folder):

@@ -67,6 +67,7 @@ def test_a_vault_and_a_keeper_that_are_right_pass_every_line(folder):
             "keeper's key",
             "guardian's key",
             "quoter's key",
+            "vol poster's key",
         ),
         *("approvals", "feeds", "surface", "mode", "valuation"),
     }
@@ -204,6 +205,30 @@ def test_a_quoters_key_must_be_a_quoters(vault, folder):
 
     assert f"{account_of('stranger').address} has not the QUOTER role of the vault's OptionBook" in finding["what"]
     assert not finding["passed"]
+
+
+@pytest.mark.parametrize(
+    ("role", "ether", "words"),
+    [
+        ("vol_poster", WAD, ""),
+        ("vol_poster", 0, "has 0.0000 ether"),
+        ("stranger", WAD, "has not the VOL_POSTER role of the vault's VolOracle"),
+        ("keeper", WAD, "The vol poster's key is the keeper's"),
+    ],
+)
+def test_a_vol_posters_key_must_be_able_to_post(vault, folder, role, ether, words):
+    vault.market.rpc.call("anvil_setBalance", account_of(role).address, hex(ether))
+    write_key(folder / "poster.json", role)
+    (folder / "secret").write_text(PASSPHRASE)
+    settings = (folder / "keel.toml").read_text()
+    poster = 'poster_keystore = "poster.json"\nposter_passphrase_file = "secret"\n[surface]\neth = "quotes.parquet"\n'
+    (folder / "keel.toml").write_text(settings + poster)
+
+    finding = examined()[0]["vol poster's key"]
+
+    assert finding["passed"] is (not words)
+    assert words in finding["what"]
+    assert bool(finding["todo"]) is bool(words)
 
 
 def test_a_passphrase_file_is_tried(vault, folder):

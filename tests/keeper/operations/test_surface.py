@@ -17,10 +17,10 @@ from keeper.market.option_chain import read_chain
 from keeper.market.vol_oracle import PASTS_SLOT, read_oracle
 from keeper.pricing.black76 import price
 from keeper.pricing.calibration import calibrate
-from keeper.pricing.surface import EssviSurface
 from keeper.pricing.vol_oracle import median
+from tests.keeper.chain_files import stamp, synthetic
 from tests.keeper.evm import PROJECT
-from tests.keeper.pricing.chains import chain_of, ordinary_surface, recordings
+from tests.keeper.pricing.chains import recordings
 from tests.keeper.vault_on_fork import ETH, PASSPHRASE, SPOT, VOL, write_key
 
 
@@ -35,31 +35,6 @@ def keel(vault, tmp_path, monkeypatch):
     (tmp_path / "keel.toml").write_text(f'rpc_url = "{vault.url}"\n')
     save(vault.deployment)
     return lambda *args: CliRunner().invoke(cli, ["surface", "post", *args])
-
-
-def stamp(seconds):
-    return pd.to_datetime(seconds, unit="s", utc=True)
-
-
-def synthetic(path, now, *, vol_ratio=0.95):
-    """A chain as an exchange records it, of a surface near what the vault has posted, but for the ratio."""
-    ordinary = ordinary_surface()
-    theta = ordinary.theta * vol_ratio**2
-    rho = np.full_like(theta, -0.25)
-    q = chain_of(EssviSurface(ordinary.years, ordinary.forward, theta, rho, 0.65 * np.sqrt(theta)))
-    table = pd.DataFrame(
-        {
-            "time": stamp(now),
-            "type": np.where(q.is_call, "call", "put"),
-            "strike": q.strike,
-            "expiry": stamp(now + np.round(q.years * YEAR)),
-            "forward": q.forward,
-            "index": float(SPOT),
-            "bid": q.bid / q.forward,
-            "ask": q.ask / q.forward,
-        }
-    )
-    (table.to_csv if path.suffix == ".csv" else table.to_parquet)(path, index=False)
 
 
 def recorded(path, now):
