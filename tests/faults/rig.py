@@ -131,6 +131,10 @@ class Chain:
                 nonce += 1
             return nonce
 
+    def is_moving(self, sender: str) -> bool:
+        """Whether something of an account waits that the next block may have."""
+        return self.next_nonce(sender) > int(self.rpc.call("eth_getTransactionCount", sender, "latest"), 16)
+
     def evict(self) -> None:
         """A full mempool forgets."""
         with self._lock:

@@ -214,7 +214,7 @@ class Storm(Stage):
             self._strike_nodes()
             self._strike_process()
             self._strike_chain()
-            if self._midst is None and self.dice.random() < 0.4:
+            if self._midst is None and self.dice.random() < 0.5:
                 self._midst = self.dice.choice(MIDST), self.dice.randint(1, 4)
             self.tick()
         self.doom.moment, self.is_deaf, self._midst = "", False, None
@@ -283,7 +283,7 @@ class Storm(Stage):
         if left == 1:
             self._is_disturbed = True
             try:
-                self.dice.choice((self._block_in_the_midst,) * 3 + (self._other_branch_in_the_midst, self._take_over))()
+                self.dice.choice((self._block_in_the_midst,) * 4 + (self._other_branch_in_the_midst, self._take_over))()
             except BaseException as error:  # of the storm's own: it is not the node's to swallow
                 self._midst_errors.append(error)
         return False
@@ -291,7 +291,7 @@ class Storm(Stage):
     def _block_in_the_midst(self) -> None:
         self.fired["block in the midst of a look"] += 1
         self._mine()
-        self._is_uncle = self.dice.random() < 0.5
+        self._is_uncle = self.dice.random() < 0.75
 
     def _other_branch_in_the_midst(self) -> None:
         self.fired["reorganisation in the midst of a look"] += 1
@@ -337,7 +337,8 @@ class Storm(Stage):
         self.chain.mine(GWEI, seconds, None if self.is_silent else self._move)
 
     def is_over(self, action: Action) -> bool:
-        is_quiet = not self.journal.open_intents() and not self.chain.pool
+        """What was given up may wait on, behind a nonce that is free, and fail when the next transaction has that."""
+        is_quiet = not self.journal.open_intents() and not self.chain.is_moving(self.vault.keeper.address)
         return is_quiet and action is Action.HOLD and self.is_hedged()
 
     def halts(self) -> set[str]:
