@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
 from typing import Final
 
 from keeper.chain.deployments import Deployment
@@ -32,6 +29,7 @@ from keeper.runtime.lending import lending, recalling
 from keeper.runtime.poster import Poster
 from keeper.runtime.redemptions import redemptions
 from keeper.runtime.settlement import Duty, settlement
+from keeper.runtime.signals import ended_by_signals
 from keeper.runtime.watch import Watch
 
 Service = Callable[[Connection, Deployment, Header], Iterable[Duty]]
@@ -126,7 +124,7 @@ class Keeper:
             JournalError: the keeper does nothing that it cannot record.
             LeaseError, RpcError, RpcUnavailableError: only with `once`.
         """
-        with self._signals():
+        with ended_by_signals(self.stop):
             while not self._stopped.is_set():
                 self._show_life()
                 try:
@@ -399,26 +397,6 @@ class Keeper:
             _LOG.warning("%s: %s: %s", purpose, outcome.result, outcome.detail)
             if outcome.result is Result.FAILED:
                 self._count_error(block)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT end the loop after the current block; a second one ends the process as usual."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) or signal.SIG_DFL for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def on_signal(number: int, _: FrameType | None) -> None:
-            self.stop()
-            signal.signal(number, before[signal.Signals(number)])
-
-        for number in before:
-            signal.signal(number, on_signal)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _plain(block: Header, action: Action, reason: str) -> Decision:

@@ -100,7 +100,7 @@ class Poster:
         _LOG.info("block %d: %s", block.number, post.reason)
         decision = Decision(block.number, block.hash, Action.TRADE, post.reason)
         if self._executor is None or self._account is None or post.call is None:
-            self._journal.record_decision(decision, self._policy, None, timestamp=block.timestamp, kind=Kind.POST)
+            self._journal.record_decision(decision, self._policy, None, timestamp=post.planned_at, kind=Kind.POST)
             return None
         _, intent = self._journal.record_action(
             decision,
@@ -108,7 +108,7 @@ class Poster:
             None,
             post.call,
             account=self._account.address,
-            timestamp=block.timestamp,
+            timestamp=post.planned_at,
             kind=Kind.POST,
             fee_ceiling=duty_ceiling(Kind.POST),
         )

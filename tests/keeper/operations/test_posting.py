@@ -136,7 +136,7 @@ def test_quotes_by_http_are_those_of_the_file(served, tmp_path):
     [
         ({"status": 503}, "answers 503"),
         ({"body": b"no parquet"}, "is not a .parquet file"),
-        ({"drips": True}, "is not there after 0.2 s"),
+        ({"drips": True}, "is not there after 0.2 s|cannot be fetched"),
         ({"name": "chain.txt"}, "is neither .parquet nor .csv"),
     ],
 )
