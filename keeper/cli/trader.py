@@ -1,4 +1,4 @@
-"""What takers, makers and quoters run: quote, fill, write, claim, take collateral back, cancel."""
+"""What takers, makers and quoters run: quote, offer, fill, write, claim, take collateral back, cancel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.group()
 def options() -> None:
-    """The vault's options: sign a quote, trade it, write options to the vault, be paid, get collateral back.
+    """The vault's options: sign a quote or an offer, trade, write options to the vault, be paid, get collateral back.
 
     A SERIES is written as `keel status` shows it: ETH-27NOV26-3000-C.
     """
@@ -52,6 +52,42 @@ def quote(
 
     settings = settings_of(config, account)
     show(traders.quote(settings, series, size, nonce, vault_sells=not buy, market=market, ask=asking()))
+
+
+@options.command()
+@click.argument("series")
+@click.argument("size", type=Amount())
+@click.argument("price", type=Amount())
+@click.option("--buy", is_flag=True, help="Buy what the vault holds; without it write to the vault.")
+@click.option("--least", type=Amount(), default="0", help="Trade no less than this; by default what the contract asks.")
+@click.option("--minutes", type=click.IntRange(1, 59), default=30, show_default=True, help="For which it stands.")
+@account_option
+@config_option
+def offer(
+    series: str,
+    size: Decimal,
+    price: Decimal,
+    buy: bool,
+    least: Decimal,
+    minutes: int,
+    account: str,
+    config: Path | None,
+) -> None:
+    """Sign an offer to the vault, as a maker that its operator knows, and print it for the keeper's quote server.
+
+    PRICE is in USDC per unit. Where the vault's hedge wants it, GET /offers/DIGEST answers with a quote for you, which
+    `keel options write` or `fill` trades within 45 seconds. A new offer stands in the place of your last one for the
+    series, and one with a SIZE of 0 takes it back.
+
+    \b
+    Examples:
+      keel options offer ETH-27NOV26-3000-C 10 118.5 --account maker > offer.json
+      curl -s http://127.0.0.1:9465/offers -H 'content-type: application/json' -d @offer.json
+    """
+    from keeper.operations import traders
+
+    settings = settings_of(config, account)
+    show(traders.offer(settings, series, size, price, least, minutes, vault_sells=buy, ask=asking()))
 
 
 @options.command()

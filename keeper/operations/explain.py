@@ -217,6 +217,10 @@ def render(explanation: Explanation) -> Group:
                 f"Risk {decision.risk_before:,.2f} before, {decision.risk_after:,.2f} after."
             )
         )
+    for fill in decision.fills:
+        side = "sell" if fill.offer.vault_sells else "buy"
+        what = f"{side} {fill.size_wad / WAD:,.9g} {fill.offer.series.label} at {fill.offer.price_wad / WAD:,.2f} USDC"
+        parts.append(Text(f"Worth taking of what makers offer, if it is filled: {what}."))
     if decision.binding:
         limits = ", ".join(f"{name} ({price:.3g})" for name, price in decision.binding)
         parts.append(Text(f"Limits that bind, with their shadow prices: {limits}."))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
+from keeper.chain.maker_offers import MakerOffer, offer_to_json, sign_offer
 from keeper.chain.option_quotes import ANYONE, Quote, SignedQuote, to_json
 from keeper.domain.times import utc_second
-from keeper.domain.units import USDC, WAD
+from keeper.domain.units import USDC, WAD, to_wad
 from keeper.errors import ConfigError, KeelError
 from keeper.operations import options
 from keeper.operations.people import Ask, acting, event_of, node_may_go, positive
@@ -63,6 +65,44 @@ def quote(
         quoter = Quoter(session.connection, session.deployment, session.account(ask), settings.policy, surfaces)
         offer = quoter.make_quote(series, units, vault_sells=vault_sells, nonce=nonce)
     return to_json(offer.signed, session.deployment) | made_of(offer.made, offer.caveat)
+
+
+def offer(
+    settings: Settings,
+    label: str,
+    size: Decimal,
+    price: Decimal,
+    least: Decimal,
+    minutes: int,
+    *,
+    vault_sells: bool,
+    ask: Ask = None,
+) -> dict[str, Any]:
+    """Sign what a maker offers the vault, for `POST /offers` of its keeper; a size of 0 takes it back.
+
+    Args:
+        price: USDC per unit.
+        minutes: For which it stands.
+
+    Raises:
+        KeelError: there is no such series; or of the kind of whatever stands in the way.
+    """
+    units, fewest = (to_wad(positive(amount, decimals=9)) if amount else 0 for amount in (size, least))
+    session = open_session(settings)
+    with node_may_go():
+        series = options.series_of(session.connection.w3, session.deployment, label)
+        account, now = session.account(ask), session.connection.header().timestamp
+    made = MakerOffer(
+        series=series.id,
+        vault_sells=vault_sells,
+        price=to_wad(positive(price, decimals=18)),
+        size=units,
+        min_fill=min(fewest, units),
+        maker=str(account.address),
+        deadline=now + 60 * minutes,
+        nonce=time.time_ns() // 1_000_000,  # rises, whatever machine signs
+    )
+    return {"offer": offer_to_json(made), "signature": "0x" + sign_offer(made, session.deployment, account).hex()}
 
 
 def fill(settings: Settings, path: Path, ask: Ask = None) -> str:

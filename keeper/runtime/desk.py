@@ -166,7 +166,7 @@ class Desk:
         too_many = self._paces.too_many(given.maker)  # after the signature: nobody uses up another's
         if too_many:
             return Denied(Denial.TOO_MANY, too_many)
-        ready = self._newest()
+        ready = self._newest() if given.size else self._recent()  # what is taken back is so, whatever is in doubt
         if isinstance(ready, Denied):
             return ready
         now = ready.books.now

@@ -233,7 +233,7 @@ class Signing:
     def _learn(self, now: int) -> None:
         """Of quotes that were signed before a restart, or by another machine; and forget those that are over."""
         for row, asked, answered in self._log.signed_since(self._last_row, now, LIFE):
-            self._last_row = row
+            self._last_row, self._nonce = row, max(self._nonce, answered.nonce)
             if answered.digest not in self._open:
                 given = json.loads(answered.answer)["quote"]
                 series = Series.from_slot(asked.series)

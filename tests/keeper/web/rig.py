@@ -48,9 +48,9 @@ class Rig:
         )  # fmt: skip
         self.server = Server(make_quote_app(self.desk), "127.0.0.1:0")
 
-    def make_desk(self, guard, limits, policy):
+    def make_desk(self, guard, limits, policy, log=None):
         return Desk(
-            self.vault.connection, self.vault.deployment, account_of("quoter"), policy, self.log,
+            self.vault.connection, self.vault.deployment, account_of("quoter"), policy, log or self.log,
             stopped=guard.quotes_stopped, limits=limits, metrics=self.metrics, makers=self.makers, clock=self.clock,
         )  # fmt: skip
 

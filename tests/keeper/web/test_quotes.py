@@ -211,6 +211,23 @@ def test_series_say_what_can_be_asked_for_and_the_schema_says_how(rig, vault):
     assert set(rig.get("/openapi.json").json()["paths"]) == PATHS
 
 
+def test_under_a_pause_what_is_listed_is_told_and_nothing_is_signed(rig, vault):
+    rig.orders.give(Order.PAUSE, "somebody looks at it")
+    vault.market.step(3_000)
+    rig.tick()
+    rig.clock.now += 1
+
+    assert rig.get("/series").status_code == 200
+    assert len(rig.get("/series").json()) == 2
+    assert (rig.post().status_code, rig.post().json()["reason"]) == (503, "stopped")
+
+
+def test_series_of_long_ago_are_not_told(rig, limits):
+    rig.clock.now += limits.stale_seconds + 1
+
+    assert (rig.get("/series").status_code, rig.get("/series").json()["reason"]) == (503, "stale")
+
+
 def test_a_quote_of_nobody_is_unknown(rig):
     assert rig.get("/quotes/0x" + "ab" * 32).status_code == 404
     assert rig.get("/quotes/nonsense").status_code == 422
