@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from keeper.chain.deployments import save
+from keeper.chain.maker_offers import MakerOffer, signer_of
 from keeper.cli import cli
 from keeper.domain.series import Position
 from keeper.domain.units import USDC, WAD, YEAR
@@ -48,6 +49,25 @@ def quoted(keel, tmp_path):
         return "quote.json"
 
     return make
+
+
+def test_a_makers_offer_is_signed_by_him_for_the_vaults_series(keel, vault):
+    series = series_of(vault, is_call=True)
+
+    shown = keel("offer", series.label, "2.5", "118.5", "--least", "1", by="taker")
+    back = keel("offer", series.label, "0", "118.5", by="taker")
+
+    signed, withdrawn = (json.loads(each.output) for each in (shown, back))
+    plain = {
+        name: int(text) if text.isdigit() else text for name, text in signed["offer"].items() if isinstance(text, str)
+    }
+    offer = MakerOffer(vault_sells=signed["offer"]["vault_sells"], **plain)
+    signature = bytes.fromhex(signed["signature"].removeprefix("0x"))
+    assert signer_of(offer, vault.deployment, signature) == account_of("taker").address == offer.maker
+    assert (offer.series, offer.vault_sells, offer.size, offer.min_fill) == (series.id, False, 5 * WAD // 2, WAD)
+    assert (offer.price, offer.deadline) == (1_185 * WAD // 10, vault.now() + 1_800)
+    assert withdrawn["offer"]["size"] == "0"
+    assert int(withdrawn["offer"]["nonce"]) > offer.nonce
 
 
 def series_of(vault, *, is_call):
