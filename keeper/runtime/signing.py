@@ -46,7 +46,7 @@ class Draft:
 class _Open:
     """A quote whose time is not over; ``filled`` as of the last block at which somebody traded its series, WAD."""
 
-    taker: str
+    holder: str
     given: Outstanding
     expires_at: int
     filled: int = 0
@@ -58,15 +58,16 @@ class _Open:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """One block, ready to be quoted on. ``held`` is each taker's open quotes; ``seen_at`` by the desk's clock."""
+    """One block, ready to be quoted on. ``held`` is each holder's open quotes: a taker's, and apart from them those for
+    a maker's offers, since anybody can ask in his name. ``seen_at`` by the desk's clock."""
 
     books: Books
     held: Mapping[str, tuple[Outstanding, ...]]
     seen_at: float
 
-    def plus(self, taker: str, one: Outstanding) -> Ready:
+    def plus(self, holder: str, one: Outstanding) -> Ready:
         """With one more quote signed."""
-        held = {**self.held, taker: (*self.held.get(taker, ()), one)}
+        held = {**self.held, holder: (*self.held.get(holder, ()), one)}
         return Ready(self.books.plus([one]), held, self.seen_at)
 
 
@@ -112,9 +113,8 @@ class Signing:
         asked = replace(asked, series=series.id)
         request = Request(series, wish.vault_sells, wish.size_wad)
         first, *beside = ready.books.beside(series, wish.vault_sells)
-        return asked, self._bounded(
-            quote(request, first.snapshot, first.view, self._policy, beside), wish.taker, 0, ready
-        )
+        made = quote(request, first.snapshot, first.view, self._policy, beside)
+        return asked, self._bounded(made, wish.taker, wish.taker, 0, ready)
 
     def for_fill(self, fill: Fill, maker: str, ready: Ready) -> tuple[Asked, Draft | Reason]:
         """The same for what the hedge would take of a maker's offer: at its price, for as much as there is room."""
@@ -122,23 +122,25 @@ class Signing:
         asked = Asked(ready.books.now.snapshot.timestamp, maker, offer.series.id, offer.vault_sells, fill.size_wad)
         books = ready.books.beside(offer.series, offer.vault_sells)
         made = at_price(Request(offer.series, offer.vault_sells, fill.size_wad), offer.price_wad, books)
-        return asked, self._bounded(made, maker, offer.min_fill_wad, ready)
+        return asked, self._bounded(made, maker, f"offers of {maker}", offer.min_fill_wad, ready)
 
-    def _bounded(self, made: terms.Quote | Refusal, taker: str, least: int, ready: Ready) -> Draft | Reason:
+    def _bounded(
+        self, made: terms.Quote | Refusal, taker: str, holder: str, least: int, ready: Ready
+    ) -> Draft | Reason:
         if isinstance(made, Refusal):
             return made.reason
-        bounded = self._within_share(inside(made, ready.books.now.view.option_book), taker, ready)
+        bounded = self._within_share(inside(made, ready.books.now.view.option_book), holder, ready)
         if bounded is None:
             return Reason.TAKER
         if bounded.size_wad < least:
             return bounded.limit or Reason.MIN_FILL
-        return self._draft(taker, bounded, ready)
+        return self._draft(taker, holder, bounded, ready)
 
-    def _within_share(self, made: terms.Quote, taker: str, ready: Ready) -> terms.Quote | None:
-        """As much of it as one taker may hold open; None where that is less than the smallest fill."""
+    def _within_share(self, made: terms.Quote, holder: str, ready: Ready) -> terms.Quote | None:
+        """As much of it as one holder may have open; None where that is less than the smallest fill."""
         now = ready.books.now
         snapshot, view = now.snapshot, now.view
-        held = ready.held.get(taker, ())
+        held = ready.held.get(holder, ())
         if len(held) >= self._limits.max_open:
             return None
         room = int(self._limits.max_share * view.option_book.vega_budget)
@@ -151,7 +153,7 @@ class Signing:
             return None
         return replace(made, size_wad=size, limit=Reason.TAKER)
 
-    def _draft(self, taker: str, made: terms.Quote, ready: Ready) -> Draft:
+    def _draft(self, taker: str, holder: str, made: terms.Quote, ready: Ready) -> Draft:
         now = ready.books.now
         nonce = self._nonce = max(self._nonce + 1, now.snapshot.timestamp)
         given = Quote(
@@ -167,8 +169,8 @@ class Signing:
         )
         digest = "0x" + digest_of(given, self._deployment).hex()
         one = Outstanding(made.series, made.vault_sells, made.size_wad, made.price_wad)
-        self._open[digest] = _Open(taker, one, given.deadline)
-        self.ready = ready.plus(taker, one)
+        self._open[digest] = _Open(holder, one, given.deadline)
+        self.ready = ready.plus(holder, one)
         return Draft(given, digest, made_of(made, now.view.caveat))
 
     # ------------------------------------------------------------------ out of turn
@@ -225,9 +227,9 @@ class Signing:
             held: dict[str, list[Outstanding]] = {}
             for one in self._open.values():
                 if one.left.size_wad > 0 and one.left.series in view.lines:
-                    held.setdefault(one.taker, []).append(one.left)
+                    held.setdefault(one.holder, []).append(one.left)
             books = Books.of(snapshot, view, [one for ones in held.values() for one in ones])
-            self.ready = Ready(books, {taker: tuple(ones) for taker, ones in held.items()}, seen_at)
+            self.ready = Ready(books, {holder: tuple(ones) for holder, ones in held.items()}, seen_at)
             return frozenset(digest for digest, one in self._open.items() if one.left.size_wad <= 0)
 
     def _learn(self, now: int) -> None:

@@ -230,16 +230,26 @@ def see(rig, snapshot, fill, doubt=""):
     rig.desk.wait_until_ready(60)
 
 
-def test_a_makers_offers_and_quotes_share_his_room_and_what_has_none_is_refused_with_its_reason(rig, vault, limits):
+def test_quotes_that_somebody_asks_for_in_a_makers_name_leave_his_offers_their_room(rig, vault, limits):
     posted = post(rig, offer_of(vault))
     for _ in range(limits.max_open):
         assert rig.post(size="0.2", taker=MAKER).status_code == 200
+    assert rig.post(size="0.2", taker=MAKER).json()["reason"] == "taker"
 
-    record = next_block(rig)
+    next_block(rig)
+
+    assert state_of(rig, posted)["state"] == "taken"
+
+
+def test_what_the_desk_may_not_sign_is_refused_with_its_reason_and_the_offer_stays(rig, vault):
+    posted = post(rig, offer_of(vault))
+    snapshot = rig.snapshot()
+    [offer], _ = rig.desk.offers(snapshot)
+
+    see(rig, snapshot, Fill(offer, offer.min_fill_wad // 2))
 
     state = state_of(rig, posted)
-    assert [fill.offer.digest for fill in record.decision.fills] == [state["offer_digest"]]
-    assert (state["state"], state["refused"]) == ("open", "taker")
+    assert (state["state"], state["refused"]) == ("open", "min_fill")
     assert rig.counted("keel_offers_taken_total", answer="refused") == 1
 
 
