@@ -57,6 +57,7 @@ _KINDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
             "eth_gasPrice",
             "eth_getBalance",
             "eth_getTransactionCount",
+            "eth_maxPriorityFeePerGas",
         ),
         (_is_quantity, "number"),
     ),

@@ -26,7 +26,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from keeper.chain.abi import function
-from keeper.chain.gas import fees
+from keeper.chain.gas import fees, suggested_priority_fee
 from keeper.chain.rpc import Connection, Header
 from keeper.domain.decision import Brief, Decision
 from keeper.domain.policy import Policy
@@ -244,9 +244,12 @@ class Executor:
             return intent
 
     def _outbid(self, intent: Intent, gas: int, head: Header) -> tuple[int, int] | None:
-        """Fees of a transaction in place of its newest one; None where they are more than it may cost."""
-        last = intent.own_attempts[-1]
-        return fees(head.base_fee, gas, intent.fee_ceiling, (last.max_fee, last.priority_fee))
+        """Fees of a transaction in place of its newest one; None where they are more than it may cost.
+
+        The first one offered proposers the usual. Where that did not do, they are offered what nodes suggest at once.
+        """
+        last, suggested = intent.own_attempts[-1], suggested_priority_fee(self._connection)
+        return fees(head.base_fee, gas, intent.fee_ceiling, (last.max_fee, last.priority_fee), suggested)
 
     def _fill_gap(self, intent: Intent, nonce: int, head: Header) -> Intent:
         """Take a lower nonce that nothing of ours has, with an empty transaction: else the intent's is never mined."""

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.chain.gas import bids, fees
+from keeper.chain.gas import bids, fees, suggested_priority_fee
+from keeper.chain.rpc import Connection
 from keeper.domain.decision import Action, Decision, DeltaChange
 from keeper.domain.policy import Policy
 from keeper.domain.snapshot import Reading
+from keeper.errors import RpcError
 from keeper.execution.ceiling import fee_ceiling
 from keeper.execution.records import FEE_FLOOR
 
@@ -43,9 +45,10 @@ def test_a_ceiling_cuts_the_bid_down_as_long_as_the_next_block_would_take_it():
     base_fee=st.integers(0, 10**12),
     old=st.tuples(st.integers(1, 10**12), st.integers(0, 10**10)),
     ceiling=st.integers(0, 10**19),
+    suggested=st.integers(GWEI, 10 * GWEI),
 )
-def test_a_replacement_is_a_tenth_dearer_can_be_mined_and_stays_below_the_ceiling(base_fee, old, ceiling):
-    chosen = fees(base_fee, GAS, ceiling, old)
+def test_a_replacement_is_a_tenth_dearer_can_be_mined_and_stays_below_the_ceiling(base_fee, old, ceiling, suggested):
+    chosen = fees(base_fee, GAS, ceiling, old, suggested)
 
     if chosen is None:
         most = ceiling // GAS
@@ -56,6 +59,39 @@ def test_a_replacement_is_a_tenth_dearer_can_be_mined_and_stays_below_the_ceilin
     assert 10 * priority >= 11 * old[1]
     assert max_fee >= base_fee + priority
     assert max_fee * GAS <= ceiling
+
+
+def test_in_a_spike_of_tips_a_replacement_bids_what_nodes_suggest():
+    assert fees(10 * GWEI, GAS, WAD, (21 * GWEI, GWEI), suggested=6 * GWEI) == (26 * GWEI, 6 * GWEI)
+
+
+def test_a_suggestion_keeps_nothing_from_being_signed_that_the_ceiling_allows_without_it():
+    old = (8 * GWEI, GWEI // 2)
+
+    assert fees(10 * GWEI, GAS, 13 * GWEI * GAS, old, suggested=6 * GWEI) == (13 * GWEI, 3 * GWEI)
+    assert fees(10 * GWEI, GAS, 11 * GWEI * GAS, old, suggested=6 * GWEI) == (11 * GWEI, GWEI)
+
+
+class Suggesting(Connection):
+    """A node that suggests so much, or nothing at all."""
+
+    def __init__(self, suggestion):
+        super().__init__("http://127.0.0.1:1")
+        self.suggestion = suggestion
+
+    def request(self, method, *params):
+        assert method == "eth_maxPriorityFeePerGas"
+        if self.suggestion is None:
+            raise RpcError(method, "the method does not exist")
+        return hex(self.suggestion)
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "taken"), [(0, GWEI), (GWEI // 100, GWEI), (3 * GWEI, 3 * GWEI), (10**15, 10 * GWEI), (None, GWEI)]
+)
+def test_what_a_node_suggests_is_taken_within_bounds(suggestion, taken):
+    """One node alone may lie, or not know the method."""
+    assert suggested_priority_fee(Suggesting(suggestion)) == taken
 
 
 def test_a_hedge_may_cost_what_its_delta_may_lose_in_a_day():

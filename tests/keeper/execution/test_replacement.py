@@ -107,6 +107,25 @@ def test_what_waits_for_blocks_is_replaced_with_fees_that_nodes_take_and_acts_on
     assert states_of(journal, intent) == expected
 
 
+class SuggestingConnection(Connection):
+    """Others offer proposers 6 gwei now."""
+
+    def request(self, method, *params):
+        return hex(6 * GWEI) if method == "eth_maxPriorityFeePerGas" else super().request(method, *params)
+
+
+def test_what_waits_in_a_spike_of_tips_is_replaced_by_what_nodes_suggest(vault, journal, waiting, make_executor):
+    """Fault 3: at an eighth more each, 1 gwei would take sixteen replacements to get there."""
+    _, _, intent = waiting
+    assert intent.attempts[0].priority_fee == GWEI
+    keep_waiting(vault, intent, blocks=REPLACE_AFTER)
+
+    make_executor(SuggestingConnection, wait_seconds=0).reconcile()
+
+    [intent] = journal.open_intents()
+    assert intent.attempts[-1].priority_fee == 6 * GWEI
+
+
 def test_a_paused_keeper_looks_and_sends_nothing(vault, journal, waiting):
     executor, record, intent = waiting
     keep_waiting(vault, intent, blocks=REPLACE_AFTER)
