@@ -117,6 +117,25 @@ def test_no_secret_is_in_the_environment(name):
                 assert str(value).startswith("/run/secrets/"), variable
 
 
+@pytest.mark.parametrize("name", COMPOSE)
+def test_the_keepers_variables_are_in_the_runbook_and_the_others_are_of_their_image(name):
+    """What an operator can set is said where operators read; the images' own are those of their documentation."""
+    for service in parsed(name)["services"].values():
+        for variable in service.get("environment", {}):
+            assert variable in RUNBOOK or variable.startswith(("POSTGRES_", "GF_")), variable
+
+
+def test_what_compose_mounts_from_the_secrets_is_made_by_the_runbook():
+    compose = parsed("compose.yaml")
+    mounted = [volume.partition(":")[0] for service in compose["services"].values() for volume in service["volumes"]]
+    files = [entry["file"] for entry in compose["secrets"].values()] + [
+        source for source in mounted if source.startswith("./secrets/")
+    ]
+
+    assert len(files) == 6
+    assert {file for file in files if file.replace("./", "deploy/") not in RUNBOOK} == set()
+
+
 def test_secrets_are_not_committed():
     ignored = (PROJECT / ".gitignore").read_text().splitlines()
 
