@@ -171,17 +171,25 @@ def sentences(label: str) -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise JournalError(f"The journal {label} refuses the record: {error.orig}.", kept=kept) from error
-    except (OperationalError, InterfaceError, ProgrammingError, PoolTimeoutError) as error:
+    except (InterfaceError, PoolTimeoutError, DatabaseError, zlib.error, ValueError) as error:
+        if _is_damage(error):
+            raise JournalError(
+                f"The journal {label} is damaged: {str(getattr(error, 'orig', error)).splitlines()[0]}.",
+                kept="Nothing was written to it.",
+                todo="Restore it from a backup, or set it aside and start a new one.",
+            ) from error
         reason = str(getattr(error, "orig", error)).splitlines()[0].rstrip(".")
         todo = _todo(reason.lower(), is_file=isinstance(getattr(error, "orig", None), sqlite3.Error))
         raise JournalError(f"The journal {label} cannot be used: {reason}.", kept=kept, todo=todo) from error
-    except (DatabaseError, zlib.error, ValueError) as error:
-        reason = str(getattr(error, "orig", error)).splitlines()[0]
-        raise JournalError(
-            f"The journal {label} is damaged: {reason}.",
-            kept="Nothing was written to it.",
-            todo="Restore it from a backup, or set it aside and start a new one.",
-        ) from error
+
+
+def _is_damage(error: Exception) -> bool:
+    """Of Postgres, which has a class of states for it: what a machine that was frozen in a transaction hears when it
+    wakes is an internal error, too."""
+    if isinstance(error, OperationalError | InterfaceError | ProgrammingError | PoolTimeoutError):
+        return False
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state is None or str(state).startswith("XX")
 
 
 class Labelled(Protocol):

@@ -4,11 +4,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +35,7 @@ from keeper.domain.snapshot import (
     VolSlice,
 )
 from keeper.errors import JournalError
-from keeper.execution.database import dry_run_url
+from keeper.execution.database import dry_run_url, sentences
 from keeper.execution.environment import environment
 from keeper.execution.journal import Journal
 from keeper.execution.records import Attempt, Call, Kind, Outcome, Result, decision_hash, from_text, to_text
@@ -471,6 +473,24 @@ def test_a_damaged_record_is_reported(tmp_path, journal):
 
     with pytest.raises(JournalError, match="is damaged"):
         journal.last_decision()
+
+
+def test_who_was_frozen_in_a_transaction_is_not_told_that_the_journal_is_damaged(postgres):
+    """Postgres takes the transaction from him, so that another machine can take over, and says so when he wakes."""
+
+    def freeze(journal):
+        with sentences("of a test"), journal._writing() as session:
+            session.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = '50ms'"))
+            time.sleep(0.5)
+            session.execute(sa.text("SELECT 1"))
+
+    with closing(Journal(postgres.new_database())) as journal:
+        with pytest.raises(JournalError) as raised:
+            freeze(journal)
+        journal.record_decision(a_decision(), POLICY, None, timestamp=0)
+
+    assert raised.value.what.startswith("The journal of a test cannot be used: terminating connection")
+    assert "start again" in raised.value.todo
 
 
 def test_somebody_elses_database_is_left_alone(tmp_path):
