@@ -1,4 +1,4 @@
-"""Settings of the operator: `keel.toml` (and two environment variables) to frozen values, or one clear message.
+"""Settings of the operator: `keel.toml` (and an environment variable) to frozen values, or one clear message.
 
 `keel.toml.example` shows every key with its default. KEEL_RPC_URL overrides `rpc_url`,
 because such URLs are secrets more often than not. A passphrase is never read from here (keeper/chain/accounts.py).

@@ -32,7 +32,8 @@ def run(context: click.Context, dry_run: bool, once: bool, log_format: str, conf
     """Keep the vault hedged: decide at every block, record why, act.
 
     It follows the chain until SIGTERM or Ctrl-C, which end it after the current block. Besides hedging it settles
-    expired series, funds what is owed to option holders, and settles the redemption queue's epochs.
+    expired series, funds what is owed to option holders, settles the redemption queue's epochs, shows that it lives,
+    and lends idle USDC. With `[quotes]` it signs quotes, with `[surface]` it posts the surface.
 
     \b
     Examples:

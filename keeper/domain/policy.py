@@ -13,12 +13,13 @@ class Policy:
         risk_aversion: Weight of variance: a P&L variance v (USDC^2 over the horizon) costs risk_aversion / NAV * v / 2.
         tail_aversion: Weight of CVaR, USDC per USDC: for who has scenarios; they are of the horizon too.
         tail_level: Of that CVaR: 0.95 is the mean of the worst twentieth.
-        risk_horizon_days: Of the CVaR's scenarios; and how long an unhedged delta is assumed to stay where no gamma
-            moves it.
+        risk_horizon_days: Of the CVaR's scenarios; how long an unhedged delta is assumed to stay where no gamma moves
+            it; and over which it may lose what a hedge may cost in gas (keeper/execution/ceiling.py).
         capital_charge: Annual cost of idle cash that a hedge ties up: it is what depositors leave with.
         correlation: Of the underlyings' daily returns.
-        default_vol: Annualised volatility that is assumed without options on the book.
-        band_use: Share of the contracts' target delta band that a trade brings delta into.
+        default_vol: Annualised volatility that is assumed without options on the book, and for that cost.
+        band_use: Share of the contracts' target delta band that a trade brings delta into; of what it counts as taking
+            away at least, for that cost.
         limit_slippage: Distance of a leg's limit price from the pool's expected average price.
         min_idle: Share of NAV that stays idle when a hedge needs cash.
         min_trade: Smallest leg, USDC.

@@ -42,7 +42,7 @@ class KillLevels:
         max_mismatch_seconds: For which keeper and chain may disagree on the vault before the keeper stays paused,
             chain time. While they do, nothing is sent in any case.
         min_loss_budget: What must be left of the contracts' loss bucket, a share of its capacity.
-        max_gas_a_day: Ether that may leave the keeper's account in 24 hours of chain time: it goes for gas.
+        max_gas_a_day: Ether that may leave the keeper's account in 24 hours of chain time, for gas or otherwise.
         max_errors: Unexpected errors and failed transactions in an hour of chain time.
     """
 

@@ -19,8 +19,8 @@ _POST: Final = 2 * 10**16  # wei: 125 gwei for a slice; the surface may be two h
 
 
 def duty_ceiling(kind: Kind) -> int:
-    """Wei: more for what people wait for, as a settlement, a payout or an exit, and for the kill switch, than for what
-    can wait itself."""
+    """Wei, of what is no hedge: more for what people wait for, as a settlement, a payout or an exit, and for the kill
+    switch, than for what can wait itself. docs/operate.md has a table of them."""
     if kind is Kind.POST:
         return _POST
     return _OWED if kind in (Kind.SETTLE, Kind.FUND, Kind.REDEEM, Kind.STOP) else FEE_FLOOR
