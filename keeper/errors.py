@@ -73,6 +73,8 @@ class AccountError(KeelError):
 class SignerError(AccountError):
     """Who holds the key does not answer, refuses, or has signed something else."""
 
+    exit_code = 3  # as a node's: it may be there again soon
+
 
 class JournalError(KeelError):
     """The journal cannot be read or written: locked, corrupt, or of another version of Keel."""

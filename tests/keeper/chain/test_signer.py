@@ -7,7 +7,7 @@ from web3 import Web3
 from keeper.chain.option_quotes import ANYONE, Quote, sign_quote
 from keeper.chain.rpc import Connection
 from keeper.chain.signer import RemoteSigner, open_key, remote_address
-from keeper.errors import ConfigError, SignerError
+from keeper.errors import ConfigError, RpcUnavailableError, SignerError
 from tests.keeper.remote_signer import remote_signer
 from tests.keeper.vault_on_fork import account_of
 
@@ -97,6 +97,7 @@ def test_a_signer_that_is_down_is_named_without_what_is_secret_in_its_url():
         signer.sign_transaction(TRANSACTION)
 
     assert "token" not in str(failed.value)
+    assert failed.value.exit_code == RpcUnavailableError.exit_code  # systemd starts the keeper again
 
 
 def test_an_address_needs_a_signer_and_a_name_a_key_file():

@@ -3,6 +3,7 @@ key and nonces of its own, and never before the hedge."""
 
 import http.server
 import threading
+import time
 
 import pytest
 
@@ -100,6 +101,16 @@ def look_and_post(vault, poster, lookout):
     return [*ended, *follow(vault, poster)]
 
 
+def ended_of(vault, poster, ended):
+    """How the one post has ended, whose block comes by itself."""
+    give_up = time.monotonic() + PATIENT
+    while not ended and time.monotonic() < give_up:
+        time.sleep(0.05)
+        ended = follow(vault, poster)
+    [(_, outcome)] = ended
+    return outcome
+
+
 def nonce(vault):
     return vault.w3.eth.get_transaction_count(POSTER)
 
@@ -119,7 +130,7 @@ def test_the_surface_follows_its_market_slice_by_slice_and_then_rests(vault, jou
     assert all(vol == pytest.approx(VOL, abs=1e-3) for vol in vols(vault).values())
 
     for _ in range(3):
-        [(_, outcome)] = look_and_post(vault, poster, lookout)
+        outcome = ended_of(vault, poster, look_and_post(vault, poster, lookout))
         assert outcome.result is Result.CONFIRMED
     assert look_and_post(vault, poster, lookout) == []
 
