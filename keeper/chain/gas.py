@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from keeper.chain.rpc import Connection
-from keeper.errors import RpcError
+from keeper.errors import RpcError, RpcUnavailableError
 
 GAS_CAP: Final = 16_777_216  # of one transaction since Osaka (EIP-7825)
 _MARGIN: Final = 1.25  # over the estimate: state may move between estimate and inclusion
@@ -28,14 +28,10 @@ def bids(base_fee: int, priority_fee: int = _PRIORITY_FEE) -> tuple[int, int]:
 
 def suggested_priority_fee(connection: Connection) -> int:
     """What a node suggests for the proposer by the newest blocks, wei per gas, within bounds; the least where it does
-    not say.
-
-    Raises:
-        RpcUnavailableError: no answer.
-    """
+    not say, or not in a way that can be read: no transaction waits for that."""
     try:
         suggested = int(connection.request("eth_maxPriorityFeePerGas"), 16)
-    except RpcError:
+    except (RpcError, RpcUnavailableError):
         return _PRIORITY_FEE
     return min(max(suggested, _PRIORITY_FEE), _MOST_PRIORITY_FEE)
 

@@ -13,7 +13,7 @@ from keeper.chain.address_book import MULTICALL3
 from keeper.chain.rpc import Connection
 from keeper.chain.signer import RemoteSigner
 from keeper.config import Settings
-from keeper.errors import ConfigError
+from keeper.errors import AccountError, ConfigError
 from keeper.execution.database import dry_run_url
 from keeper.execution.journal import Journal
 from keeper.execution.orders import Orders
@@ -110,6 +110,12 @@ def _twin(session: Session, journal: Journal) -> GuardianTwin | None:
         return None
     path = accounts.keystore_path(settings.guardian_keystore)
     account = accounts.unlock(path, settings.guardian_passphrase_file, environment={})  # which is the keeper's
+    if account.address == session.keeper_address():
+        raise AccountError(
+            "The guardian's key is the keeper's.",
+            kept="Nothing was started.",
+            todo="Make it a key of its own: who has the keeper's could stop the vault, and their nonces would clash.",
+        )
     require_role(session, account.address, "CircuitBreaker", Role.GUARDIAN, NO_GUARDIAN)
     return GuardianTwin(session.connection, session.deployment, account, settings.policy, journal)
 

@@ -254,8 +254,9 @@ class Desk:
                 self._is_looking = True
             try:
                 self._offers.see_filled(self._signing.look(snapshot, seen_at))
-                for fill in fills:
-                    self._sign_for(fill)
+                if self._offers.open_at(snapshot.timestamp):  # else one is out that this decision did not know of
+                    for fill in fills:
+                        self._sign_for(fill)
             except KeelError as error:  # the next block may be fine; until then the last one ages
                 _LOG.warning("block %d: no quotes on it: %s", snapshot.block_number, error)
             except Exception:

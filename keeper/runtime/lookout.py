@@ -140,6 +140,7 @@ class Lookout:
 
     def _look(self, underlying: int, block: Header) -> Post:
         """The slice that has waited longest, of those that are worth a post; a new expiry comes last."""
+        self._connection.header()  # of several nodes those that agree are asked
         market, deployment = self._market(underlying, block), self._deployment
         wanted = wanted_slices(self._connection, deployment, underlying, market.chain, market.calibration, block)
         worth = worth_at(self._connection, deployment, block)

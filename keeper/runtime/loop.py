@@ -189,14 +189,14 @@ class Keeper:
         """Last, so that no hedge waits for a post."""
         try:
             for intent, outcome in poster.follow(block, sends=sends):
-                self._tell(intent, outcome, block)
+                self._tell(intent, outcome, block, trips=False)
         except (RpcUnavailableError, RpcError) as error:
             _LOG.warning("block %d: the surface is not posted: %s", block.number, error.what)
         except JournalError:
             raise
         except Exception:
             _LOG.exception("block %d: the poster failed", block.number)
-            self._count_error(block)
+            self._count_error(block, trips=False)
 
     def _stand_by(self, lease: Lease) -> None:
         """Look at the chain, so that it is known whether that can be done, and forget what was."""
@@ -370,8 +370,9 @@ class Keeper:
             _LOG.exception("block %d: a service failed", block.number)
             self._count_error(block)
 
-    def _count_error(self, block: Header) -> None:
-        if self._guard is not None:
+    def _count_error(self, block: Header, *, trips: bool = True) -> None:
+        """Without ``trips`` the kill switch does not count it: the hedge goes on whatever becomes of the surface."""
+        if self._guard is not None and trips:
             self._guard.count_error(block)
         if self._watch is not None:
             self._watch.counted_error()
@@ -384,7 +385,7 @@ class Keeper:
                 if intent.id == was_open.id and intent.id not in still:
                     self._tell(intent, outcome, block)
 
-    def _tell(self, intent: Intent, outcome: Outcome | None, block: Header) -> None:
+    def _tell(self, intent: Intent, outcome: Outcome | None, block: Header, *, trips: bool = True) -> None:
         purpose = intent.call.purpose
         if outcome is None:
             _LOG.warning("%s: sent, not seen mined yet", purpose)
@@ -396,7 +397,7 @@ class Keeper:
         else:
             _LOG.warning("%s: %s: %s", purpose, outcome.result, outcome.detail)
             if outcome.result is Result.FAILED:
-                self._count_error(block)
+                self._count_error(block, trips=trips)
 
 
 def _plain(block: Header, action: Action, reason: str) -> Decision:

@@ -207,6 +207,7 @@ class Signing:
         """
         block = Header(snapshot.block_number, snapshot.block_hash, snapshot.timestamp, snapshot.base_fee_wei)
         positions = {position.series: position.size_wad for position in snapshot.book}
+        self._connection.header()  # of several nodes those that agree are asked
         with self.turn:
             self._learn(snapshot.timestamp)
             before = self._positions

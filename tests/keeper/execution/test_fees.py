@@ -23,6 +23,8 @@ WAD = 10**18
 class Prices:
     """All of a snapshot that the ceiling looks at."""
 
+    keeper_balance_wei = 100 * WAD
+
     def __init__(self, ether, bitcoin):
         self.readings = (Reading(ether * WAD, 0, 0, False), Reading(bitcoin * WAD, 0, 0, False))
 
@@ -126,6 +128,17 @@ def test_it_may_cost_what_it_is_worth_to_the_objective_where_that_is_more():
     worth = replace(a_decision(), risk_before=600.0)
 
     assert fee_ceiling(worth, Policy(), Prices(3_000, 90_000)) == pytest.approx(0.2 * WAD)
+
+
+def test_none_may_cost_more_than_the_account_has():
+    """At 100 gwei and 3,000,000 gas a node wants 0.96 ether for a bid of the usual height, and takes a lower one."""
+    poor = Prices(3_000, 90_000)
+    poor.keeper_balance_wei = int(0.75 * WAD)
+
+    ceiling = fee_ceiling(a_decision(DeltaChange(0, -22.0, -2.0, 6.0)), Policy(), poor)
+
+    assert ceiling == poor.keeper_balance_wei
+    assert fees(100 * GWEI, int(1.6 * 3_000_000), ceiling)[0] >= 101 * GWEI
 
 
 def test_a_small_one_may_cost_the_floor():

@@ -293,6 +293,27 @@ def test_a_paused_keeper_posts_nothing(vault, journal, make_lookout, make_poster
     orders.close()
 
 
+def test_a_poster_that_fails_at_every_block_does_not_stop_the_hedge(
+    vault, journal, make_lookout, make_poster, tmp_path, monkeypatch
+):
+    def fail(*_, **__):
+        raise ValueError("no such thing")
+        yield
+
+    orders, poster = Orders(f"sqlite:///{tmp_path}/keel.sqlite"), make_poster(make_lookout())
+    monkeypatch.setattr(poster, "follow", fail)
+    guard = Guard(vault.connection, vault.deployment, orders, KillLevels(max_errors=2), POLICY.margin_tolerance)
+    keeper = keeper_of(vault, journal, poster, guard=guard, wait_seconds=PATIENT)
+
+    for _ in range(4):
+        record = keeper.tick()
+        vault.market.step(SPOT)
+
+    assert guard.standing() == ()
+    assert record.decision.action is not Action.REFUSE
+    orders.close()
+
+
 def test_a_dry_run_records_what_it_would_post_and_posts_nothing(vault, journal, make_lookout, make_poster):
     lookout, before = make_lookout(), vault.w3.eth.block_number
 
