@@ -83,10 +83,12 @@ def unpack(spec: str, tarball: Path, integrity: str) -> None:
     staging = Path(tempfile.mkdtemp(dir=packages_dir(), prefix=".unpack-"))
     try:
         with tarfile.open(tarball) as archive:
+            # Python has had it since 3.11.4; before, the pin alone vouches for the names.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
             for member in archive.getmembers():
                 _, _, member.name = member.name.partition("/")  # npm puts all files under one folder
                 if member.isfile() and member.name:
-                    archive.extract(member, staging, filter="data")
+                    archive.extract(member, staging)
         if not target.is_dir():
             staging.rename(target)
     finally:
