@@ -154,6 +154,12 @@ class Executor:
                 self._follow(moved)
         return self._journal.open_intents(self._account.address)
 
+    def beyond(self, head: Header) -> tuple[Intent, ...]:
+        """What was seen mined in a block that this head does not have, yet or any more: who decided on it would do the
+        same again."""
+        mined_ones = self._journal.mined_intents(self._account.address)
+        return tuple(intent for intent, outcome in mined_ones if (outcome.block_number or 0) > head.number)
+
     # ------------------------------------------------------------------ what is open
 
     def _follow(self, intent: Intent) -> Outcome | None:

@@ -172,8 +172,10 @@ class Keeper:
         if self._guard is not None:
             self._guard.tell_twin(block)
         self._tell_ended(in_flight, block)
+        in_flight = in_flight or self._executor.beyond(block)
         if not in_flight and not paused and not self._is_withheld:
             block, in_flight = self._do_duties(block)
+            in_flight = in_flight or self._executor.beyond(block)
         record = self._hedge(block, in_flight)
         self._seen = block.hash
         self._open = self._journal.open_intents(self._account.address)
@@ -339,7 +341,7 @@ class Keeper:
             block = self._connection.header()
             if self._watch is not None:
                 self._watch.now_at(block)
-            if outcome.result in MINED_RESULTS and duty.kind not in _OF_AN_EXPIRY:
+            if (outcome.result in MINED_RESULTS and duty.kind not in _OF_AN_EXPIRY) or self._executor.beyond(block):
                 return block, ()
         return block, ()
 

@@ -442,3 +442,30 @@ def test_a_keeper_that_is_told_to_stop_begins_no_further_duty(vault, journal, ma
     keeper.tick()
 
     assert done(journal, Kind.SETTLE) == ["one"]
+
+
+class ForgetfulConnection(Connection):
+    """Its answers about the newest block may be `told` before; where that is None, it looks."""
+
+    told = ()
+
+    def header(self, *arguments):
+        first, *self.told = self.told or [None]
+        return first or super().header(*arguments)
+
+
+def test_on_a_head_from_before_what_was_done_nothing_is_done_again(vault, journal, make_keeper):
+    """Lending has no sequence on chain: the same duty, found again at the old block, would be done twice."""
+    connection = ForgetfulConnection(vault.url)
+    before = connection.header()
+    make_keeper(connection=connection, services=[lending]).tick()
+    done = [record.id for record in journal.decisions() if record.decision.action is Action.TRADE]
+    nonce = vault.w3.eth.get_transaction_count(vault.keeper.address)
+    assert len(done) >= 1
+
+    connection.told = [None, before]  # the first look is at what became of its transactions
+    record = make_keeper(connection=connection, services=[lending]).tick()
+
+    assert record.decision.action is Action.REFUSE
+    assert "not decided again while it is not known how this ends" in record.decision.reason
+    assert vault.w3.eth.get_transaction_count(vault.keeper.address) == nonce
