@@ -38,6 +38,12 @@ def power_cut(*_):
     raise PowerCut
 
 
+@pytest.fixture(autouse=True)
+def a_block_of_its_own(vault):
+    """To look at: of the block that it was taken back to, anvil has no state any more once there is another."""
+    vault.market.step(SPOT)
+
+
 @pytest.fixture
 def quotes(vault, tmp_path):
     """`quotes(vol_ratio)` records the market as it is now; returns the file."""
